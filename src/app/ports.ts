@@ -1,0 +1,267 @@
+/**
+ * What Sluice needs from outside. Adapters implement these; `app` knows nothing else. A fault (network, 5xx, timeout) is
+ * thrown and retried; what a person must hear is a value.
+ */
+import type { Measured } from '../core/analysis.ts';
+import type { Actor, Check, Plan, Route, SmokeTest, Target } from '../core/plan.ts';
+import type { Answer } from './answers.ts';
+import type { Drift, Event, MessageKey, Outgoing, Rollout, TestResult } from '../core/rollout.ts';
+
+export type Log = {
+  child(fields: Record<string, unknown>): Log;
+  debug(fields: Record<string, unknown>, message: string): void;
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
+};
+
+// ---- cluster -------------------------------------------------------------------------------------------------------
+
+/** Which rollout writes: every write tests it on the object and leaves it there. */
+export type Fence = { readonly rollout: string; readonly epoch: number; readonly seq: number };
+
+/** What became of a fenced write. */
+export type Written =
+  | { readonly kind: 'done' }
+  /** A newer epoch or another rollout holds the object: the writer is late and stops. */
+  | { readonly kind: 'fenced'; readonly by: Marks }
+  /** Somebody else changed a field that Sluice owns; nothing was written. */
+  | { readonly kind: 'drifted'; readonly drift: Drift }
+  /** The API server refuses the write itself (schema, admission, quota, rights) or the object is gone; retrying is useless. */
+  | { readonly kind: 'refused'; readonly message: string };
+
+/** Sluice's marks as found on an object. */
+export type Marks = {
+  readonly rollout: string;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly phase: 'active' | 'done';
+  /** Who aborted straight at the cluster while Redis was away: `U0BO@2026-11-20T10:00:00Z`. */
+  readonly abort: string | null;
+  /** Owned fields as they were before the claim. */
+  readonly restore: string | null;
+};
+
+/** Result of looking before anything is touched: facts, or refusals that each name the place and the remedy. */
+export type Preflight<T> =
+  | { readonly ok: true; readonly facts: T; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly refusals: readonly string[] };
+
+export type RouterSupport = {
+  readonly weight: true | string;
+  readonly header: true | string;
+  readonly mirror: true | string;
+};
+
+/** A marked route object: how a rollout is found when Redis has lost it. */
+export type MarkedRoute = { readonly object: string; readonly marks: Marks };
+
+export type TrafficRouter = {
+  /** `true`, or the reason why not: what a router cannot do is refused when the command is typed. */
+  readonly supports: RouterSupport;
+  /** Reads only. Refuses missing routes, ambiguous rules, other owners, an active claim of another rollout. */
+  preflight(target: Target): Promise<Preflight<{ readonly objects: readonly string[]; readonly epoch: number }>>;
+  /** Takes the route objects for a rollout: marks only, no traffic moves. `journal`: owned fields by object. */
+  claim(target: Target, fence: Fence): Promise<Written & { readonly journal?: Readonly<Record<string, string>> }>;
+  /** Sets the whole route in one write. `overwrite`: replaces what somebody else wrote, as last read. */
+  setRoute(target: Target, route: Route, fence: Fence, overwrite: boolean): Promise<Written>;
+  /**
+   * Gives the owned fields their journalled values back: all traffic to stable. With a higher epoch than the object's it is
+   * the abort: it does not test weights, claims when unclaimed, and is done when the object is read back (or gone).
+   */
+  reset(target: Target, fence: Fence, journal: Rollout['journal'], abort: boolean): Promise<Written>;
+  /** The route as it is; null when it is not a shape that Sluice writes. Reads the watched copy when there is one. */
+  getRoute(target: Target): Promise<{ readonly route: Route | null; readonly marks: Marks | null } | null>;
+  /** Whether the route's controller took the last write: `pending` while it has not answered. */
+  confirmed(target: Target): Promise<{ readonly kind: 'confirmed' | 'pending' } | { readonly kind: 'rejected'; readonly message: string }>;
+  /** What differs from what this rollout last wrote, as far as the watched copy shows; null: nothing. */
+  drift(target: Target, route: Route, fence: Fence): Promise<Drift | null>;
+  /** Takes the claim off (phase `done`). */
+  release(target: Target, fence: Fence): Promise<Written>;
+  /** One LIST per namespace. */
+  listMarked(namespaces: readonly string[]): Promise<readonly MarkedRoute[]>;
+  /**
+   * Abort without Redis: GET, then one patch with epoch + 1, the journalled fields and `sluice.dev/abort`. Refuses a route
+   * that another rollout holds.
+   */
+  blindAbort(target: Target, rollout: string, by: string): Promise<Written>;
+};
+
+export type CanaryState =
+  | { readonly kind: 'ready' }
+  /** `reason`: what is still missing, in the cluster's words. */
+  | { readonly kind: 'waiting'; readonly reason: string }
+  /** Will not become Ready by itself, with the pod's own reason (ImagePullBackOff …) and since when this process sees it, ms of the local clock. */
+  | { readonly kind: 'failing'; readonly reason: string; readonly since: number };
+
+export type WorkloadFacts = {
+  /** Version that serves now; null when its image does not match `image`. */
+  readonly version: string | null;
+  readonly container: string;
+  /** Whole pod template that serves now. */
+  readonly template: Readonly<Record<string, unknown>>;
+  /** Highest epoch found on the objects. */
+  readonly epoch: number;
+};
+
+export type Workload = {
+  /** Reads only: objects, rights (one SelfSubjectRulesReview per namespace), labels, other owners, HPA. */
+  preflight(target: Target, imagePattern: string): Promise<Preflight<WorkloadFacts>>;
+  claim(target: Target, fence: Fence): Promise<Written>;
+  /** Makes what carries canary traffic (idempotent): for `twin` Deployment and both Kubernetes Services. */
+  createCanary(plan: Plan, fence: Fence): Promise<Written>;
+  /** Raises the canary to what `weight` needs, never lowers it. */
+  scaleCanary(target: Target, weight: number, fence: Fence): Promise<Written>;
+  /** Canary pods and endpoints (of stable's own Kubernetes Service too), from watched copies. */
+  canaryState(target: Target): Promise<CanaryState>;
+  /** P2: stable gets the canary's template. */
+  promote(plan: Plan, fence: Fence, overwrite: boolean): Promise<Written>;
+  stableState(target: Target): Promise<CanaryState>;
+  /** Gives stable its old template back, with the raised epoch. `mayRoute`: whether traffic can go to stable at once. */
+  demote(target: Target, fence: Fence): Promise<Written & { readonly mayRoute?: boolean }>;
+  /** Raises the epoch on every claimed or made object except routes, and reads it back. */
+  raise(target: Target, fence: Fence): Promise<Written>;
+  /** Deletes what was made (preconditions uid and resourceVersion) and takes the claim off stable. */
+  cleanUp(target: Target, fence: Fence): Promise<Written>;
+  /** Whole pod template and image that stable has now, from the watched copy; null: the Deployment is gone. */
+  stableTemplate(target: Target): Promise<{ readonly template: Readonly<Record<string, unknown>>; readonly image: string } | null>;
+  /** Image of the canary, for a rollout that Redis has lost; null: there is no canary. */
+  canaryImage(target: Target): Promise<string | null>;
+  /** `http://address:port` of every Ready canary pod. */
+  canaryAddresses(target: Target): Promise<readonly string[]>;
+};
+
+/** GETs `url` at a canary pod: the HTTP status, or why there was none. 5 s at most. */
+export type Prober = { probe(url: string): Promise<{ readonly status: number } | { readonly failed: string }> };
+
+// ---- metrics -------------------------------------------------------------------------------------------------------
+
+/** One line of the gate's picture. `at`: ms since 1970. */
+export type Series = { readonly check: Check; readonly side: 'canary' | 'stable'; readonly points: readonly { readonly at: number; readonly value: number }[] };
+
+export type Metrics = {
+  /**
+   * Measures each check on canary and stable now. Never throws: what cannot be read is `missing` with the reason.
+   * `since`: first canary traffic; a window never reaches back before it.
+   */
+  measure(target: Target, checks: readonly Check[], since: number, now: number): Promise<readonly Measured[]>;
+  range(target: Target, checks: readonly Check[], from: number, to: number): Promise<readonly Series[]>;
+};
+
+export type { SmokeTest, TestResult };
+
+// ---- store ---------------------------------------------------------------------------------------------------------
+
+/** A rollout as loaded: what the next transition is compared against. */
+export type Loaded = {
+  readonly rollout: Rollout;
+  /** Hash of the last event: the next one links to it. */
+  readonly head: string;
+  /** Redis TIME at load. */
+  readonly now: number;
+  /** An abort that was recorded but not yet taken in by a transition; its epoch is already raised. */
+  readonly abort: { readonly actor: Actor; readonly reason: string | null; readonly epoch: number } | null;
+};
+
+/** A version that a rollout made the stable one. */
+export type Release = { readonly version: string; readonly image: string; readonly template: Readonly<Record<string, unknown>>; readonly rollout: string; readonly at: number };
+
+/** A typed command or a click, recorded before it is acknowledged. */
+export type Intake = {
+  readonly id: string;
+  /** JSON-serialisable; its shape is the caller's. */
+  readonly body: unknown;
+};
+
+export type RecordedEvent = { readonly version: number; readonly at: number; readonly event: Event; readonly hash: string };
+
+export type Store = {
+  /** Redis TIME, ms. */
+  now(): Promise<number>;
+  load(id: string): Promise<Loaded | null>;
+  /** Takes the service's lock, writes the rollout and its first event, drops the intake; `busy` names the holder. */
+  create(begun: { readonly rollout: Rollout; readonly messages: readonly Outgoing[] }, event: Event, intake: string | null): Promise<{ readonly kind: 'created' } | { readonly kind: 'busy'; readonly by: string }>;
+  /** One transition by compare-and-set on version and epoch; `conflict`: load again and decide again. */
+  save(loaded: Loaded, event: Event, decided: { readonly rollout: Rollout; readonly messages: readonly Outgoing[] }, extra?: { readonly intake?: string; readonly releases?: readonly Release[] }): Promise<Loaded | 'conflict'>;
+  /** Epoch that a new rollout of the service starts with: above everything this Redis knows and `seen` in the cluster. */
+  nextEpoch(service: string, seen: number): Promise<number>;
+  /**
+   * One round trip: records an abort and raises the epoch, so that every transition and cluster write of before is refused;
+   * answers with the state. `recorded` false: nothing to abort any more (see the rollout's phase).
+   */
+  requestAbort(id: string, actor: Actor, reason: string | null): Promise<{ readonly loaded: Loaded; readonly recorded: boolean } | null>;
+  /** Id of the rollout that holds the service's lock. */
+  holder(service: string): Promise<string | null>;
+  events(id: string): Promise<readonly RecordedEvent[]>;
+  /** Newest first. */
+  releases(service: string): Promise<readonly Release[]>;
+
+  /** One round trip before the ack: records a command or click once by `key` (replays are `duplicate`). */
+  take(service: string, key: string, body: unknown): Promise<{ readonly kind: 'new'; readonly id: string } | { readonly kind: 'duplicate' }>;
+  intakes(service: string): Promise<readonly Intake[]>;
+  drop(service: string, id: string): Promise<void>;
+
+  /** Messages that are not yet shown, oldest first. */
+  unsent(id: string): Promise<readonly { readonly entry: string; readonly outgoing: Outgoing }[]>;
+  sent(id: string, entries: readonly string[]): Promise<void>;
+  /** Marks that a post is on its way, so that after a crash it is looked for before it is repeated; false: it was marked before. */
+  markSending(id: string, key: MessageKey): Promise<boolean>;
+
+  /** Short lease so that replicas do not do the same work twice; correctness never depends on it. */
+  lease(name: string, ms: number): Promise<{ release(): Promise<void> } | null>;
+  /** Waiting time in ms before one more call may be made, 0: go (and it is counted). Shared by all replicas. */
+  throttle(bucket: string, perMinute: number, burst: number): Promise<number>;
+
+  /** Due index: when a rollout is to be looked at; a hint, rebuilt by the sweep. null: off. */
+  schedule(id: string, at: number | null): Promise<void>;
+  /** Entries overdue by `lateMs`, moved ahead by `claimMs` so that one replica gets each. */
+  takeOverdue(lateMs: number, claimMs: number, limit: number): Promise<readonly string[]>;
+  /** Ids of rollouts that have not ended, found by their locks. */
+  active(services: readonly string[]): Promise<readonly string[]>;
+  /** Rollouts with unsent messages among the recently ended too. */
+  pendingOutbox(limit: number): Promise<readonly string[]>;
+  /** Last known members of a user group, kept for aborts while Slack is away. */
+  saveMembers(group: string, members: readonly string[]): Promise<void>;
+  loadMembers(): Promise<Readonly<Record<string, readonly string[]>>>;
+};
+
+// ---- queue ---------------------------------------------------------------------------------------------------------
+
+/** Hints only: losing any of them costs seconds. */
+export type Queue = {
+  wake(id: string): Promise<void>;
+  wakeAt(id: string, at: number, now: number): Promise<void>;
+  onTick(handler: (id: string) => Promise<void>): void;
+  /** Last time a tick was consumed, ms of the local clock: for liveness. */
+  lastProgress(): number;
+  close(): Promise<void>;
+};
+
+// ---- chat ----------------------------------------------------------------------------------------------------------
+
+export type Sent =
+  | { readonly kind: 'sent'; readonly ts: string }
+  /** Slack asked to wait. */
+  | { readonly kind: 'later'; readonly ms: number }
+  /** It can never be shown (deleted root, archived channel): logged and dropped after the fallback. */
+  | { readonly kind: 'impossible'; readonly error: string };
+
+export type GroupMembers = { readonly ok: true; readonly users: readonly string[] } | { readonly ok: false; readonly error: string };
+
+export type Chat = {
+  /** Posts the message of `key`, or edits it when `rollout.messages` has it. Throws on faults (unknown outcome included). */
+  show(rollout: Rollout, outgoing: Outgoing): Promise<Sent>;
+  /** Looks for a message whose outcome is unknown by its metadata; null: not there (or not allowed to look). */
+  find(rollout: Rollout, key: MessageKey): Promise<string | null>;
+  /** Finds a channel by name or id; `problem`: why the bot cannot post there, with the remedy. Throws on faults. */
+  channel(nameOrId: string): Promise<{ readonly ok: true; readonly id: string } | { readonly ok: false; readonly problem: string }>;
+  groupMembers(group: string): Promise<GroupMembers>;
+  /** Guests, deactivated people, bots and strangers may nothing. */
+  isFullMember(user: string): Promise<boolean>;
+  /** Tells one person, where they asked: response_url, else ephemeral, else DM. Never throws. */
+  tell(to: ReplyTo, answer: Answer): Promise<void>;
+  permalink(channel: string, ts: string): Promise<string | null>;
+};
+
+/** Where a command or click came from. */
+export type ReplyTo = { readonly user: string; readonly channel: string; readonly thread: string | null; readonly responseUrl: string | null };

@@ -1,0 +1,108 @@
+/**
+ * What a rollout is going to do, frozen when it is requested: a later change of `sluice.yaml` never changes a running
+ * rollout. All durations are milliseconds, all weights integer percent of traffic to the canary.
+ */
+
+/** The whole desired state of the traffic. Absent parts are off: nothing is inherited from the step before. */
+export type Route = {
+  readonly weight: number;
+  /** Requests with this header always reach the canary. */
+  readonly preview: { readonly header: string; readonly value: string } | null;
+  /** Percent of requests copied to the canary; their answers are discarded. */
+  readonly mirror: number | null;
+};
+
+export const STABLE_ROUTE: Route = { weight: 0, preview: null, mirror: null };
+
+export type GatePlan = {
+  readonly approvals: number;
+  readonly timeoutMs: number;
+  readonly onTimeout: 'abort' | 'hold';
+};
+
+/** One wanted route, then its evidence, then its decision. */
+export type Step = {
+  readonly route: Route;
+  readonly test: boolean;
+  /** How long the checks are watched; 0: one sample of each, when traffic flows. */
+  readonly bakeMs: number;
+  readonly gate: GatePlan | null;
+};
+
+/** One measured condition on the canary. `query` is a preset (`linkerd/success-rate`) or PromQL with `{{workload}}`. */
+export type Check = {
+  readonly name: string;
+  readonly query: string;
+  readonly min: number | null;
+  readonly max: number | null;
+  /** How values are written: `%`, `ms` or nothing. */
+  readonly unit: '%' | 'ms' | '';
+  readonly intervalMs: number;
+  readonly windowMs: number;
+  /** Consecutive failing samples that abort the rollout. */
+  readonly fails: number;
+  /** Fewer canary requests than this in the window is "no data". */
+  readonly minRequests: number;
+};
+
+/** A request that every Ready canary pod must answer: 5 s, 3 tries. */
+export type SmokeTest = { readonly name: string; readonly get: string; readonly status: number };
+
+/** Slack user ids (`U…`, `W…`) and user group ids (`S…`). */
+export type Access = {
+  readonly deploy: readonly string[];
+  readonly approve: readonly string[];
+  readonly abort: readonly string[];
+  readonly onCall: readonly string[];
+  readonly approvals: number;
+  /** The requester cannot approve. */
+  readonly fourEyes: boolean;
+};
+
+/** What is rolled out, in Kubernetes' names. */
+export type Target = {
+  readonly service: string;
+  readonly namespace: string;
+  /** The Deployment that serves now. */
+  readonly deployment: string;
+  readonly container: string;
+  readonly workload: 'twin';
+  readonly traffic: {
+    readonly router: 'gateway-api';
+    /** HTTPRoutes as `namespace/name`. */
+    readonly routes: readonly string[];
+  };
+};
+
+export type Actor =
+  | { readonly kind: 'person'; readonly user: string; readonly name: string }
+  | { readonly kind: 'cli'; readonly user: string; readonly name: string }
+  | { readonly kind: 'system' };
+
+/** Everything about a rollout that never changes after the request. */
+export type Plan = {
+  readonly kind: 'deploy' | 'rollback';
+  readonly env: string;
+  readonly target: Target;
+  readonly version: string;
+  /** The version that serves when the rollout is requested; null when its image does not match the configured pattern. */
+  readonly from: string | null;
+  /** Full image reference of `version`. */
+  readonly image: string;
+  /** A rollback brings back this whole pod template; null: the live template with `image`. */
+  readonly template: Readonly<Record<string, unknown>> | null;
+  readonly strategy: string;
+  readonly steps: readonly Step[];
+  readonly checks: readonly Check[];
+  readonly tests: readonly SmokeTest[];
+  readonly access: Access;
+  readonly requester: Actor;
+  readonly reason: string | null;
+  /** Slack channel id. */
+  readonly channel: string;
+  readonly coolDownMs: number;
+  readonly readyTimeoutMs: number;
+  readonly promoteTimeoutMs: number;
+  /** What preflight found that does not stop the rollout, as sentences. */
+  readonly warnings: readonly string[];
+};

@@ -1,0 +1,229 @@
+/**
+ * The rollout as data: its phases, and the events that move it. `decide.ts` holds the transitions, `schedule.ts` what a
+ * rollout wants next. Every time is Redis TIME in milliseconds.
+ */
+import type { CheckResult, Failures } from './analysis.ts';
+import type { Actor, GatePlan, Plan, Route } from './plan.ts';
+
+export type TestResult = { readonly test: string; readonly passed: boolean; readonly detail: string };
+
+/** Why an abort happened; decides the words of the result message. */
+export type AbortCause =
+  | { readonly kind: 'person'; readonly actor: Actor; readonly reason: string | null }
+  | { readonly kind: 'check'; readonly check: string; readonly results: readonly CheckResult[] }
+  | { readonly kind: 'not started'; readonly message: string }
+  | { readonly kind: 'expired'; readonly gate: string }
+  | { readonly kind: 'refused by the cluster'; readonly message: string }
+  | { readonly kind: 'fenced'; readonly message: string };
+
+/** `announce`: all is Ready, but no traffic moves before the root message was delivered once. */
+export type StartStage = 'create' | 'ready' | 'announce';
+export type StepStage = 'scale' | 'ready' | 'route' | 'confirm' | 'test' | 'bake' | 'judge';
+/** `template` and `ready` are promotion P1 and P2 (an abort still works), the others P3 ("already promoted"). */
+export type PromoteStage = 'template' | 'ready' | 'route' | 'confirm' | 'cool' | 'clean';
+export type AbortStage = 'route' | 'fence' | 'cool' | 'clean';
+
+export type Phase =
+  | { readonly kind: 'queued'; readonly since: number }
+  | { readonly kind: 'starting'; readonly stage: StartStage; readonly since: number }
+  | { readonly kind: 'stepping'; readonly stage: StepStage; readonly since: number; readonly overwrite?: boolean }
+  | { readonly kind: 'waiting'; readonly since: number }
+  | { readonly kind: 'drifted'; readonly since: number; readonly drift: Drift; readonly resume: 'step' | 'promotion' }
+  | { readonly kind: 'promoting'; readonly stage: PromoteStage; readonly since: number; readonly overwrite?: boolean }
+  | { readonly kind: 'halted'; readonly since: number; readonly why: string; readonly kept: boolean }
+  | {
+      readonly kind: 'aborting';
+      readonly stage: AbortStage;
+      readonly since: number;
+      readonly startedAt: number;
+      readonly cause: AbortCause;
+      /** What it was doing, for people: `at the gate of 10%`. */
+      readonly from: string;
+      /** The stable Deployment may carry the new template and gets the old one back. */
+      readonly demote: boolean;
+      /** The hand-made way out was told in Slack. */
+      readonly stalled: boolean;
+    }
+  | { readonly kind: 'succeeded'; readonly since: number }
+  | { readonly kind: 'aborted'; readonly since: number; readonly cause: AbortCause; readonly from: string };
+
+/** A route or Deployment that somebody else changed while the rollout held it. */
+export type Drift = {
+  /** `HTTPRoute hello/world` */
+  readonly object: string;
+  /** What differs, as one sentence. */
+  readonly difference: string;
+  /** The canary weight that was found, when the change was of weights only. */
+  readonly weight: number | null;
+};
+
+export type Approval = { readonly actor: Actor; readonly at: number; readonly reason: string | null };
+
+export type GateDecision = {
+  readonly kind: 'approved' | 'aborted' | 'expired' | 'superseded' | 're-applied' | 'accepted' | 'retried';
+  readonly actor: Actor;
+  readonly at: number;
+};
+
+/** A question to people. At most one is open (`decision` null), and it is the last one. */
+export type Gate = {
+  /** `<rollout>.<n>`: what a button carries. */
+  readonly id: string;
+  readonly kind: 'step' | 'drift' | 'halted';
+  readonly step: number;
+  readonly openedAt: number;
+  /** Its clock starts when Slack has the message, at most one hour after it was made. */
+  readonly deliveredAt: number | null;
+  readonly plan: GatePlan;
+  readonly heldMs: number;
+  readonly reminders: number;
+  /** What is shown; looked at again while the gate is open, final when decided. */
+  readonly results: readonly CheckResult[];
+  readonly tests: readonly TestResult[];
+  /** False where no canary traffic flows yet: checks show as "not measured". */
+  readonly measured: boolean;
+  readonly approvals: readonly Approval[];
+  readonly decision: GateDecision | null;
+};
+
+export type Rollout = {
+  readonly id: string;
+  readonly plan: Plan;
+  /** Number of recorded events; every transition adds one. */
+  readonly version: number;
+  /** Fencing token; every cluster write tests it. */
+  readonly epoch: number;
+  /** `version` of the transition that recorded the current wish: the idempotency key of its cluster write. */
+  readonly seq: number;
+  readonly requestedAt: number;
+  readonly phase: Phase;
+  readonly step: number;
+  /** Last route that was written and answered. */
+  readonly route: Route;
+  /** `seq` of that write; 0: none yet. */
+  readonly routeSeq: number;
+  /** Route fields as they were before the claim, for each route object; the object carries the same. */
+  readonly journal: Readonly<Record<string, string>>;
+  /** Weight of the current step, when people accepted another one than planned. */
+  readonly acceptedWeight: number | null;
+  /** null while no canary traffic flows. */
+  readonly guard: Guard | null;
+  readonly tests: readonly TestResult[];
+  readonly gates: readonly Gate[];
+  /** Slack timestamps by message key, once delivered. */
+  readonly messages: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+};
+
+export type Guard = {
+  /** First canary traffic: windows of queries never reach back before it. */
+  readonly since: number;
+  /** When each check is sampled next, by check name. */
+  readonly next: Readonly<Record<string, number>>;
+  readonly failures: Failures;
+  readonly last: readonly CheckResult[];
+};
+
+/** Answers of effects carry the `seq` they answer: a late one is refused. */
+type Answer<T extends string, F = unknown> = { readonly type: T; readonly seq: number } & F;
+
+export type Event =
+  | { readonly type: 'requested'; readonly id: string; readonly plan: Plan; readonly epoch: number }
+  | Answer<'claimed', { readonly journal: Readonly<Record<string, string>> }>
+  | Answer<'created'>
+  | Answer<'canary_ready'>
+  | Answer<'start_failed', { readonly message: string }>
+  | Answer<'scaled'>
+  | Answer<'routed'>
+  | Answer<'confirmed', { readonly warning: string | null }>
+  | Answer<'tested', { readonly results: readonly TestResult[] }>
+  | Answer<'baked'>
+  | Answer<'judged', { readonly results: readonly CheckResult[] }>
+  | { readonly type: 'sampled'; readonly epoch: number; readonly results: readonly CheckResult[] }
+  | Answer<'drifted', { readonly drift: Drift }>
+  | Answer<'write_refused', { readonly message: string }>
+  | { readonly type: 'approved'; readonly gate: string; readonly actor: Actor; readonly reason: string | null }
+  | { readonly type: 'held'; readonly gate: string; readonly actor: Actor }
+  | { readonly type: 'gate_reminded'; readonly gate: string }
+  | { readonly type: 'gate_expired'; readonly gate: string }
+  | { readonly type: 'reapplied'; readonly gate: string; readonly actor: Actor }
+  | { readonly type: 'accepted'; readonly gate: string; readonly actor: Actor }
+  | { readonly type: 'retried'; readonly gate: string; readonly actor: Actor }
+  | { readonly type: 'kept'; readonly gate: string; readonly actor: Actor }
+  | Answer<'template_set'>
+  | Answer<'stable_ready'>
+  | Answer<'promotion_late', { readonly message: string }>
+  | Answer<'cooled'>
+  | { readonly type: 'cool_down_cut'; readonly actor: Actor }
+  | Answer<'cleaned'>
+  | { readonly type: 'abort_requested'; readonly cause: AbortCause; readonly epoch: number }
+  | Answer<'reverted'>
+  | Answer<'refenced'>
+  | Answer<'abort_stalled', { readonly message: string }>
+  | { readonly type: 'message_delivered'; readonly key: string; readonly ts: string };
+
+/** A message of the rollout that Slack should show; an existing one is edited. Rendered from the newest state. */
+export type Outgoing = { readonly key: MessageKey; readonly note?: Note };
+/** `root`, `gate:<n>`, `chart:<n>`, `result`, `note:<version>` */
+export type MessageKey = string;
+
+/** What is told once in the thread and never edited. */
+export type Note =
+  | { readonly kind: 'reminder'; readonly gate: string; readonly count: number }
+  | { readonly kind: 'unconfirmed'; readonly message: string }
+  | { readonly kind: 'abort stalled'; readonly message: string };
+
+/** Expected refusals: told to the person, never thrown. */
+export type Rejection =
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'gate closed'; readonly gate: Gate | null }
+  | { readonly kind: 'four eyes' }
+  | { readonly kind: 'already approved'; readonly at: number }
+  | { readonly kind: 'needs reason' }
+  | { readonly kind: 'hold limit' }
+  | { readonly kind: 'not acceptable'; readonly low: number; readonly high: number; readonly found: number | null }
+  | { readonly kind: 'already aborting' }
+  | { readonly kind: 'already promoted' };
+
+export type Decision =
+  | { readonly ok: true; readonly rollout: Rollout; readonly messages: readonly Outgoing[] }
+  | { readonly ok: false; readonly rejection: Rejection };
+
+export function isTerminal(rollout: Rollout): boolean {
+  return rollout.phase.kind === 'succeeded' || rollout.phase.kind === 'aborted';
+}
+
+/** False once an abort runs, or stable serves the new version (P3), or all is over. */
+export function isAbortable({ phase }: Rollout): boolean {
+  if (phase.kind === 'promoting') return phase.stage === 'template' || phase.stage === 'ready';
+  return phase.kind !== 'aborting' && phase.kind !== 'succeeded' && phase.kind !== 'aborted';
+}
+
+export function openGate(rollout: Rollout): Gate | null {
+  const last = rollout.gates.at(-1);
+  return last && last.decision === null ? last : null;
+}
+
+/** The route of the current step, with the weight people accepted in place of the planned one. */
+export function wantedRoute(rollout: Rollout): Route {
+  const step = rollout.plan.steps[rollout.step];
+  if (!step) throw new Error(`rollout ${rollout.id} has no step ${rollout.step}`);
+  return rollout.acceptedWeight === null ? step.route : { ...step.route, weight: rollout.acceptedWeight };
+}
+
+/** Approve needs no reason only when every check was measured and passed, and every test too. */
+export function looksGood(gate: Gate): boolean {
+  return gate.tests.every((test) => test.passed) && gate.results.every((result) => result.verdict === 'pass');
+}
+
+/** When an open gate is decided by time; null: never (drift and halted gates wait for people). */
+export function gateDeadline(gate: Gate): number | null {
+  if (gate.kind !== 'step') return null;
+  return gateClock(gate) + gate.plan.timeoutMs + gate.heldMs;
+}
+
+const LATEST_CLOCK_START_MS = 3_600_000;
+export function gateClock(gate: Gate): number {
+  return gate.deliveredAt ?? gate.openedAt + LATEST_CLOCK_START_MS;
+}

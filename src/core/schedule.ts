@@ -1,0 +1,172 @@
+/**
+ * What a rollout wants done now, and when it is to be looked at again: both follow from the state alone, so any replica can
+ * go on at any time.
+ */
+import type { Route } from './plan.ts';
+import { type Event, gateClock, gateDeadline, isAbortable, isTerminal, openGate, type Rollout, wantedRoute } from './rollout.ts';
+
+/** One thing to do outside, answered by an event with the same `seq`; nothing yet to report is no event. */
+export type Effect =
+  | { readonly kind: 'claim' }
+  | { readonly kind: 'create canary'; readonly weight: number }
+  | { readonly kind: 'await canary'; readonly since: number }
+  | { readonly kind: 'scale canary'; readonly weight: number }
+  | { readonly kind: 'set route'; readonly route: Route; readonly overwrite: boolean }
+  | { readonly kind: 'confirm route'; readonly since: number }
+  | { readonly kind: 'test canary' }
+  /** `checks`: names; with `judge` the answer decides the step, else it feeds the guard. */
+  | { readonly kind: 'sample'; readonly checks: readonly string[]; readonly since: number; readonly judge: boolean }
+  | { readonly kind: 'promote'; readonly overwrite: boolean }
+  | { readonly kind: 'await stable'; readonly since: number }
+  | { readonly kind: 'end route' }
+  | { readonly kind: 'clean up' }
+  | { readonly kind: 'revert'; readonly demote: boolean }
+  | { readonly kind: 'raise epoch' };
+
+export type Next =
+  | { readonly kind: 'event'; readonly event: Event }
+  | { readonly kind: 'effect'; readonly effect: Effect }
+  | { readonly kind: 'wait' };
+
+/** After this long an abort that does not get through says in Slack what to run by hand. */
+export const ABORT_STALLED_MS = 30_000;
+const REMINDER_SHARES = [0.5, 0.8] as const;
+
+/** First what time decides, then due samples, then the phase's own wish. */
+export function next(rollout: Rollout, now: number): Next {
+  if (isTerminal(rollout)) return { kind: 'wait' };
+  const timed = timedEvent(rollout, now);
+  if (timed) return { kind: 'event', event: timed };
+  const checks = dueChecks(rollout, now);
+  if (checks.length > 0 && rollout.guard) {
+    return { kind: 'effect', effect: { kind: 'sample', checks, since: rollout.guard.since, judge: false } };
+  }
+  const effect = phaseEffect(rollout);
+  return effect ? { kind: 'effect', effect } : { kind: 'wait' };
+}
+
+/** Earliest time at which `next` can answer differently by time alone; null: only an event moves it. */
+export function nextLook(rollout: Rollout): number | null {
+  const times: number[] = [];
+  const { phase } = rollout;
+  const cool = rollout.plan.coolDownMs;
+  if (isTerminal(rollout)) return null;
+  if (phase.kind === 'stepping' && phase.stage === 'bake') times.push(phase.since + bakeMs(rollout));
+  if ((phase.kind === 'promoting' || phase.kind === 'aborting') && phase.stage === 'cool') times.push(phase.since + cool);
+  if (phase.kind === 'aborting' && !phase.stalled) times.push(phase.startedAt + ABORT_STALLED_MS);
+  const gate = openGate(rollout);
+  if (gate) {
+    const deadline = gateDeadline(gate);
+    const reminder = REMINDER_SHARES[gate.reminders];
+    if (deadline !== null && reminder !== undefined) times.push(reminderAt(rollout, reminder) ?? deadline);
+    if (deadline !== null && gate.plan.onTimeout === 'abort') times.push(deadline);
+  }
+  if (rollout.guard && isGuarded(rollout)) times.push(...Object.values(rollout.guard.next));
+  return times.length > 0 ? Math.min(...times) : null;
+}
+
+function timedEvent(rollout: Rollout, now: number): Event | null {
+  const { phase, seq } = rollout;
+  if (phase.kind === 'stepping' && phase.stage === 'bake' && now >= phase.since + bakeMs(rollout)) return { type: 'baked', seq };
+  if ((phase.kind === 'promoting' || phase.kind === 'aborting') && phase.stage === 'cool') {
+    // A canary that never had traffic has nothing to drain.
+    const idle = phase.kind === 'aborting' && phase.from === 'before any traffic moved';
+    if (idle || now >= phase.since + rollout.plan.coolDownMs) return { type: 'cooled', seq };
+  }
+  const gate = openGate(rollout);
+  const deadline = gate && gateDeadline(gate);
+  if (!gate || deadline === null) return null;
+  if (now >= deadline && gate.plan.onTimeout === 'abort') return { type: 'gate_expired', gate: gate.id };
+  const share = REMINDER_SHARES[gate.reminders];
+  const at = share === undefined ? null : reminderAt(rollout, share);
+  return at !== null && now >= at ? { type: 'gate_reminded', gate: gate.id } : null;
+}
+
+function reminderAt(rollout: Rollout, share: number): number | null {
+  const gate = openGate(rollout);
+  if (!gate || gate.deliveredAt === null) return null;
+  return gateClock(gate) + share * (gate.plan.timeoutMs + gate.heldMs);
+}
+
+function bakeMs(rollout: Rollout): number {
+  return rollout.plan.steps[rollout.step]?.bakeMs ?? 0;
+}
+
+/** The guard watches until stable carries all traffic again, gates and promotion included. */
+function isGuarded(rollout: Rollout): boolean {
+  return rollout.guard !== null && isAbortable(rollout);
+}
+
+function dueChecks(rollout: Rollout, now: number): readonly string[] {
+  if (!isGuarded(rollout)) return [];
+  const at = rollout.guard?.next ?? {};
+  return rollout.plan.checks.map((check) => check.name).filter((name) => (at[name] ?? Number.POSITIVE_INFINITY) <= now);
+}
+
+function phaseEffect(rollout: Rollout): Effect | null {
+  const { phase } = rollout;
+  switch (phase.kind) {
+    case 'queued':
+      return { kind: 'claim' };
+    case 'starting':
+      if (phase.stage === 'create') return { kind: 'create canary', weight: rollout.plan.steps[0]?.route.weight ?? 0 };
+      return phase.stage === 'ready' ? { kind: 'await canary', since: phase.since } : null;
+    case 'stepping':
+      return stepEffect(rollout, phase);
+    case 'promoting':
+      switch (phase.stage) {
+        case 'template':
+          return { kind: 'promote', overwrite: phase.overwrite ?? false };
+        case 'ready':
+          return { kind: 'await stable', since: phase.since };
+        case 'route':
+          return { kind: 'end route' };
+        case 'confirm':
+          return { kind: 'confirm route', since: phase.since };
+        case 'cool':
+          return null;
+        case 'clean':
+          return { kind: 'clean up' };
+        default:
+          return phase satisfies never;
+      }
+    case 'aborting':
+      switch (phase.stage) {
+        case 'route':
+          return { kind: 'revert', demote: phase.demote };
+        case 'fence':
+          return { kind: 'raise epoch' };
+        case 'cool':
+          return null;
+        case 'clean':
+          return { kind: 'clean up' };
+        default:
+          return phase satisfies never;
+      }
+    default:
+      return null;
+  }
+}
+
+function stepEffect(rollout: Rollout, phase: Extract<Rollout['phase'], { kind: 'stepping' }>): Effect | null {
+  switch (phase.stage) {
+    case 'scale':
+      return { kind: 'scale canary', weight: wantedRoute(rollout).weight };
+    case 'ready':
+      return { kind: 'await canary', since: phase.since };
+    case 'route':
+      return { kind: 'set route', route: wantedRoute(rollout), overwrite: phase.overwrite ?? false };
+    case 'confirm':
+      return { kind: 'confirm route', since: phase.since };
+    case 'test':
+      return { kind: 'test canary' };
+    case 'bake':
+      return null;
+    case 'judge': {
+      const checks = rollout.guard ? rollout.plan.checks.map((check) => check.name) : [];
+      return { kind: 'sample', checks, since: rollout.guard?.since ?? phase.since, judge: true };
+    }
+    default:
+      return phase.stage satisfies never;
+  }
+}
