@@ -4,9 +4,8 @@
  */
 import type { CommandError } from '../core/command.ts';
 import type { Plan } from '../core/plan.ts';
+import type { Verb } from '../core/policy.ts';
 import type { Gate, Rejection, Rollout } from '../core/rollout.ts';
-
-export type Verb = 'deploy' | 'approve' | 'abort' | 'roll back' | 'hold';
 
 export type Answer =
   | { readonly kind: 'help'; readonly services: readonly { readonly name: string; readonly strategies: readonly string[] }[] }

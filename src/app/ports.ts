@@ -73,7 +73,9 @@ export type TrafficRouter = {
   /** The route as it is; null when it is not a shape that Sluice writes. Reads the watched copy when there is one. */
   getRoute(target: Target): Promise<{ readonly route: Route | null; readonly marks: Marks | null } | null>;
   /** Whether the route's controller took the last write: `pending` while it has not answered. */
-  confirmed(target: Target): Promise<{ readonly kind: 'confirmed' | 'pending' } | { readonly kind: 'rejected'; readonly message: string }>;
+  confirmed(
+    target: Target,
+  ): Promise<{ readonly kind: 'confirmed' } | { readonly kind: 'pending' } | { readonly kind: 'rejected'; readonly message: string }>;
   /** What differs from what this rollout last wrote, as far as the watched copy shows; null: nothing. */
   drift(target: Target, route: Route, fence: Fence): Promise<Drift | null>;
   /** Takes the claim off (phase `done`). */

@@ -7,18 +7,22 @@ import { type GatePlan, type Plan, STABLE_ROUTE } from './plan.ts';
 import {
   type AbortCause,
   type Decision,
+  type Drift,
   type Event,
   type Gate,
   type GateDecision,
   type Guard,
+  gateDeadline,
   isAbortable,
   isTerminal,
   looksGood,
   type Outgoing,
   openGate,
   type Phase,
+  type PromoteStage,
   type Rejection,
   type Rollout,
+  reminderAt,
   wantedRoute,
 } from './rollout.ts';
 
@@ -62,11 +66,10 @@ export function decide(rollout: Rollout, event: Event, now: number): Decision {
   const change = react(rollout, event, now);
   if ('rejection' in change) return no(change.rejection);
   const version = rollout.version + 1;
-  const next = { ...rollout, ...change.next, version };
-  const moved = change.next.phase !== undefined;
+  const seq = change.next.phase ? version : rollout.seq;
   return {
     ok: true,
-    rollout: moved ? { ...next, seq: version } : next,
+    rollout: { ...rollout, seq, ...change.next, version },
     messages: change.messages.map((key) => (typeof key === 'string' ? { key } : { key: `note:${version}`, note: key })),
   };
 }
@@ -107,10 +110,14 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       if (phase.kind !== 'queued' && phase.kind !== 'starting' && phase.kind !== 'stepping') return STALE;
       return abort(rollout, { kind: 'not started', message: event.message }, now);
     case 'scaled':
-      return inStep(phase, 'scale', () => to({ kind: 'stepping', stage: 'ready', since: now }, {}, []));
+      if (phase.kind !== 'stepping' || phase.stage !== 'scale') return STALE;
+      return to({ ...phase, stage: 'ready', since: now }, {}, []);
     case 'routed':
       if (phase.kind === 'promoting' && phase.stage === 'route') {
-        return to({ kind: 'promoting', stage: 'confirm', since: now }, { route: STABLE_ROUTE, routeSeq: event.seq, guard: null });
+        return to(
+          { kind: 'promoting', stage: 'confirm', since: now },
+          { route: STABLE_ROUTE, routeSeq: event.seq, guard: null },
+        );
       }
       return inStep(phase, 'route', () => {
         const route = wantedRoute(rollout);
@@ -126,7 +133,11 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       return inStep(phase, 'confirm', () => to(afterConfirm(rollout, now), { tests: [] }, said));
     }
     case 'tested':
-      return inStep(phase, 'test', () => to(afterTests(rollout, now), { tests: event.results }, []));
+      return inStep(phase, 'test', () => {
+        // No pod that answers is no success.
+        const unasked = rollout.plan.tests.map(({ name }) => ({ test: name, passed: false, detail: 'not asked' }));
+        return to(afterTests(rollout, now), { tests: event.results.length > 0 ? event.results : unasked }, []);
+      });
     case 'baked':
       return inStep(phase, 'bake', () => to({ kind: 'stepping', stage: 'judge', since: now }, {}, []));
     case 'judged':
@@ -136,18 +147,10 @@ function react(rollout: Rollout, event: Event, now: number): Change {
         ? sampled(rollout, rollout.guard, event.results, now)
         : STALE;
     case 'drifted':
-      if (phase.kind === 'aborting' || phase.kind === 'drifted') return STALE;
-      return ask(rollout, 'drift', [], now, {
-        kind: 'drifted',
-        since: now,
-        drift: event.drift,
-        resume: phase.kind === 'promoting' ? 'promotion' : 'step',
-      });
+      return drifted(rollout, event.drift, now);
     case 'write_refused':
-      if (phase.kind === 'aborting') return STALE;
-      if (phase.kind === 'promoting') {
-        return ask(rollout, 'halted', [], now, { kind: 'halted', since: now, why: event.message, kept: false });
-      }
+      if (phase.kind === 'aborting' || phase.kind === 'drifted' || phase.kind === 'halted') return STALE;
+      if (phase.kind === 'promoting') return halt(rollout, phase.stage, event.message, now);
       return abort(rollout, { kind: 'refused by the cluster', message: event.message }, now);
     case 'approved':
       return atGate(rollout, event.gate, 'step', (gate) => approve(rollout, gate, event, now));
@@ -158,7 +161,7 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       });
     case 'gate_reminded': {
       const gate = openGate(rollout);
-      if (gate?.id !== event.gate) return STALE;
+      if (gate?.id !== event.gate || now < (reminderAt(gate) ?? Number.POSITIVE_INFINITY)) return STALE;
       const count = gate.reminders + 1;
       return {
         next: { gates: replaceLast(rollout, { ...gate, reminders: count }) },
@@ -166,13 +169,17 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       };
     }
     case 'gate_expired':
-      return atGate(rollout, event.gate, 'step', (gate) => abort(rollout, { kind: 'expired', gate: gate.id }, now));
+      return atGate(rollout, event.gate, 'step', (gate) => {
+        // Somebody may have pressed Hold since the expiry was seen.
+        if (gate.plan.onTimeout !== 'abort' || now < (gateDeadline(gate) ?? Number.POSITIVE_INFINITY)) return STALE;
+        return abort(rollout, { kind: 'expired', gate: gate.id }, now);
+      });
     case 'reapplied':
       return atGate(rollout, event.gate, 'drift', (gate) => {
         const resumed: Phase =
           phase.kind === 'drifted' && phase.resume === 'promotion'
-            ? { kind: 'promoting', stage: 'template', since: now, overwrite: true }
-            : { kind: 'stepping', stage: 'route', since: now, overwrite: true };
+            ? { kind: 'promoting', stage: resumeAt(phase.stage), since: now, overwrite: true }
+            : { kind: 'stepping', stage: 'scale', since: now, overwrite: true };
         return decideGate(rollout, gate, { kind: 're-applied', actor: event.actor, at: now }, resumed);
       });
     case 'accepted':
@@ -183,7 +190,7 @@ function react(rollout: Rollout, event: Event, now: number): Change {
           rollout,
           gate,
           { kind: 'retried', actor: event.actor, at: now },
-          { kind: 'promoting', stage: 'template', since: now },
+          { kind: 'promoting', stage: resumeAt(phase.kind === 'halted' ? phase.stage : undefined), since: now },
         ),
       );
     case 'kept':
@@ -200,7 +207,7 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       return to({ kind: 'promoting', stage: 'route', since: now });
     case 'promotion_late':
       if (phase.kind !== 'promoting' || phase.stage !== 'ready') return STALE;
-      return ask(rollout, 'halted', [], now, { kind: 'halted', since: now, why: event.message, kept: false });
+      return halt(rollout, phase.stage, event.message, now);
     case 'cooled':
       return cooled(phase, now);
     case 'cool_down_cut':
@@ -213,12 +220,21 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       }
       return STALE;
     case 'abort_requested':
-      if (phase.kind === 'aborting') return refuse({ kind: 'already aborting' });
+      if (phase.kind === 'aborting') {
+        if (event.epoch <= rollout.epoch) return refuse({ kind: 'already aborting' });
+        // The cluster is ahead of Redis: the same abort once more, above what was found there.
+        const demote = phase.demote || event.cause.kind === 'fenced';
+        return to({ ...phase, stage: 'route', since: now, demote }, { epoch: event.epoch }, []);
+      }
       if (!isAbortable(rollout)) return refuse({ kind: 'already promoted' });
       return abort(rollout, event.cause, now, Math.max(event.epoch, rollout.epoch + 1));
     case 'reverted':
       if (phase.kind !== 'aborting' || phase.stage !== 'route') return STALE;
-      return to({ ...phase, stage: 'fence', since: now }, { route: STABLE_ROUTE, routeSeq: event.seq, guard: null }, []);
+      return to(
+        { ...phase, stage: 'fence', since: now },
+        { route: STABLE_ROUTE, routeSeq: event.seq, guard: null },
+        [],
+      );
     case 'refenced':
       if (phase.kind !== 'aborting' || phase.stage !== 'fence') return STALE;
       return to({ ...phase, stage: 'cool', since: now }, {}, ['result', 'root']);
@@ -226,7 +242,7 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       if (phase.kind !== 'aborting' || phase.stalled) return STALE;
       // Keeps `seq`: the write that is being retried stays the same write.
       return {
-        next: { phase: { ...phase, stalled: true } },
+        next: { seq: rollout.seq, phase: { ...phase, stalled: true } },
         messages: [{ kind: 'abort stalled', message: event.message }, 'root'],
       };
     case 'message_delivered':
@@ -289,7 +305,10 @@ const verdicts = (results: readonly CheckResult[]) =>
   results.map((result) => `${result.check} ${result.verdict}`).join();
 
 function sampled(rollout: Rollout, guard: Guard, results: readonly CheckResult[], now: number): Change {
-  const weighed = weigh(rollout, guard, results, now);
+  // Two replicas may measure at once: what is not due was counted already.
+  const due = results.filter(({ check }) => (guard.next[check] ?? Number.POSITIVE_INFINITY) <= now);
+  if (due.length === 0) return STALE;
+  const weighed = weigh(rollout, guard, due, now);
   if (!('since' in weighed)) return weighed;
   const gate = openGate(rollout);
   if (gate?.kind !== 'step') return { next: { guard: weighed }, messages: [] };
@@ -300,7 +319,8 @@ function sampled(rollout: Rollout, guard: Guard, results: readonly CheckResult[]
 }
 
 function judged(rollout: Rollout, results: readonly CheckResult[], now: number): Change {
-  const weighed = rollout.guard ? weigh(rollout, rollout.guard, results, now) : null;
+  const all = rollout.plan.checks.map(({ name }) => results.find(({ check }) => check === name) ?? unmeasured(name));
+  const weighed = rollout.guard ? weigh(rollout, rollout.guard, all, now) : null;
   if (weighed && !('since' in weighed)) return weighed;
   const evidence = { ...rollout, guard: weighed };
   const good = rollout.tests.every((test) => test.passed) && (weighed?.last ?? []).every((r) => r.verdict === 'pass');
@@ -309,6 +329,46 @@ function judged(rollout: Rollout, results: readonly CheckResult[], now: number):
     return 'next' in on ? { ...on, next: { guard: weighed, ...on.next } } : on;
   }
   return ask(evidence, 'step', weighed?.last ?? [], now, { kind: 'waiting', since: now });
+}
+
+/** A check that was asked for and not answered is no success either. */
+function unmeasured(check: string): CheckResult {
+  const missing = { missing: 'not measured' };
+  return { check, canary: missing, stable: missing, requests: null, verdict: 'no data' };
+}
+
+function drifted(rollout: Rollout, drift: Drift, now: number): Change {
+  const { phase } = rollout;
+  switch (phase.kind) {
+    case 'queued':
+    case 'starting':
+      // Nothing to come back to: there may be no canary yet.
+      return abort(rollout, { kind: 'not started', message: `${drift.object}: ${drift.difference}` }, now);
+    case 'stepping':
+    case 'waiting':
+      return ask(rollout, 'drift', [], now, { kind: 'drifted', since: now, drift, resume: 'step' });
+    case 'promoting':
+    case 'halted':
+      return ask(rollout, 'drift', [], now, {
+        kind: 'drifted',
+        since: now,
+        drift,
+        resume: 'promotion',
+        stage: phase.stage ?? 'template',
+      });
+    default:
+      return STALE;
+  }
+}
+
+function halt(rollout: Rollout, stage: PromoteStage, why: string, now: number): Change {
+  return ask(rollout, 'halted', [], now, { kind: 'halted', since: now, why, kept: false, stage });
+}
+
+/** The stage whose write is made again. */
+function resumeAt(stage: PromoteStage | undefined): PromoteStage {
+  if (stage === undefined || stage === 'ready') return 'template';
+  return stage === 'confirm' ? 'route' : stage;
 }
 
 /** Opens a gate; one that is still open is superseded. */
@@ -371,7 +431,7 @@ function approve(rollout: Rollout, gate: Gate, event: Extract<Event, { type: 'ap
   if (access.fourEyes && samePerson(actor, requester)) return refuse({ kind: 'four eyes' });
   const before = gate.approvals.find((approval) => samePerson(approval.actor, actor));
   if (before) return refuse({ kind: 'already approved', at: before.at });
-  if (!looksGood(gate) && !reason) return refuse({ kind: 'needs reason' });
+  if (!looksGood(gate) && !reason?.trim()) return refuse({ kind: 'needs reason' });
   const approved = { ...gate, approvals: [...gate.approvals, { actor, at: now, reason }] };
   if (approved.approvals.length < gate.plan.approvals) return changeGate(rollout, approved);
   const decided = { ...approved, decision: { kind: 'approved', actor, at: now } as const };
@@ -393,7 +453,7 @@ function accept(rollout: Rollout, gate: Gate, actor: Gate['approvals'][number]['
   if (found === null || rollout.phase.resume === 'promotion' || found < low || found > high) {
     return refuse({ kind: 'not acceptable', low, high, found });
   }
-  const phase: Phase = { kind: 'stepping', stage: 'route', since: now, overwrite: true };
+  const phase: Phase = { kind: 'stepping', stage: 'scale', since: now, overwrite: true };
   return decideGate(rollout, gate, { kind: 'accepted', actor, at: now }, phase, { acceptedWeight: found });
 }
 
@@ -432,7 +492,8 @@ function abort(rollout: Rollout, cause: AbortCause, now: number, epoch = rollout
       since: now,
       startedAt: now,
       cause,
-      from: describePhase(rollout),
+      // Redis knows less than the cluster then: traffic may have moved further than this state says.
+      from: cause.kind === 'fenced' ? 'at an unknown weight' : describePhase(rollout),
       // After a loss of Redis nobody knows how far the promotion was: the object's own journal does.
       demote: inPromotion || cause.kind === 'fenced',
       stalled: false,

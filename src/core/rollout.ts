@@ -28,9 +28,23 @@ export type Phase =
   | { readonly kind: 'starting'; readonly stage: StartStage; readonly since: number }
   | { readonly kind: 'stepping'; readonly stage: StepStage; readonly since: number; readonly overwrite?: boolean }
   | { readonly kind: 'waiting'; readonly since: number }
-  | { readonly kind: 'drifted'; readonly since: number; readonly drift: Drift; readonly resume: 'step' | 'promotion' }
+  | {
+      readonly kind: 'drifted';
+      readonly since: number;
+      readonly drift: Drift;
+      readonly resume: 'step' | 'promotion';
+      /** Where the promotion stood. */
+      readonly stage?: PromoteStage;
+    }
   | { readonly kind: 'promoting'; readonly stage: PromoteStage; readonly since: number; readonly overwrite?: boolean }
-  | { readonly kind: 'halted'; readonly since: number; readonly why: string; readonly kept: boolean }
+  | {
+      readonly kind: 'halted';
+      readonly since: number;
+      readonly why: string;
+      readonly kept: boolean;
+      /** Where the promotion stood. */
+      readonly stage?: PromoteStage;
+    }
   | {
       readonly kind: 'aborting';
       readonly stage: AbortStage;
@@ -196,7 +210,9 @@ export function isTerminal(rollout: Rollout): boolean {
 
 /** False once an abort runs, or stable serves the new version (P3), or all is over. */
 export function isAbortable({ phase }: Rollout): boolean {
-  if (phase.kind === 'promoting') return phase.stage === 'template' || phase.stage === 'ready';
+  if (phase.kind === 'promoting' || phase.kind === 'halted' || phase.kind === 'drifted') {
+    return phase.stage === undefined || phase.stage === 'template' || phase.stage === 'ready';
+  }
   return phase.kind !== 'aborting' && phase.kind !== 'succeeded' && phase.kind !== 'aborted';
 }
 
@@ -225,5 +241,14 @@ export function gateDeadline(gate: Gate): number | null {
 
 const LATEST_CLOCK_START_MS = 3_600_000;
 export function gateClock(gate: Gate): number {
-  return gate.deliveredAt ?? gate.openedAt + LATEST_CLOCK_START_MS;
+  return Math.min(gate.deliveredAt ?? Number.POSITIVE_INFINITY, gate.openedAt + LATEST_CLOCK_START_MS);
+}
+
+const REMINDER_SHARES = [0.5, 0.8] as const;
+
+/** When people are reminded next; null: never, or not before Slack has the question. */
+export function reminderAt(gate: Gate): number | null {
+  const share = REMINDER_SHARES[gate.reminders];
+  if (share === undefined || gate.kind !== 'step' || gate.deliveredAt === null) return null;
+  return gateClock(gate) + share * (gate.plan.timeoutMs + gate.heldMs);
 }

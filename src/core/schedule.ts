@@ -3,7 +3,16 @@
  * go on at any time.
  */
 import type { Route } from './plan.ts';
-import { type Event, gateClock, gateDeadline, isAbortable, isTerminal, openGate, type Rollout, wantedRoute } from './rollout.ts';
+import {
+  type Event,
+  gateDeadline,
+  isAbortable,
+  isTerminal,
+  openGate,
+  type Rollout,
+  reminderAt,
+  wantedRoute,
+} from './rollout.ts';
 
 /** One thing to do outside, answered by an event with the same `seq`; nothing yet to report is no event. */
 export type Effect =
@@ -18,7 +27,7 @@ export type Effect =
   | { readonly kind: 'sample'; readonly checks: readonly string[]; readonly since: number; readonly judge: boolean }
   | { readonly kind: 'promote'; readonly overwrite: boolean }
   | { readonly kind: 'await stable'; readonly since: number }
-  | { readonly kind: 'end route' }
+  | { readonly kind: 'end route'; readonly overwrite: boolean }
   | { readonly kind: 'clean up' }
   | { readonly kind: 'revert'; readonly demote: boolean }
   | { readonly kind: 'raise epoch' };
@@ -30,7 +39,6 @@ export type Next =
 
 /** After this long an abort that does not get through says in Slack what to run by hand. */
 export const ABORT_STALLED_MS = 30_000;
-const REMINDER_SHARES = [0.5, 0.8] as const;
 
 /** First what time decides, then due samples, then the phase's own wish. */
 export function next(rollout: Rollout, now: number): Next {
@@ -45,20 +53,24 @@ export function next(rollout: Rollout, now: number): Next {
   return effect ? { kind: 'effect', effect } : { kind: 'wait' };
 }
 
-/** Earliest time at which `next` can answer differently by time alone; null: only an event moves it. */
+/**
+ * Earliest time at which `next` can answer differently by time alone, or an abort that is still being tried is stalled;
+ * null: only an event moves it.
+ */
 export function nextLook(rollout: Rollout): number | null {
   const times: number[] = [];
   const { phase } = rollout;
-  const cool = rollout.plan.coolDownMs;
   if (isTerminal(rollout)) return null;
   if (phase.kind === 'stepping' && phase.stage === 'bake') times.push(phase.since + bakeMs(rollout));
-  if ((phase.kind === 'promoting' || phase.kind === 'aborting') && phase.stage === 'cool') times.push(phase.since + cool);
-  if (phase.kind === 'aborting' && !phase.stalled) times.push(phase.startedAt + ABORT_STALLED_MS);
+  if ((phase.kind === 'promoting' || phase.kind === 'aborting') && phase.stage === 'cool')
+    times.push(coolUntil(rollout));
+  if (phase.kind === 'aborting' && !phase.stalled && (phase.stage === 'route' || phase.stage === 'fence'))
+    times.push(phase.startedAt + ABORT_STALLED_MS);
   const gate = openGate(rollout);
   if (gate) {
     const deadline = gateDeadline(gate);
-    const reminder = REMINDER_SHARES[gate.reminders];
-    if (deadline !== null && reminder !== undefined) times.push(reminderAt(rollout, reminder) ?? deadline);
+    const reminder = reminderAt(gate);
+    if (reminder !== null) times.push(reminder);
     if (deadline !== null && gate.plan.onTimeout === 'abort') times.push(deadline);
   }
   if (rollout.guard && isGuarded(rollout)) times.push(...Object.values(rollout.guard.next));
@@ -67,34 +79,36 @@ export function nextLook(rollout: Rollout): number | null {
 
 function timedEvent(rollout: Rollout, now: number): Event | null {
   const { phase, seq } = rollout;
-  if (phase.kind === 'stepping' && phase.stage === 'bake' && now >= phase.since + bakeMs(rollout)) return { type: 'baked', seq };
-  if ((phase.kind === 'promoting' || phase.kind === 'aborting') && phase.stage === 'cool') {
-    // A canary that never had traffic has nothing to drain.
-    const idle = phase.kind === 'aborting' && phase.from === 'before any traffic moved';
-    if (idle || now >= phase.since + rollout.plan.coolDownMs) return { type: 'cooled', seq };
-  }
+  if (phase.kind === 'stepping' && phase.stage === 'bake' && now >= phase.since + bakeMs(rollout))
+    return { type: 'baked', seq };
+  if ((phase.kind === 'promoting' || phase.kind === 'aborting') && phase.stage === 'cool' && now >= coolUntil(rollout))
+    return { type: 'cooled', seq };
   const gate = openGate(rollout);
   const deadline = gate && gateDeadline(gate);
   if (!gate || deadline === null) return null;
   if (now >= deadline && gate.plan.onTimeout === 'abort') return { type: 'gate_expired', gate: gate.id };
-  const share = REMINDER_SHARES[gate.reminders];
-  const at = share === undefined ? null : reminderAt(rollout, share);
+  const at = reminderAt(gate);
   return at !== null && now >= at ? { type: 'gate_reminded', gate: gate.id } : null;
 }
 
-function reminderAt(rollout: Rollout, share: number): number | null {
-  const gate = openGate(rollout);
-  if (!gate || gate.deliveredAt === null) return null;
-  return gateClock(gate) + share * (gate.plan.timeoutMs + gate.heldMs);
+/** A canary that never had traffic has nothing to drain. */
+function coolUntil({ phase, plan }: Rollout): number {
+  const idle = phase.kind === 'aborting' && phase.from === 'before any traffic moved';
+  return idle ? phase.since : phase.since + plan.coolDownMs;
 }
 
 function bakeMs(rollout: Rollout): number {
   return rollout.plan.steps[rollout.step]?.bakeMs ?? 0;
 }
 
-/** The guard watches until stable carries all traffic again, gates and promotion included. */
+/**
+ * The guard watches until stable carries all traffic again, gates and promotion included. A judgement measures every check
+ * itself: one window must not count twice.
+ */
 function isGuarded(rollout: Rollout): boolean {
-  return rollout.guard !== null && isAbortable(rollout);
+  const { phase } = rollout;
+  const judging = phase.kind === 'stepping' && phase.stage === 'judge';
+  return rollout.guard !== null && isAbortable(rollout) && !judging;
 }
 
 function dueChecks(rollout: Rollout, now: number): readonly string[] {
@@ -120,7 +134,7 @@ function phaseEffect(rollout: Rollout): Effect | null {
         case 'ready':
           return { kind: 'await stable', since: phase.since };
         case 'route':
-          return { kind: 'end route' };
+          return { kind: 'end route', overwrite: phase.overwrite ?? false };
         case 'confirm':
           return { kind: 'confirm route', since: phase.since };
         case 'cool':

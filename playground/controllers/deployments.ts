@@ -1,0 +1,155 @@
+/** Brings the pods of a Deployment to its template by way of ReplicaSets, and reports how far it is. */
+import { createHash } from 'node:crypto';
+import { isEqual } from '../api-server/json.ts';
+import { type Kind, kinds } from '../api-server/kinds.ts';
+import type { Deployment, NewObject, PodTemplate, ReplicaSet } from '../api-server/objects.ts';
+import type { Store } from '../api-server/store.ts';
+import { deploymentStatus } from './deployment-status.ts';
+import { keyOf, type Loop, splitKey, startLoop } from './loop.ts';
+import { isOwnedBy, ownerKey, ownerReference } from './ownership.ts';
+import { nextRecreateSizes, nextRollingSizes, rollingLimits, type SetSize } from './rolling.ts';
+
+const REVISION = 'deployment.kubernetes.io/revision';
+const HASH = 'pod-template-hash';
+
+export function controlDeployments(store: Store): Loop {
+  return startLoop(store, {
+    wakes: ({ kind, object }) => {
+      if (kind === kinds.deployments) return [keyOf(object)];
+      // Terminating pods count for Recreate, and no ReplicaSet tells of their end.
+      if (kind === kinds.pods) return ownerKey(object, 'ReplicaSet').map((key) => key.replace(/-[^-]*$/, ''));
+      return kind === kinds.replicaSets ? ownerKey(object, 'Deployment') : [];
+    },
+    reconcile(key, loop) {
+      const deployment = store.get(kinds.deployments, ...splitKey(key));
+      if (!deployment) return;
+      const young = currentSet(store, deployment);
+      const old = setsOf(store, deployment).filter(({ metadata }) => metadata.name !== young?.metadata.name);
+      if (young) {
+        noteRevision(store, deployment, young, old);
+        resize(store, deployment, young, old);
+        forgetOldSets(store, deployment, old);
+      }
+      report(store, deployment, (ms) => loop.again(key, ms));
+    },
+  });
+}
+
+function setsOf(store: Store, deployment: Deployment): readonly ReplicaSet[] {
+  const { namespace } = deployment.metadata;
+  return store.list(kinds.replicaSets, namespace).filter((set) => isOwnedBy(set, deployment));
+}
+
+/** The ReplicaSet of the template; made when it is missing, unless the Deployment is paused. */
+function currentSet(store: Store, deployment: Deployment): ReplicaSet | undefined {
+  const found = findCurrentSet(store, deployment);
+  if (found || deployment.spec.paused) return found;
+  return store.create(kinds.replicaSets, newSet(deployment, revisionAfter(setsOf(store, deployment))));
+}
+
+function findCurrentSet(store: Store, deployment: Deployment): ReplicaSet | undefined {
+  return setsOf(store, deployment).find((set) => isEqual(plain(set.spec.template), plain(deployment.spec.template)));
+}
+
+/** The template without the label that ReplicaSets add. */
+function plain(template: PodTemplate): PodTemplate {
+  const { [HASH]: _, ...labels } = template.metadata?.labels ?? {};
+  return { ...template, metadata: { ...template.metadata, labels } };
+}
+
+function newSet(deployment: Deployment, revision: number): NewObject {
+  const { template, selector, minReadySeconds } = deployment.spec;
+  const { name, namespace } = deployment.metadata;
+  const hash = createHash('sha256').update(JSON.stringify(template)).digest('hex').slice(0, 9);
+  const labels = { ...template.metadata?.labels, [HASH]: hash };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: {
+      name: `${name}-${hash}`,
+      ...(namespace !== undefined && { namespace }),
+      labels,
+      annotations: { [REVISION]: String(revision) },
+      ownerReferences: [ownerReference(deployment)],
+    },
+    spec: {
+      replicas: 0,
+      ...(minReadySeconds !== undefined && { minReadySeconds }),
+      selector: { matchLabels: { ...selector.matchLabels, [HASH]: hash } },
+      template: { ...template, metadata: { ...template.metadata, labels } },
+    },
+  };
+}
+
+function revisionOf({ metadata }: ReplicaSet | Deployment): number {
+  return Number(metadata.annotations?.[REVISION] ?? 0);
+}
+
+function revisionAfter(sets: readonly ReplicaSet[]): number {
+  return Math.max(0, ...sets.map(revisionOf)) + 1;
+}
+
+/** A set that is used again becomes the newest revision; the Deployment shows the current one. */
+function noteRevision(store: Store, deployment: Deployment, young: ReplicaSet, old: readonly ReplicaSet[]): void {
+  const revision = String(Math.max(revisionOf(young), old.length > 0 ? revisionAfter(old) : 1));
+  mark(store, kinds.replicaSets, young, revision);
+  mark(store, kinds.deployments, deployment, revision);
+}
+
+function mark<T extends ReplicaSet | Deployment>(store: Store, kind: Kind<T>, object: T, revision: string): void {
+  if (object.metadata.annotations?.[REVISION] === revision) return;
+  const annotations = { ...object.metadata.annotations, [REVISION]: revision };
+  store.update(kind, { ...object, metadata: { ...object.metadata, annotations } }, 'main');
+}
+
+function resize(store: Store, { spec, metadata }: Deployment, young: ReplicaSet, old: readonly ReplicaSet[]): void {
+  const sizes = nextSizes(
+    spec,
+    sizeOf(store, young),
+    old.map((set) => sizeOf(store, set)),
+  );
+  for (const [name, replicas] of sizes) {
+    const { metadata: found, ...set } = store.demand(kinds.replicaSets, metadata.namespace, name);
+    if (set.spec.replicas !== replicas) {
+      store.update(kinds.replicaSets, { ...set, metadata: found, spec: { ...set.spec, replicas } }, 'main');
+    }
+  }
+}
+
+function nextSizes(spec: Deployment['spec'], young: SetSize, old: readonly SetSize[]): Map<string, number> {
+  const { replicas, strategy, paused } = spec;
+  const living = old.filter((set) => set.wanted > 0 || set.pods > 0);
+  if (living.length === 0) return new Map([[young.name, replicas]]);
+  if (paused) return new Map();
+  if (strategy.type === 'Recreate') return nextRecreateSizes(replicas, young, living);
+  const limits = rollingLimits(replicas, strategy.rollingUpdate ?? { maxSurge: '25%', maxUnavailable: '25%' });
+  return nextRollingSizes(
+    replicas,
+    limits,
+    young,
+    living.filter((set) => set.wanted > 0),
+  );
+}
+
+/** Pods that still end count as there. */
+function sizeOf(store: Store, set: ReplicaSet): SetSize {
+  const pods = store.list(kinds.pods, set.metadata.namespace).filter((pod) => isOwnedBy(pod, set)).length;
+  return { name: set.metadata.name, wanted: set.spec.replicas, available: set.status?.availableReplicas ?? 0, pods };
+}
+
+function forgetOldSets(store: Store, { spec }: Deployment, old: readonly ReplicaSet[]): void {
+  const empty = old.filter((set) => set.spec.replicas === 0 && (set.status?.replicas ?? 0) === 0);
+  const newestFirst = empty.toSorted((a, b) => revisionOf(b) - revisionOf(a));
+  for (const { metadata } of newestFirst.slice(spec.revisionHistoryLimit)) {
+    store.remove(kinds.replicaSets, metadata.namespace, metadata.name);
+  }
+}
+
+function report(store: Store, { metadata }: Deployment, wake: (afterMs: number) => void): void {
+  const { namespace, name } = metadata;
+  const deployment = store.demand(kinds.deployments, namespace, name);
+  const young = findCurrentSet(store, deployment);
+  const status = deploymentStatus(deployment, young, setsOf(store, deployment), wake);
+  const key = { name, ...(namespace !== undefined && { namespace }) };
+  store.update(kinds.deployments, { ...deployment, metadata: key, status }, 'status');
+}

@@ -1,0 +1,29 @@
+/** Everything that acts by itself in the simulated cluster. */
+import type { Store } from '../api-server/store.ts';
+import { controlDeployments } from './deployments.ts';
+import { controlEndpoints } from './endpoints.ts';
+import { collectGarbage } from './garbage.ts';
+import { type NodeOptions, playNode } from './pods.ts';
+import { controlReplicaSets } from './replica-sets.ts';
+import { controlRoutes } from './routes.ts';
+
+export type ControllerOptions = NodeOptions & {
+  /** From a change of a route to its status. */
+  readonly routeStatusMs: number;
+};
+
+export function startControllers(store: Store, options: ControllerOptions): { stop(): void } {
+  const parts = [
+    controlDeployments(store),
+    controlReplicaSets(store),
+    controlEndpoints(store),
+    controlRoutes(store, options.routeStatusMs),
+    collectGarbage(store),
+    playNode(store, options),
+  ];
+  return {
+    stop() {
+      for (const part of parts) part.stop();
+    },
+  };
+}

@@ -1,0 +1,189 @@
+/** What Sluice asks of an API server: few small calls, and views that watch. */
+import { z } from 'zod';
+import type { Log } from '../../app/ports.ts';
+import { createChanges, type Listener } from './changes.ts';
+import { type Outcome, readError, toFault } from './errors.ts';
+import { isActive, type Op, readMarks } from './marks.ts';
+import { apiVersion, type Held, type Kind, nameOf, pathOf, type Ref } from './objects.ts';
+import { missingRights, type Need, rulesReview } from './rights.ts';
+import { createView, type View, type WatchEvent } from './view.ts';
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Answer = { readonly status: number; readonly body: unknown };
+
+/** One API server, with credentials. Both throw when it cannot be reached; `send` within 3 s. */
+export type Connection = {
+  send(method: Method, path: string, query: Record<string, string>, body?: unknown): Promise<Answer>;
+  /** Resolves when the server has accepted the watch; throws `ApiFault` when it has not. */
+  stream(path: string, query: Record<string, string>, signal: AbortSignal): Promise<AsyncIterable<WatchEvent>>;
+  close(): Promise<void>;
+};
+
+/** What is given of an object to be made. */
+export type Draft = {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: Readonly<Record<string, unknown>>;
+};
+
+export type Cluster = {
+  get<T extends Held>(kind: Kind<T>, ref: Ref): Promise<T | null>;
+  /** From the watched copies when there are some, else one LIST. */
+  list<T extends Held>(kind: Kind<T>, namespace: string): Promise<readonly T[]>;
+  create<T extends Held>(kind: Kind<T>, ref: Ref, draft: Draft): Promise<Outcome<T>>;
+  /** One JSON Patch: all operations or none. */
+  patch<T extends Held>(kind: Kind<T>, ref: Ref, ops: readonly Op[]): Promise<Outcome<T>>;
+  /** Deletes exactly the object that was read. */
+  remove(kind: Kind, object: Held): Promise<Outcome<null>>;
+  /** Which of these rights are missing, as sentences with the remedy; asked at most once a minute. */
+  missingRights(namespace: string, needs: readonly Need[]): Promise<readonly string[]>;
+  /** The watched objects of a namespace; opened at first use, shared, closed when idle. */
+  view<T extends Held>(kind: Kind<T>, namespace: string, labels?: string): View<T>;
+  /** Last known copy, when its kind is being watched. */
+  peek<T extends Held>(kind: Kind<T>, ref: Ref): T | null;
+  /** Told soon after watched objects of rollouts changed. Opens nothing by itself. Answers how to stop. */
+  onChange(listener: Listener): () => void;
+  close(): Promise<void>;
+};
+
+const RIGHTS_KEPT_MS = 60_000;
+const SWEEP_MS = 15_000;
+const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
+
+const listBody = z.object({
+  metadata: z.object({ resourceVersion: z.string() }),
+  items: z.array(z.unknown()).nullish(),
+});
+
+export function createApi(connection: Connection, log: Log): Cluster {
+  const changes = createChanges();
+  const views = new Map<string, View<Held>>();
+  const reviews = new Map<string, { at: number; review: Promise<z.infer<typeof rulesReview>> }>();
+
+  const keyOf = (kind: Kind, namespace: string, labels = '') => `${kind.group}/${kind.plural} ${namespace} ${labels}`;
+  const opened = <T extends Held>(kind: Kind<T>, namespace: string, labels?: string) =>
+    // The key names the kind, so what it finds is a view of that kind.
+    views.get(keyOf(kind, namespace, labels)) as View<T> | undefined;
+
+  async function send(
+    subject: string,
+    ...[method, path, query, body]: Parameters<Connection['send']>
+  ): Promise<Answer> {
+    try {
+      return await connection.send(method, path, query, body);
+    } catch (cause) {
+      throw new Error(`${method} ${subject}`, { cause });
+    }
+  }
+
+  async function readList<T extends Held>(kind: Kind<T>, namespace: string, labels?: string) {
+    const subject = `${kind.plural} in namespace ${namespace}`;
+    const answer = await send(subject, 'GET', pathOf(kind, namespace), labels ? { labelSelector: labels } : {});
+    if (answer.status >= 400) throw toFault(subject, answer.status, answer.body);
+    const { metadata, items } = listBody.parse(answer.body);
+    return {
+      items: (items ?? []).map((item) => kind.schema.parse(item)),
+      resourceVersion: metadata.resourceVersion,
+    };
+  }
+
+  async function write<T extends Held>(
+    kind: Kind<T>,
+    ref: Ref,
+    method: 'POST' | 'PATCH',
+    body: unknown,
+  ): Promise<Outcome<T>> {
+    const path = pathOf(kind, ref.namespace, method === 'PATCH' ? ref.name : undefined);
+    // Strict: an API server that does not know a field says so instead of dropping it silently.
+    const answer = await send(nameOf(kind, ref), method, path, { fieldValidation: 'Strict' }, body);
+    if (answer.status >= 400) return { ok: false, error: readError(nameOf(kind, ref), answer.status, answer.body) };
+    const object = kind.schema.parse(answer.body);
+    opened(kind, ref.namespace)?.put(object);
+    return { ok: true, object };
+  }
+
+  async function review(namespace: string) {
+    const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectRulesReview', spec: { namespace } };
+    const answer = await send(`SelfSubjectRulesReview in namespace ${namespace}`, 'POST', REVIEWS, {}, body);
+    if (answer.status >= 400)
+      throw toFault(`SelfSubjectRulesReview in namespace ${namespace}`, answer.status, answer.body);
+    return rulesReview.parse(answer.body);
+  }
+
+  const sweep = setInterval(() => {
+    for (const [key, view] of views) {
+      if (!view.idle(Date.now())) continue;
+      view.close();
+      views.delete(key);
+    }
+  }, SWEEP_MS);
+  sweep.unref();
+
+  return {
+    async get(kind, ref) {
+      const answer = await send(nameOf(kind, ref), 'GET', pathOf(kind, ref.namespace, ref.name), {});
+      if (answer.status === 404) return null;
+      if (answer.status >= 400) throw toFault(nameOf(kind, ref), answer.status, answer.body);
+      const object = kind.schema.parse(answer.body);
+      opened(kind, ref.namespace)?.put(object);
+      return object;
+    },
+    list: async (kind, namespace) => opened(kind, namespace)?.live() ?? (await readList(kind, namespace)).items,
+    create: (kind, ref, { spec, ...metadata }) =>
+      write(kind, ref, 'POST', {
+        apiVersion: apiVersion(kind),
+        kind: kind.kind,
+        metadata: { ...ref, ...metadata },
+        spec,
+      }),
+    patch: (kind, ref, ops) => write(kind, ref, 'PATCH', ops),
+    async remove(kind, object) {
+      const { namespace, name, uid, resourceVersion } = object.metadata;
+      const subject = nameOf(kind, object.metadata);
+      const body = { propagationPolicy: 'Background', preconditions: { uid, resourceVersion } };
+      const answer = await send(subject, 'DELETE', pathOf(kind, namespace, name), {}, body);
+      if (answer.status >= 400) return { ok: false, error: readError(subject, answer.status, answer.body) };
+      opened(kind, namespace)?.forget(object);
+      return { ok: true, object: null };
+    },
+    async missingRights(namespace, needs) {
+      const known = reviews.get(namespace);
+      const asked =
+        known && Date.now() - known.at < RIGHTS_KEPT_MS ? known : { at: Date.now(), review: review(namespace) };
+      reviews.set(namespace, asked);
+      try {
+        return missingRights(await asked.review, needs, namespace);
+      } catch (error) {
+        reviews.delete(namespace);
+        throw error;
+      }
+    },
+    view<T extends Held>(kind: Kind<T>, namespace: string, labels?: string) {
+      const known = opened(kind, namespace, labels);
+      if (known) return known;
+      const selected = labels ? { labelSelector: labels } : {};
+      const view = createView<T>(
+        {
+          open: (query, signal) => connection.stream(pathOf(kind, namespace), { ...query, ...selected }, signal),
+          list: () => readList(kind, namespace, labels),
+          parse: (object) => kind.schema.parse(object),
+          changed: (object) => {
+            if (labels || isActive(object)) changes.changed(namespace, readMarks(object)?.rollout ?? null);
+          },
+        },
+        isActive,
+        log.child({ watch: kind.plural, namespace }),
+      );
+      views.set(keyOf(kind, namespace, labels), view);
+      return view;
+    },
+    peek: (kind, ref) => opened(kind, ref.namespace)?.peek(ref.name) ?? null,
+    onChange: changes.listen,
+    async close() {
+      clearInterval(sweep);
+      for (const view of views.values()) view.close();
+      views.clear();
+      await connection.close();
+    },
+  };
+}

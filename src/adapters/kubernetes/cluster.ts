@@ -1,0 +1,109 @@
+/**
+ * The way to the API server, and the only file that knows the Kubernetes client. That client finds credentials and TLS
+ * settings; the calls are our own, since its calls open a connection each and its watches end when idle and are nameless.
+ */
+import type { RequestOptions } from 'node:https';
+import { KubeConfig } from '@kubernetes/client-node';
+import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
+import packageJson from '../../../package.json' with { type: 'json' };
+import type { Log } from '../../app/ports.ts';
+import { type Cluster, type Connection, createApi } from './api.ts';
+import { toFault } from './errors.ts';
+import { readEvents } from './events.ts';
+import { CALL_TIMEOUT_MS } from './view.ts';
+
+export type { Cluster } from './api.ts';
+
+/** Without `kubeconfig` (a path): KUBECONFIG, `~/.kube/config`, or the pod's own service account. */
+export function createCluster({ kubeconfig, log }: { kubeconfig?: string | undefined; log: Log }): Cluster {
+  return createApi(connect(kubeconfig), log);
+}
+
+const USER_AGENT = `sluice/${packageJson.version}`;
+const CREDENTIALS_KEPT_MS = 10_000;
+/** Bookmarks come about once a minute: without any byte for so long the connection is dead. */
+const SILENCE_MS = 150_000;
+
+function connect(kubeconfig: string | undefined): Connection {
+  const config = new KubeConfig();
+  if (kubeconfig) config.loadFromFile(kubeconfig);
+  else config.loadFromDefault();
+  const cluster = config.getCurrentCluster();
+  if (!cluster)
+    throw new Error(`${kubeconfig ?? 'kubeconfig'}: no current context; set one with kubectl config use-context`);
+  const server = cluster.server.replace(/\/$/, '');
+
+  let credentials: { at: number; tls: string; dispatcher: Dispatcher; headers: Record<string, string> } | null = null;
+
+  /** Tokens and certificates are renewed on disk or by a command, so they are looked at again every few seconds. */
+  async function authenticate() {
+    if (credentials && Date.now() - credentials.at < CREDENTIALS_KEPT_MS) return credentials;
+    const options: RequestOptions = {};
+    await config.applyToHTTPSOptions(options);
+    const headers = { 'user-agent': USER_AGENT, accept: 'application/json', ...readHeaders(options.headers) };
+    const tls = JSON.stringify([options.ca, options.cert, options.key, options.servername, options.rejectUnauthorized]);
+    const dispatcher = credentials?.tls === tls ? credentials.dispatcher : createDispatcher(options);
+    credentials = { at: Date.now(), tls, dispatcher, headers };
+    return credentials;
+  }
+
+  function createDispatcher(options: RequestOptions): Dispatcher {
+    const { ca, cert, key, servername, rejectUnauthorized } = options;
+    const tls = Object.fromEntries(
+      Object.entries({ ca, cert, key, servername, rejectUnauthorized }).filter(([, value]) => value !== undefined),
+    );
+    // HTTP/1.1 and no limit of connections: an abort never queues behind other calls, nor behind a connection that hangs.
+    const common = { allowH2: false, keepAliveTimeout: 60_000, bodyTimeout: SILENCE_MS };
+    const proxy = cluster?.proxyUrl;
+    if (!proxy)
+      return new Agent({ ...common, connect: { ...tls, timeout: CALL_TIMEOUT_MS, keepAliveInitialDelay: 30_000 } });
+    if (!/^https?:/.test(proxy)) throw new Error(`proxy-url ${proxy}: only http and https proxies are supported`);
+    return new ProxyAgent({ ...common, uri: proxy, requestTls: tls });
+  }
+
+  return {
+    async send(method, path, query, body) {
+      const signal = AbortSignal.timeout(CALL_TIMEOUT_MS);
+      const { dispatcher, headers } = await authenticate();
+      const type = method === 'PATCH' ? 'application/json-patch+json' : 'application/json';
+      const answer = await request(`${server}${path}`, {
+        dispatcher,
+        method,
+        query,
+        headers: body === undefined ? headers : { ...headers, 'content-type': type },
+        body: body === undefined ? null : JSON.stringify(body),
+        signal,
+      });
+      return { status: answer.statusCode, body: parse(await answer.body.text()) };
+    },
+    async stream(path, query, signal) {
+      const { dispatcher, headers } = await authenticate();
+      const answer = await request(`${server}${path}`, {
+        dispatcher,
+        query,
+        headers,
+        signal,
+        headersTimeout: CALL_TIMEOUT_MS,
+      });
+      if (answer.statusCode !== 200) throw toFault(`WATCH ${path}`, answer.statusCode, parse(await answer.body.text()));
+      return readEvents(answer.body);
+    },
+    async close() {
+      await credentials?.dispatcher.destroy();
+    },
+  };
+}
+
+/** Answers of proxies on the way are not JSON. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { message: text.slice(0, 200) };
+  }
+}
+
+function readHeaders(headers: RequestOptions['headers']): Record<string, string> {
+  const entries = Object.entries(headers ?? {}).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), String(value)]));
+}

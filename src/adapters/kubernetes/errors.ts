@@ -1,0 +1,69 @@
+/** Answers of the API server other than success: what a person must hear as values, everything else as faults. */
+import { z } from 'zod';
+
+export type ClusterError = {
+  /**
+   * `conflict`: the object changed meanwhile, or exists already. `untrue`: a `test` of the patch failed, or the patch does
+   * not fit the object. `refused`: schema, admission, quota or rights say no, and a retry changes nothing.
+   */
+  readonly kind: 'not found' | 'conflict' | 'untrue' | 'refused';
+  readonly message: string;
+};
+
+export type Outcome<T> =
+  | { readonly ok: true; readonly object: T }
+  | { readonly ok: false; readonly error: ClusterError };
+
+/** An unexpected answer; `status` is its HTTP status. */
+export class ApiFault extends Error {
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(message);
+    this.name = 'ApiFault';
+    this.status = status;
+  }
+}
+
+const statusBody = z.looseObject({
+  message: z.string().optional(),
+  details: z
+    .looseObject({
+      name: z.string().optional(),
+      causes: z.array(z.looseObject({ field: z.string().optional() })).optional(),
+    })
+    .nullish(),
+});
+
+const read = (body: unknown) => statusBody.safeParse(body).data;
+
+/** What an answer of status 400 and above says, as a fault. */
+export function toFault(subject: string, status: number, body: unknown): ApiFault {
+  return new ApiFault(`${subject}: ${read(body)?.message ?? `HTTP ${status}`}`, status);
+}
+
+/**
+ * Sorts an answer of status 400 and above. A 422 names the object and its fields in `details` when the result would be
+ * invalid; for a failed `test` it does not. Everything that may pass by itself (401, 429, 5xx) is thrown.
+ */
+export function readError(subject: string, status: number, body: unknown): ClusterError {
+  const fault = toFault(subject, status, body);
+  const { message } = fault;
+  const details = read(body)?.details;
+  switch (status) {
+    case 404:
+      return { kind: 'not found', message };
+    case 409:
+      return { kind: 'conflict', message };
+    case 422:
+      return { kind: details?.name || details?.causes?.length ? 'refused' : 'untrue', message };
+    case 400:
+    case 403:
+    case 405:
+    case 413:
+    case 415:
+      return { kind: 'refused', message };
+    default:
+      throw fault;
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Writes that only the newest holder of an object can make: one JSON Patch tests the marks and the values it replaces as
+ * they were read, so a late writer and a foreign edit are met, never overwritten (design section 8).
+ */
+import type { Fence, Marks, Written } from '../../app/ports.ts';
+import type { Drift } from '../../core/rollout.ts';
+import type { Cluster } from './cluster.ts';
+import { type MarkChanges, type Op, readMarks, setMarks, test, testMarks } from './marks.ts';
+import { type Held, type Kind, nameOf, type Ref } from './objects.ts';
+
+/** What to do about an object as it was read: write, or say why not. */
+export type Intent = { readonly ops: readonly Op[] } | Written;
+/** `object`: as the write left it, or as it was found; absent when it is gone. */
+export type Result<T> = Written & { readonly object?: T };
+
+export const DONE: Written = { kind: 'done' };
+export const refused = (message: string): Written => ({ kind: 'refused', message });
+export const drifted = (drift: Drift): Written => ({ kind: 'drifted', drift });
+
+const READS = 5;
+
+/**
+ * Patches until the server takes it or the object as read forbids it. What a cached copy forbids is looked at afresh
+ * before it is believed. A 422 is ambiguous: when nothing changed since the read, it is the write itself that is refused.
+ */
+export async function write<T extends Held>(
+  cluster: Cluster,
+  kind: Kind<T>,
+  ref: Ref,
+  intend: (object: T) => Intent,
+  gone: Written = refused(`${nameOf(kind, ref)} is gone`),
+): Promise<Result<T>> {
+  let known = cluster.peek(kind, ref);
+  let fresh = known === null;
+  known ??= await cluster.get(kind, ref);
+  for (let reads = 0; reads < READS; reads++) {
+    if (!known) return gone;
+    const intent = intend(known);
+    if ('ops' in intent) {
+      const outcome = await cluster.patch(kind, ref, intent.ops);
+      if (outcome.ok) return { ...DONE, object: outcome.object };
+      if (outcome.error.kind === 'not found') return gone;
+      if (outcome.error.kind === 'refused') return refused(outcome.error.message);
+      const before: T = known;
+      known = await cluster.get(kind, ref);
+      if (known?.metadata.resourceVersion === before.metadata.resourceVersion) return refused(outcome.error.message);
+    } else {
+      if (fresh || intent.kind === 'done') return { ...intent, object: known };
+      known = await cluster.get(kind, ref);
+    }
+    fresh = true;
+  }
+  throw new Error(`${nameOf(kind, ref)} changed during each of ${READS} attempts to write it`);
+}
+
+/** Why an object is not to be written by this fence any more; null: it may be. */
+export function barrier(marks: Marks | null, fence: Fence): Written | null {
+  if (!marks) return null;
+  const ours = marks.rollout === fence.rollout;
+  if (marks.epoch > fence.epoch || (!ours && marks.epoch === fence.epoch)) return { kind: 'fenced', by: marks };
+  return ours || marks.phase === 'done' ? null : { kind: 'fenced', by: marks };
+}
+
+/**
+ * What an ordinary write meets before it looks at content. `repeat`: the object carries this write already.
+ * Without our marks, or with an older epoch, somebody took them off or put an old copy back: that is a foreign edit.
+ */
+export function meet(object: Held, fence: Fence): 'write' | 'repeat' | 'unmarked' | Written {
+  const marks = readMarks(object);
+  if (!marks) return 'unmarked';
+  const { rollout, epoch, seq, phase } = marks;
+  if (rollout !== fence.rollout || epoch > fence.epoch || phase === 'done') return { kind: 'fenced', by: marks };
+  if (epoch < fence.epoch) return 'unmarked';
+  return seq >= fence.seq ? 'repeat' : 'write';
+}
+
+/** Tests that nobody else took the object since it was read, and leaves this write's marks. */
+export function underFence(
+  object: Held,
+  fence: Fence,
+  changes: MarkChanges = {},
+  tested: readonly ('rollout' | 'epoch' | 'seq')[] = ['rollout', 'epoch', 'seq'],
+): Op[] {
+  const tests = readMarks(object) ? testMarks(object, tested) : asRead(object);
+  return [...tests, ...setMarks(object, { ...active(fence), ...changes })];
+}
+
+const active = ({ rollout, epoch, seq }: Fence): MarkChanges => ({ rollout, epoch, seq, phase: 'active' });
+
+/** Takes an object for a rollout: exactly the one that was read, unchanged in any way. */
+export function claimOps(object: Held, fence: Fence, restore: string, other: MarkChanges = {}): Op[] {
+  return [...asRead(object), ...setMarks(object, { abort: null, ...other, ...active(fence), restore })];
+}
+
+const asRead = ({ metadata }: Held): Op[] => [
+  test('/metadata/uid', metadata.uid),
+  test('/metadata/resourceVersion', metadata.resourceVersion),
+];
+
+/** Why an object that another rollout holds is not taken, with the way out. */
+export function heldMessage(subject: string, { rollout, epoch }: Marks, service: string): string {
+  return `${subject} is held by rollout ${rollout} (epoch ${epoch}): end it with /deploy abort ${service}`;
+}
+
+export const marksLost = (subject: string): Drift => ({
+  object: subject,
+  difference: "Sluice's marks are gone or older than its last write",
+  weight: null,
+});

@@ -1,0 +1,127 @@
+/** The objects that a canary rollout makes beside the stable Deployment, as copies of what is there. Pure. */
+import { z } from 'zod';
+import type { Fence } from '../../app/ports.ts';
+import type { Plan, Target } from '../../core/plan.ts';
+import type { Draft } from './api.ts';
+import { birthMarks, MANAGED_LABEL } from './marks.ts';
+import { type Deployment, type PodTemplate, parseTemplate, type Selector, type Service } from './objects.ts';
+
+/** The label that tells canary pods from stable ones. */
+export type CanaryLabel = { readonly key: string; readonly stable: string; readonly canary: string };
+
+export const CANARY_KEYS = ['app', 'app.kubernetes.io/name', 'name'] as const;
+
+export const canaryName = ({ deployment }: Pick<Target, 'deployment'>) => `${deployment}-canary`;
+export const stableName = ({ deployment }: Pick<Target, 'deployment'>) => `${deployment}-stable`;
+
+export function canaryLabel({ spec }: Deployment): CanaryLabel | null {
+  for (const key of CANARY_KEYS) {
+    const stable = spec.selector.matchLabels?.[key];
+    if (stable !== undefined) return { key, stable, canary: `${stable}-canary` };
+  }
+  return null;
+}
+
+export const canaryLabels = (template: PodTemplate, { key, canary }: CanaryLabel) => ({
+  ...template.metadata?.labels,
+  [key]: canary,
+});
+
+/** Pods a weight needs: its share of stable's, rounded up, never none. */
+export const canaryReplicas = (weight: number, stableReplicas: number) =>
+  Math.max(1, Math.ceil((weight * stableReplicas) / 100));
+
+/** What stable and canary are made of: the journalled template of a rollback, else the live one with the new image. */
+export function newTemplate({ template, image }: Plan, container: string, live: PodTemplate): PodTemplate {
+  if (template) return parseTemplate(template);
+  const containers = live.spec.containers.map((one) => (one.name === container ? { ...one, image } : one));
+  return { ...live, spec: { ...live.spec, containers } };
+}
+
+export function canaryTemplate(template: PodTemplate, label: CanaryLabel): PodTemplate {
+  const { affinity, topologySpreadConstraints: spread } = template.spec;
+  const spec = {
+    ...template.spec,
+    ...(affinity !== undefined && { affinity: relabelSelectors(affinity, label) }),
+    ...(spread !== undefined && { topologySpreadConstraints: relabelSelectors(spread, label) }),
+  };
+  return { ...template, metadata: { ...template.metadata, labels: canaryLabels(template, label) }, spec };
+}
+
+export function canaryDeployment(
+  stable: Deployment,
+  template: PodTemplate,
+  label: CanaryLabel,
+  weight: number,
+  fence: Fence,
+): Draft & { readonly spec: Pick<Deployment['spec'], 'replicas' | 'selector' | 'template'> } {
+  const { paused: _, ...spec } = stable.spec;
+  return {
+    labels: { [label.key]: label.canary, ...MANAGED_LABEL },
+    annotations: birthMarks(fence),
+    spec: {
+      ...spec,
+      replicas: canaryReplicas(weight, stable.spec.replicas),
+      selector: relabel(stable.spec.selector, label),
+      template: canaryTemplate(template, label),
+    },
+  };
+}
+
+export type ServiceDraft = Draft & {
+  readonly spec: { readonly selector: Record<string, string>; readonly ports: readonly unknown[] };
+};
+
+/** How clients are treated is copied; addresses and node ports belong to the original. */
+const COPIED = [
+  'sessionAffinity',
+  'sessionAffinityConfig',
+  'internalTrafficPolicy',
+  'trafficDistribution',
+  'ipFamilies',
+  'ipFamilyPolicy',
+];
+
+export function sideServices(service: Service, label: CanaryLabel, fence: Fence) {
+  const { selector = {}, ports = [], clusterIP } = service.spec;
+  const side = (value: string): ServiceDraft => ({
+    labels: { [label.key]: value, ...MANAGED_LABEL },
+    annotations: birthMarks(fence),
+    spec: {
+      ...Object.fromEntries(COPIED.flatMap((field) => (field in service.spec ? [[field, service.spec[field]]] : []))),
+      ...(clusterIP === 'None' && { clusterIP }),
+      selector: { ...selector, [label.key]: value },
+      ports: ports.map(({ nodePort: _, ...port }) => port),
+    },
+  });
+  return { stable: side(label.stable), canary: side(label.canary) };
+}
+
+function relabel(selector: Selector, { key, stable, canary }: CanaryLabel): Selector {
+  const { matchLabels, matchExpressions } = selector;
+  const changed = (value: string) => (value === stable ? canary : value);
+  return {
+    ...selector,
+    ...(matchLabels?.[key] === stable && { matchLabels: { ...matchLabels, [key]: canary } }),
+    ...(matchExpressions && {
+      matchExpressions: matchExpressions.map((one) =>
+        one.key === key && one.values ? { ...one, values: one.values.map(changed) } : one,
+      ),
+    }),
+  };
+}
+
+const anything = z.record(z.string(), z.unknown());
+const labelSelector = z.custom<Selector>((value) => anything.safeParse(value).success);
+
+/** Every label selector inside an affinity or a spread constraint that means stable's pods means the canary's instead. */
+function relabelSelectors(value: unknown, label: CanaryLabel): unknown {
+  if (Array.isArray(value)) return value.map((one) => relabelSelectors(one, label));
+  const object = anything.safeParse(value);
+  if (!object.success) return value;
+  const entries = Object.entries(object.data).map(([key, part]) => {
+    const selector = key === 'labelSelector' ? labelSelector.safeParse(part) : null;
+    return [key, selector?.success ? relabel(selector.data, label) : relabelSelectors(part, label)];
+  });
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,195 @@
+/** Looks at everything that a canary rollout is going to touch, before it touches anything. */
+import type { Preflight, WorkloadFacts } from '../../app/ports.ts';
+import { versionOf } from '../../core/config.ts';
+import type { Target } from '../../core/plan.ts';
+import type { Cluster } from './cluster.ts';
+import { heldMessage } from './fence.ts';
+import { highestEpoch, isOurs, readMarks } from './marks.ts';
+import {
+  Autoscalers,
+  type Deployment,
+  Deployments,
+  DisruptionBudgets,
+  EndpointSlices,
+  type Held,
+  type Kind,
+  NetworkPolicies,
+  nameOf,
+  Pods,
+  type Selector,
+  type Service,
+  Services,
+  selects,
+} from './objects.ts';
+import { otherOwner } from './owners.ts';
+import type { Need } from './rights.ts';
+import { deploymentOf, findServing, selectsPods } from './serving.ts';
+import { CANARY_KEYS, canaryLabel, canaryLabels, canaryName, stableName } from './twin-canary.ts';
+import { notMade, RESTORE_LIMIT } from './twin-writes.ts';
+
+const NEEDS: readonly Need[] = [
+  { kind: Deployments, verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
+  { kind: Services, verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
+  { kind: EndpointSlices, verbs: ['list', 'watch'] },
+  { kind: Pods, verbs: ['list', 'watch'] },
+  { kind: Autoscalers, verbs: ['list'] },
+  { kind: NetworkPolicies, verbs: ['list'] },
+  { kind: DisruptionBudgets, verbs: ['list'] },
+];
+
+/** Names and label values in Kubernetes. */
+const LONGEST = 63;
+const SERVICE_NAME = /^[a-z][a-z0-9-]*[a-z0-9]$/;
+
+export async function lookAtWorkload(
+  cluster: Cluster,
+  target: Target,
+  imagePattern: string,
+): Promise<Preflight<WorkloadFacts>> {
+  const { namespace } = target;
+  const missing = await cluster.missingRights(namespace, NEEDS);
+  if (missing.length > 0) return { ok: false, refusals: missing };
+  const serving = await findServing(cluster, target);
+  if (!serving.ok) return { ok: false, refusals: [serving.refusal] };
+  const { deployment, service } = serving;
+  const [deployments, services, autoscalers, policies, budgets] = await Promise.all([
+    cluster.view(Deployments, namespace).all(),
+    cluster.view(Services, namespace).all(),
+    cluster.list(Autoscalers, namespace),
+    cluster.list(NetworkPolicies, namespace),
+    cluster.list(DisruptionBudgets, namespace),
+  ]);
+  const container = chooseContainer(deployment, target);
+  const made = [
+    ...named(Deployments, deployments, canaryName(target)),
+    ...named(Services, services, canaryName(target), stableName(target)),
+  ];
+  const scaler = autoscalers.find(
+    ({ spec }) => spec.scaleTargetRef.kind === 'Deployment' && spec.scaleTargetRef.name === target.deployment,
+  );
+  const refusals = [
+    ...ownerRefusals(target, deployment, service),
+    ...(container === null ? [containerRefusal(deployment, target)] : []),
+    ...shapeRefusals(target, deployment),
+    ...(scaler
+      ? [
+          `HorizontalPodAutoscaler ${namespace}/${scaler.metadata.name} scales Deployment ${target.deployment}: it would follow the load that the canary takes over. Delete it for the rollout.`,
+        ]
+      : []),
+    ...made.filter(({ object }) => !isOurs(object)).map(({ kind, object }) => notMade(nameOf(kind, object.metadata))),
+    ...labelRefusals(target, deployment, services),
+  ];
+  if (refusals.length > 0 || container === null) return { ok: false, refusals };
+  const image = deployment.spec.template.spec.containers.find(({ name }) => name === container)?.image ?? '';
+  return {
+    ok: true,
+    facts: {
+      version: versionOf(imagePattern, image),
+      container,
+      template: deployment.spec.template,
+      epoch: highestEpoch([deployment, ...made.map(({ object }) => object)]),
+    },
+    warnings: [
+      ...coverWarnings(
+        deployment,
+        NetworkPolicies,
+        policies.map((one) => ({ ...one, selector: one.spec.podSelector })),
+        'the canary runs without it',
+      ),
+      ...coverWarnings(
+        deployment,
+        DisruptionBudgets,
+        budgets.map((one) => ({ ...one, selector: one.spec.selector })),
+        'it does not protect the canary',
+      ),
+    ],
+  };
+}
+
+/** The one that was named, else the only one, else the one named like the Deployment. */
+export function chooseContainer(
+  { spec }: Deployment,
+  { container, deployment }: Pick<Target, 'container' | 'deployment'>,
+): string | null {
+  const names = spec.template.spec.containers.map(({ name }) => name);
+  if (container !== '') return names.includes(container) ? container : null;
+  const [only] = names;
+  if (only !== undefined && names.length === 1) return only;
+  return names.includes(deployment) ? deployment : null;
+}
+
+function containerRefusal({ spec }: Deployment, target: Target): string {
+  const names = spec.template.spec.containers.map(({ name }) => name).join(', ');
+  const subject = nameOf(Deployments, deploymentOf(target));
+  if (target.container !== '')
+    return `${subject} has no container ${target.container} (it has ${names}): correct container in sluice.yaml.`;
+  return `${subject} has several containers (${names}): name the one to roll out as container in sluice.yaml.`;
+}
+
+function ownerRefusals(target: Target, deployment: Deployment, service: Service): string[] {
+  const subjects = [
+    { subject: nameOf(Deployments, deployment.metadata), owner: otherOwner(deployment) },
+    { subject: nameOf(Services, service.metadata), owner: otherOwner(service) },
+  ];
+  const marks = readMarks(deployment);
+  return [
+    ...subjects.flatMap(({ subject, owner }) =>
+      owner ? [`${subject} is managed by ${owner}: take it off there before Sluice rolls it out.`] : [],
+    ),
+    ...(marks?.phase === 'active'
+      ? [heldMessage(nameOf(Deployments, deployment.metadata), marks, target.service)]
+      : []),
+  ];
+}
+
+function shapeRefusals(target: Target, { spec }: Deployment): string[] {
+  const subject = nameOf(Deployments, deploymentOf(target));
+  const names = [canaryName(target), stableName(target)];
+  const bad = names.filter((name) => name.length > LONGEST || !SERVICE_NAME.test(name));
+  return [
+    ...(bad.length > 0
+      ? [
+          `${subject}: ${bad.join(' and ')} cannot be a Kubernetes Service's name (lower case, letter first, ${LONGEST} characters at most).`,
+        ]
+      : []),
+    ...(spec.replicas === 0 ? [`${subject} is scaled to 0: scale it up first, nothing serves.`] : []),
+    ...(spec.paused === true ? [`${subject} is paused: kubectl rollout resume it first.`] : []),
+    ...(JSON.stringify(spec.template).length > RESTORE_LIMIT
+      ? [`${subject}: its pod template takes more than ${RESTORE_LIMIT} characters, too many to note for the way back.`]
+      : []),
+  ];
+}
+
+function labelRefusals(target: Target, deployment: Deployment, services: readonly Service[]): string[] {
+  const subject = nameOf(Deployments, deploymentOf(target));
+  const label = canaryLabel(deployment);
+  if (!label)
+    return [`${subject} selects its pods by none of ${CANARY_KEYS.join(', ')}: canary pods could not be told apart.`];
+  if (label.canary.length > LONGEST)
+    return [`${subject}: label ${label.key}=${label.canary} is longer than ${LONGEST} characters.`];
+  const labels = canaryLabels(deployment.spec.template, label);
+  return services
+    .filter((service) => !isOurs(service) && selectsPods(service, labels))
+    .map(
+      ({ metadata }) =>
+        `Kubernetes Service ${metadata.namespace}/${metadata.name} would send to canary pods too: add ${label.key}: ${label.stable} to its selector.`,
+    );
+}
+
+function coverWarnings(
+  deployment: Deployment,
+  kind: Kind,
+  objects: readonly (Held & { readonly selector?: Selector | null | undefined })[],
+  effect: string,
+): string[] {
+  const label = canaryLabel(deployment);
+  const stable = deployment.spec.template.metadata?.labels ?? {};
+  if (!label) return [];
+  const canary = canaryLabels(deployment.spec.template, label);
+  return objects
+    .filter(({ selector }) => selects(selector, stable) && !selects(selector, canary))
+    .map(({ metadata }) => `${nameOf(kind, metadata)} selects stable pods only: ${effect}.`);
+}
+
+const named = <T extends Held>(kind: Kind<T>, objects: readonly T[], ...names: readonly string[]) =>
+  objects.filter(({ metadata }) => names.includes(metadata.name)).map((object) => ({ kind, object }));

@@ -1,0 +1,92 @@
+/** How far Deployments, pods and endpoints are, in the cluster's own words. Pure. */
+import type { CanaryState } from '../../app/ports.ts';
+import type { Deployment, EndpointSlice, Pod } from './objects.ts';
+
+/** A pod with one of these does not become Ready by waiting. */
+const HOPELESS = new Set([
+  'ImagePullBackOff',
+  'ErrImagePull',
+  'InvalidImageName',
+  'CrashLoopBackOff',
+  'CreateContainerConfigError',
+]);
+
+export const READY: CanaryState = { kind: 'ready' };
+export const waiting = (reason: string): CanaryState => ({ kind: 'waiting', reason });
+
+/** Without pods: `failing` only for what the Deployment itself reports, since when it does. */
+export function deploymentState({ metadata, spec, status = {} }: Deployment): CanaryState {
+  const { observedGeneration = 0, replicas = 0, updatedReplicas = 0, availableReplicas = 0, conditions = [] } = status;
+  const of = `Deployment ${metadata.name}`;
+  if (observedGeneration < (metadata.generation ?? 0)) return waiting(`${of} is not yet taken up by its controller`);
+  const failed = conditions.find(
+    ({ type, status: value, reason }) =>
+      (type === 'ReplicaFailure' && value === 'True') ||
+      (type === 'Progressing' && reason === 'ProgressDeadlineExceeded'),
+  );
+  const done = updatedReplicas >= spec.replicas && replicas <= updatedReplicas && availableReplicas >= spec.replicas;
+  if (done) return READY;
+  if (failed) {
+    const since = Date.parse(failed.lastTransitionTime ?? '');
+    return {
+      kind: 'failing',
+      reason: `${failed.reason ?? failed.type}: ${failed.message ?? ''}`,
+      since: Number.isNaN(since) ? 0 : since,
+    };
+  }
+  return waiting(`${of}: ${Math.min(updatedReplicas, availableReplicas)} of ${spec.replicas} pods are Ready`);
+}
+
+/** Why these pods will not become Ready by themselves, in the container's words; null: they may. */
+export function hopelessReason(pods: readonly Pod[]): string | null {
+  for (const { metadata, status } of pods) {
+    const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+    const stuck = containers.find(({ state }) => HOPELESS.has(state?.waiting?.reason ?? ''));
+    const said = stuck?.state?.waiting;
+    if (said) return `${said.reason}: ${said.message ?? 'no message'} (pod ${metadata.name})`;
+  }
+  return null;
+}
+
+/** Why a pod found no node, when that is what it waits for. */
+export function unscheduledReason(pods: readonly Pod[]): string | null {
+  const conditions = pods.flatMap(({ status }) => status?.conditions ?? []);
+  return conditions.find(({ type, status }) => type === 'PodScheduled' && status === 'False')?.message ?? null;
+}
+
+export type Endpoint = { readonly address: string; readonly port: number };
+
+/** Ready endpoints of a Kubernetes Service, one for each address, with the first port. */
+export function readyEndpoints(slices: readonly EndpointSlice[], service: string): readonly Endpoint[] {
+  const own = slices.filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === service);
+  const found = new Map<string, Endpoint>();
+  for (const { endpoints, ports } of own) {
+    const port = ports?.[0]?.port;
+    for (const { addresses, conditions } of endpoints ?? []) {
+      // Absent means "unknown", which the API defines as ready.
+      if (conditions?.ready === false || port === null || port === undefined) continue;
+      for (const address of addresses) found.set(address, { address, port });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Sluice's Kubernetes Services carry traffic only when both have the endpoints that they stand for. */
+export function endpointState(
+  slices: readonly EndpointSlice[],
+  { serving, stable, canary }: { serving: string; stable: string; canary: string },
+  replicas: number,
+): CanaryState {
+  const canaries = readyEndpoints(slices, canary).length;
+  if (canaries < replicas)
+    return waiting(`Kubernetes Service ${canary} has ${canaries} of ${replicas} Ready endpoints`);
+  const covered = new Set(readyEndpoints(slices, stable).map(({ address }) => address));
+  const expected = readyEndpoints(slices, serving);
+  if (expected.length === 0) return waiting(`Kubernetes Service ${serving} has no Ready endpoint`);
+  const missing = expected.filter(({ address }) => !covered.has(address)).length;
+  if (missing > 0)
+    return waiting(
+      `Kubernetes Service ${stable} lacks ${missing} of the ${expected.length} Ready endpoints of ${serving}`,
+    );
+  return READY;
+}

@@ -1,0 +1,268 @@
+/**
+ * The workload `twin`: the stable Deployment stays, the canary is a second one beside it, and two Kubernetes Services give
+ * each a name to route to (design section 6).
+ */
+import type { CanaryState, Fence, Log, Workload, Written } from '../../app/ports.ts';
+import type { Target } from '../../core/plan.ts';
+import type { Draft } from './api.ts';
+import type { Cluster } from './cluster.ts';
+import { barrier, DONE, type Intent, type Result, refused, write } from './fence.ts';
+import { isOurs, readMarks } from './marks.ts';
+import {
+  type Deployment,
+  Deployments,
+  EndpointSlices,
+  type Held,
+  type Kind,
+  nameOf,
+  Pods,
+  type Ref,
+  Services,
+} from './objects.ts';
+import { deploymentOf, findServing } from './serving.ts';
+import {
+  canaryDeployment,
+  canaryLabel,
+  canaryName,
+  canaryReplicas,
+  newTemplate,
+  sideServices,
+  stableName,
+} from './twin-canary.ts';
+import { chooseContainer, lookAtWorkload } from './twin-preflight.ts';
+import {
+  deploymentState,
+  endpointState,
+  hopelessReason,
+  READY,
+  readyEndpoints,
+  unscheduledReason,
+  waiting,
+} from './twin-state.ts';
+import {
+  adoptDeployment,
+  adoptService,
+  intendClaim,
+  intendDemotion,
+  intendRaise,
+  intendRelease,
+  intendScale,
+  intendTemplate,
+  readRestore,
+} from './twin-writes.ts';
+
+/** Pods are watched only when a Deployment takes longer than most do. */
+const PATIENCE_MS = 4_000;
+
+export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Workload {
+  /** Since when this process sees something not Ready, and failing, by subject. */
+  const slow = new Map<string, number>();
+  const failing = new Map<string, number>();
+
+  const canaryOf = (target: Target): Ref => ({ namespace: target.namespace, name: canaryName(target) });
+  const sideOf = (target: Target): Ref => ({ namespace: target.namespace, name: stableName(target) });
+  const deployment = (ref: Ref) => cluster.view(Deployments, ref.namespace).get(ref.name);
+  const slices = ({ namespace }: Target) => cluster.view(EndpointSlices, namespace).all();
+  const stable = (
+    target: Target,
+    intend: (object: Deployment) => Intent,
+    gone?: Written,
+  ): Promise<Result<Deployment>> => write(cluster, Deployments, deploymentOf(target), intend, gone);
+
+  /** Everything that Sluice made for a rollout of the target. */
+  const made = (target: Target): readonly { kind: Kind; ref: Ref }[] => [
+    { kind: Deployments, ref: canaryOf(target) },
+    { kind: Services, ref: canaryOf(target) },
+    { kind: Services, ref: sideOf(target) },
+  ];
+
+  async function ensure<T extends Held>(
+    kind: Kind<T>,
+    ref: Ref,
+    draft: Draft,
+    intend: (object: T) => Intent,
+  ): Promise<Written> {
+    if (!(await cluster.view(kind, ref.namespace).get(ref.name))) {
+      const outcome = await cluster.create(kind, ref, draft);
+      if (outcome.ok) return DONE;
+      if (outcome.error.kind !== 'conflict') return refused(outcome.error.message);
+    }
+    return write(cluster, kind, ref, (object) => {
+      // Its name is free again in a moment; the next try makes it.
+      if (object.metadata.deletionTimestamp !== undefined)
+        throw new Error(`${nameOf(kind, ref)} is still being deleted`);
+      return intend(object);
+    });
+  }
+
+  /** Not Ready for a while: what the pods say. */
+  async function askPods(subject: string, stateOf: Deployment, state: CanaryState): Promise<CanaryState> {
+    if (state.kind === 'ready') {
+      slow.delete(subject);
+      failing.delete(subject);
+      return state;
+    }
+    const since = slow.get(subject) ?? Date.now();
+    slow.set(subject, since);
+    if (Date.now() - since < PATIENCE_MS) return state;
+    const labels = Object.entries(stateOf.spec.selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
+    const pods = await cluster.view(Pods, stateOf.metadata.namespace, labels.join(',')).all();
+    const reason = hopelessReason(pods);
+    if (reason === null) {
+      failing.delete(subject);
+      const unscheduled = unscheduledReason(pods);
+      return state.kind === 'waiting' && unscheduled ? waiting(unscheduled) : state;
+    }
+    const began = failing.get(subject) ?? Date.now();
+    failing.set(subject, began);
+    return { kind: 'failing', reason, since: began };
+  }
+
+  async function takeAway({ kind, ref }: { kind: Kind; ref: Ref }, fence: Fence): Promise<Written> {
+    let object = cluster.peek(kind, ref) ?? (await cluster.get(kind, ref));
+    for (let tries = 0; object && tries < 5; tries++) {
+      const marks = readMarks(object);
+      // Somebody else's, or on its way out.
+      if (!isOurs(object) || marks?.rollout !== fence.rollout || object.metadata.deletionTimestamp) return DONE;
+      const stopped = barrier(marks, fence);
+      if (stopped) return stopped;
+      const outcome = await cluster.remove(kind, object);
+      if (outcome.ok || outcome.error.kind === 'not found') return DONE;
+      if (outcome.error.kind !== 'conflict') return refused(outcome.error.message);
+      object = await cluster.get(kind, ref);
+    }
+    if (!object) return DONE;
+    throw new Error(`${nameOf(kind, ref)} changed during each attempt to delete it`);
+  }
+
+  return {
+    preflight: (target, imagePattern) => lookAtWorkload(cluster, target, imagePattern),
+
+    async claim(target, fence) {
+      const serving = await findServing(cluster, target);
+      if (!serving.ok) return refused(serving.refusal);
+      const restore = { service: serving.service.metadata.name, template: serving.deployment.spec.template };
+      return plain(await stable(target, (object) => intendClaim(object, fence, target, restore)));
+    },
+
+    async createCanary(plan, fence) {
+      const { target } = plan;
+      const object = await deployment(deploymentOf(target));
+      const label = object && canaryLabel(object);
+      const restore = object && readRestore(object);
+      if (!object || !label || !restore)
+        return refused(`${nameOf(Deployments, deploymentOf(target))} is gone or lost its claim`);
+      const stopped = barrier(readMarks(object), fence);
+      if (stopped) return stopped;
+      const service = await cluster.view(Services, target.namespace).get(restore.service);
+      if (!service) return refused(`${nameOf(Services, { ...target, name: restore.service })} is gone`);
+      const template = newTemplate(plan, target.container, restore.template);
+      const draft = canaryDeployment(object, template, label, plan.steps[0]?.route.weight ?? 0, fence);
+      const sides = sideServices(service, label, fence);
+      const [canary, canaryService, stableService] = [canaryOf(target), canaryOf(target), sideOf(target)];
+      const results = await Promise.all([
+        ensure(Deployments, canary, draft, (found) => adoptDeployment(found, fence, draft)),
+        ensure(Services, canaryService, sides.canary, (found) => adoptService(Services, found, fence, sides.canary)),
+        ensure(Services, stableService, sides.stable, (found) => adoptService(Services, found, fence, sides.stable)),
+      ]);
+      return plain(results.find(({ kind }) => kind !== 'done') ?? DONE);
+    },
+
+    async scaleCanary(target, weight, fence) {
+      const object = await deployment(deploymentOf(target));
+      if (!object) return refused(`${nameOf(Deployments, deploymentOf(target))} is gone`);
+      const replicas = canaryReplicas(weight, object.spec.replicas);
+      return plain(
+        await write(cluster, Deployments, canaryOf(target), (canary) => intendScale(canary, fence, replicas)),
+      );
+    },
+
+    async canaryState(target) {
+      const [canary, now] = await Promise.all([deployment(canaryOf(target)), deployment(deploymentOf(target))]);
+      if (!canary) return waiting(`${nameOf(Deployments, canaryOf(target))} does not exist yet`);
+      const state = await askPods(canary.metadata.uid, canary, deploymentState(canary));
+      if (state.kind !== 'ready') return state;
+      const serving = (now && readRestore(now)?.service) ?? '';
+      const names = { serving, stable: stableName(target), canary: canaryName(target) };
+      return endpointState(await slices(target), names, canary.spec.replicas);
+    },
+
+    async promote(plan, fence, overwrite) {
+      const wanted = (before: Deployment['spec']['template']) => newTemplate(plan, plan.target.container, before);
+      return plain(await stable(plan.target, (object) => intendTemplate(object, fence, wanted, overwrite)));
+    },
+
+    async stableState(target) {
+      const object = await deployment(deploymentOf(target));
+      if (!object) return waiting(`${nameOf(Deployments, deploymentOf(target))} is gone`);
+      const state = await askPods(object.metadata.uid, object, deploymentState(object));
+      const service = readRestore(object)?.service;
+      if (state.kind !== 'ready' || !service) return state;
+      const ready = readyEndpoints(await slices(target), service).length;
+      if (ready >= object.spec.replicas) return READY;
+      return waiting(`Kubernetes Service ${service} has ${ready} of ${object.spec.replicas} Ready endpoints`);
+    },
+
+    async demote(target, fence) {
+      const { object, ...written } = await stable(target, (found) => intendDemotion(found, fence));
+      if (written.kind !== 'done' || !object) return written;
+      return { ...DONE, mayRoute: hasOldPods(object) };
+    },
+
+    async raise(target, fence) {
+      const all = [{ kind: Deployments, ref: deploymentOf(target) }, ...made(target)];
+      const results = await Promise.all(
+        all.map(({ kind, ref }) => write<Held>(cluster, kind, ref, (object) => intendRaise(object, fence), DONE)),
+      );
+      return plain(results.find(({ kind }) => kind !== 'done') ?? DONE);
+    },
+
+    async cleanUp(target, fence) {
+      const results = await Promise.all(made(target).map((one) => takeAway(one, fence)));
+      const failed = results.find(({ kind }) => kind !== 'done');
+      if (failed) return failed;
+      const released = await stable(target, (object) => intendRelease(object, fence), DONE);
+      log.debug({ deployment: target.deployment, kind: released.kind }, 'canary taken away');
+      return plain(released);
+    },
+
+    async stableTemplate(target) {
+      const object = await deployment(deploymentOf(target));
+      const image = object && imageOf(object, target);
+      return object && image ? { template: object.spec.template, image } : null;
+    },
+
+    async canaryImage(target) {
+      const object = await deployment(canaryOf(target));
+      return object && imageOf(object, target);
+    },
+
+    async canaryAddresses(target) {
+      const host = (address: string) => (address.includes(':') ? `[${address}]` : address);
+      return readyEndpoints(await slices(target), canaryName(target)).map(
+        ({ address, port }) => `http://${host(address)}:${port}`,
+      );
+    },
+  };
+}
+
+function imageOf(object: Deployment, target: Target): string | null {
+  const name = chooseContainer(object, target);
+  return object.spec.template.spec.containers.find((one) => one.name === name)?.image ?? null;
+}
+
+/**
+ * Whether an answer can come from stable now: while the old template comes back by a rolling update some pod is always
+ * there; with Recreate there is none before the first old one is.
+ */
+function hasOldPods({ metadata, spec, status = {} }: Deployment): boolean {
+  const { observedGeneration = 0, replicas = 0, updatedReplicas = 0, availableReplicas = 0 } = status;
+  const settled =
+    observedGeneration >= (metadata.generation ?? 0) && updatedReplicas > 0 && replicas === updatedReplicas;
+  return availableReplicas > 0 && (settled || spec.strategy?.type !== 'Recreate');
+}
+
+/** Without the object, which is no part of the answer. */
+function plain<T>({ object: _, ...written }: Result<T>): Written {
+  return written;
+}

@@ -1,0 +1,40 @@
+/** From a check to the PromQL of one side. */
+import { isPreset } from '../../core/config-schema.ts';
+import type { Check, Target } from '../../core/plan.ts';
+import { PRESET_QUERIES } from './presets.ts';
+
+export type Side = 'canary' | 'stable';
+
+/** `count` null: PromQL of one's own does not tell how many requests its value rests on. */
+export type Queries = { readonly value: string; readonly count: string | null };
+
+/** `windowMs` is used in whole seconds, at least one. */
+export function queriesOf(target: Target, check: Check, side: Side, windowMs: number): Queries {
+  const preset = isPreset(check.query) ? PRESET_QUERIES[check.query] : { value: check.query, count: null };
+  const values = valuesOf(target, side, windowMs);
+  return { value: fill(preset.value, values), count: preset.count === null ? null : fill(preset.count, values) };
+}
+
+/** Both sides are found by their names: `world-canary` and `world`, behind `world-canary` and `world-stable`. */
+function valuesOf(
+  { namespace, deployment, traffic }: Target,
+  side: Side,
+  windowMs: number,
+): ReadonlyMap<string, string> {
+  return new Map([
+    ['namespace', inString(namespace)],
+    ['workload', inString(side === 'canary' ? `${deployment}-canary` : deployment)],
+    ['service', inString(`${deployment}-${side}`)],
+    ['routes', `(?:${traffic.routes.map(inRegex).join('|')})`],
+    ['window', `${Math.max(1, Math.floor(windowMs / 1000))}s`],
+  ]);
+}
+
+const fill = (template: string, values: ReadonlyMap<string, string>) =>
+  template.replace(/\{\{\s*(\w+)\s*\}\}/g, (whole, name: string) => values.get(name) ?? whole);
+
+/** For the inside of a PromQL string. The names are Kubernetes', so there is nothing to escape; should they ever not be … */
+const inString = (text: string) => text.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n');
+
+/** `namespace/name` as Traefik writes it, dots taken literally. */
+const inRegex = (route: string) => inString(route.replace('/', '-').replaceAll('.', '[.]'));

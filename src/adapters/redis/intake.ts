@@ -1,0 +1,28 @@
+/** Commands and clicks, recorded before they are acknowledged: one inbox per service. */
+import type { Redis } from 'ioredis';
+import type { Store } from '../../app/ports.ts';
+import type { Keys } from './keys.ts';
+
+const REPLAY_KNOWN_MS = 600_000;
+const INBOX_LENGTH = 1_000;
+
+type Deps = { readonly work: Redis; readonly urgent: Redis; readonly keys: Keys };
+
+export function createIntakeStore({ work, urgent, keys }: Deps): Pick<Store, 'take' | 'intakes' | 'drop'> {
+  return {
+    async take(service, key, body) {
+      const { seen, inbox } = keys.service(service);
+      const id = await urgent.sluiceTake(seen(key), inbox, JSON.stringify(body), REPLAY_KNOWN_MS, INBOX_LENGTH);
+      return id === null ? { kind: 'duplicate' } : { kind: 'new', id };
+    },
+
+    async intakes(service) {
+      const entries = await work.xrange(keys.service(service).inbox, '-', '+');
+      return entries.map(([id, [, body]]) => ({ id, body: JSON.parse(body ?? 'null') }));
+    },
+
+    async drop(service, id) {
+      await work.xdel(keys.service(service).inbox, id);
+    },
+  };
+}

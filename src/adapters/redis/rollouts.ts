@@ -1,0 +1,200 @@
+/** Rollouts in Redis: one hash each, an append-only stream of events, and the lock that makes them one per service. */
+import type { Redis } from 'ioredis';
+import type { Loaded, Log, RecordedEvent, Release, Store } from '../../app/ports.ts';
+import { serviceOf } from '../../core/id.ts';
+import type { Plan } from '../../core/plan.ts';
+import { isAbortable, isTerminal, type Outgoing, openGate, type Rollout } from '../../core/rollout.ts';
+import { next, nextLook } from '../../core/schedule.ts';
+import { linkHash, NO_HEAD, type StoredEvent, withoutPlan } from './chain.ts';
+import type { Keys } from './keys.ts';
+import { pack, unpack } from './pack.ts';
+import { millis, type StateReply } from './scripts.ts';
+
+/** Layout of the hash. A rollout with another number is left alone. */
+const SCHEMA = 1;
+const LOADED_FOR_MS = 5_000;
+const ENDED_KEPT_MS = 30 * 24 * 3_600_000;
+const RELEASES_KEPT = 20;
+
+type Deps = {
+  readonly work: Redis;
+  /** Its calls end within 250 ms. */
+  readonly urgent: Redis;
+  readonly keys: Keys;
+  readonly log: Log;
+};
+
+/** What is kept of a recorded abort; its epoch is the hash's own. */
+type AbortRequest = Pick<NonNullable<Loaded['abort']>, 'actor' | 'reason'>;
+
+type RolloutStore = Pick<
+  Store,
+  'load' | 'create' | 'save' | 'nextEpoch' | 'requestAbort' | 'holder' | 'active' | 'events' | 'releases'
+>;
+
+export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutStore {
+  /** Hints are written beside a transition: one that fails is only late, the sweep finds the rollout. */
+  function hint(id: string, write: Promise<unknown>): void {
+    write.catch((error: unknown) => log.warn({ rollout: id, err: error }, 'hint not written'));
+  }
+
+  function hintUnsent(id: string, messages: readonly Outgoing[], now: number): void {
+    // Before the transition: one too many is dropped by the sweep, one too few would leave a message unsent for good.
+    if (messages.length > 0) hint(id, work.zadd(keys.unsent, 'NX', now, id));
+  }
+
+  function hintDue(rollout: Rollout, now: number): void {
+    const at = next(rollout, now).kind === 'wait' ? nextLook(rollout) : now;
+    hint(rollout.id, at === null ? work.zrem(keys.due, rollout.id) : work.zadd(keys.due, at, rollout.id));
+  }
+
+  return {
+    async load(id) {
+      if (serviceOf(id) === null) return null;
+      return parseLoaded(id, await work.sluiceLoadBuffer(keys.rollout(id).state));
+    },
+
+    async create({ rollout, messages }, event, intake) {
+      const { id, plan, epoch, requestedAt: at } = rollout;
+      const at1 = keys.rollout(id);
+      hintUnsent(id, messages, at);
+      const [kind, detail] = await work.sluiceCreate(
+        ...[at1.state, at1.events, at1.outbox, at1.lock, at1.epoch, at1.inbox],
+        ...[
+          id,
+          at1.rollouts,
+          epoch,
+          linkHash(NO_HEAD, 1, at, event),
+          rollout.phase.kind,
+          flag(isAbortable(rollout)),
+          at,
+        ],
+        ...[pack(withoutPlan(event).event), pack(plan), stateOf(rollout), SCHEMA, intake ?? ''],
+        ...messages.flatMap(written),
+      );
+      if (kind === 'busy') return { kind, by: detail };
+      if (kind === 'epoch')
+        throw new Error(`create ${id}: epoch ${epoch} is used up, Redis knows ${detail}; ask nextEpoch again`);
+      if (kind !== 'created') throw new Error(`create ${id}: there is a rollout with this id`);
+      hintDue(rollout, at);
+      return { kind: 'created' };
+    },
+
+    async save(loaded, event, { rollout, messages }, { intake = '', releases = [] } = {}) {
+      const { id, epoch } = rollout;
+      if (loaded.abort && event.type !== 'abort_requested') return 'conflict';
+      // The hash carries the epoch of a recorded abort already: whoever has not seen that abort loses the compare.
+      const known = loaded.abort?.epoch ?? loaded.rollout.epoch;
+      if (epoch < known)
+        throw new Error(`save ${event.type} of ${id}: epoch ${epoch} is below ${known}, which is in use`);
+      const head = linkHash(loaded.head, rollout.version, loaded.now, event);
+      const at = keys.rollout(id);
+      hintUnsent(id, messages, loaded.now);
+      const [kind, ...time] = await work.sluiceSave(
+        ...[at.state, at.events, at.outbox, at.lock, at.epoch, at.inbox, at.releases],
+        ...[id, loaded.rollout.version, known, loaded.head, loaded.now, flag(event.type === 'abort_requested')],
+        ...[rollout.version, epoch, head, rollout.phase.kind, flag(isAbortable(rollout)), stateOf(rollout)],
+        ...[
+          pack(withoutPlan(event).event),
+          intake,
+          isTerminal(rollout) ? ENDED_KEPT_MS : '',
+          LOADED_FOR_MS,
+          RELEASES_KEPT,
+        ],
+        ...[messages.length, ...messages.flatMap(written), ...releases.map((release) => JSON.stringify(release))],
+      );
+      const [seconds, microseconds] = time;
+      if (kind !== 'saved' || seconds === undefined || microseconds === undefined) {
+        log.debug({ rollout: id, event: event.type, version: rollout.version, differs: kind }, 'transition refused');
+        return 'conflict';
+      }
+      const now = millis([seconds, microseconds]);
+      hintDue(rollout, now);
+      return { rollout, head, now, abort: null };
+    },
+
+    async nextEpoch(service, seen) {
+      // `create` refuses an epoch that was used in the meantime, so there is nothing to reserve.
+      return Math.max(Number((await work.get(keys.service(service).epoch)) ?? 0), seen) + 1;
+    },
+
+    async requestAbort(id, actor, reason) {
+      if (serviceOf(id) === null) return null;
+      const { state, epoch } = keys.rollout(id);
+      const [recorded, ...reply] = await urgent.sluiceAbortBuffer(state, epoch, SCHEMA, pack({ actor, reason }));
+      const loaded = parseLoaded(id, reply);
+      if (!loaded) return null;
+      // If this process dies now, the sweep carries the abort out.
+      if (recorded === 1) hint(id, urgent.zadd(keys.due, loaded.now, id));
+      return { loaded, recorded: recorded === 1 };
+    },
+
+    holder: (service) => work.get(keys.service(service).lock),
+
+    async active(services) {
+      // One call each and not one for all: the locks live in different slots.
+      const holders = await Promise.all(services.map((service) => work.get(keys.service(service).lock)));
+      return holders.filter((id) => id !== null);
+    },
+
+    async events(id) {
+      if (serviceOf(id) === null) return [];
+      const { state, events } = keys.rollout(id);
+      const [plan, stored] = await Promise.all([work.hgetBuffer(state, 'plan'), work.lrangeBuffer(events, 0, -1)]);
+      return stored.map((entry, index) => parseEvent(entry, index + 1, plan));
+    },
+
+    async releases(service) {
+      const kept = await work.lrange(keys.service(service).releases, 0, -1);
+      return kept.map((release): Release => JSON.parse(release));
+    },
+  };
+}
+
+const flag = (yes: boolean) => (yes ? '1' : '0');
+
+/**
+ * Without the plan, which never changes and is written once. What waits for people may do so for days and is packed; what
+ * runs is written the fast way.
+ */
+function stateOf(rollout: Rollout): string | Buffer {
+  const { plan: _, ...state } = rollout;
+  return openGate(rollout) ? pack(state) : JSON.stringify(state);
+}
+
+function written({ key, note }: Outgoing): [key: string, note: string] {
+  return [key, note ? JSON.stringify(note) : ''];
+}
+
+function parseLoaded(id: string, reply: StateReply): Loaded | null {
+  const [schema, plan, state, head, abort, epoch, ...time] = reply;
+  if (schema === null) return null;
+  if (`${schema}` !== `${SCHEMA}`) {
+    throw new Error(`rollout ${id} has schema ${schema}, this Sluice knows ${SCHEMA}: run the version that wrote it`);
+  }
+  if (plan === null || state === null || head === null) throw new Error(`rollout ${id} is incomplete in Redis`);
+  return {
+    rollout: { ...unpack<Omit<Rollout, 'plan'>>(state), plan: unpack<Plan>(plan) },
+    head: `${head}`,
+    now: millis(time),
+    abort: abort === null ? null : { ...unpack<AbortRequest>(abort), epoch: Number(`${epoch}`) },
+  };
+}
+
+/** `save.lua` and `create.lua` write an entry as time, hash and event, with a blank between. */
+function parseEvent(entry: Buffer, version: number, plan: Buffer | null): RecordedEvent {
+  const first = entry.indexOf(' ');
+  const second = entry.indexOf(' ', first + 1);
+  const event = unpack<StoredEvent>(entry.subarray(second + 1));
+  return {
+    version,
+    at: Number(entry.toString('latin1', 0, first)),
+    event: event.type === 'requested' ? { ...event, plan: planOf(plan) } : event,
+    hash: entry.toString('latin1', first + 1, second),
+  };
+}
+
+function planOf(plan: Buffer | null): Plan {
+  if (plan === null) throw new Error('a rollout has lost its plan in Redis');
+  return unpack(plan);
+}

@@ -1,0 +1,51 @@
+/** What the replicas share besides rollouts: leases, rates, the due index, last known group members. */
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { Store } from '../../app/ports.ts';
+import type { Keys } from './keys.ts';
+import { millis, type Time } from './scripts.ts';
+
+type SharedStore = Pick<
+  Store,
+  'now' | 'lease' | 'throttle' | 'schedule' | 'takeOverdue' | 'saveMembers' | 'loadMembers'
+>;
+
+export function createSharedStore(redis: Redis, keys: Keys): SharedStore {
+  return {
+    async now() {
+      return millis(timeOf(await redis.time()));
+    },
+
+    async lease(name, ms) {
+      const key = keys.lease(name);
+      const token = randomUUID();
+      if ((await redis.set(key, token, 'PX', ms, 'NX')) === null) return null;
+      return {
+        async release() {
+          await redis.sluiceRelease(key, token);
+        },
+      };
+    },
+
+    throttle: (bucket, perMinute, burst) => redis.sluiceThrottle(keys.bucket(bucket), 60_000 / perMinute, burst),
+
+    async schedule(id, at) {
+      await (at === null ? redis.zrem(keys.due, id) : redis.zadd(keys.due, at, id));
+    },
+
+    takeOverdue: (lateMs, claimMs, limit) => redis.sluiceClaim(keys.due, lateMs, claimMs, limit),
+
+    async saveMembers(group, members) {
+      await redis.hset(keys.members, group, JSON.stringify(members));
+    },
+
+    async loadMembers() {
+      const groups = Object.entries(await redis.hgetall(keys.members));
+      return Object.fromEntries(groups.map(([group, members]) => [group, JSON.parse(members)]));
+    },
+  };
+}
+
+function timeOf([seconds, microseconds]: readonly (string | number)[]): Time {
+  return [String(seconds), String(microseconds)];
+}

@@ -1,0 +1,71 @@
+/** The store on Redis: the port put together from its parts, and the connections it works on. */
+import type { Redis } from 'ioredis';
+import type { Log, Store } from '../../app/ports.ts';
+import { connectBounded, disconnect } from './connect.ts';
+import { createIntakeStore } from './intake.ts';
+import { createKeys } from './keys.ts';
+import { createMessageStore } from './messages.ts';
+import { createRolloutStore } from './rollouts.ts';
+import { scripts } from './scripts.ts';
+import { createSharedStore } from './shared.ts';
+
+const WORK_TIMEOUT_MS = 2_000;
+/** Slack waits 3 s for an acknowledgement, and an abort goes on without Redis. */
+const URGENT_TIMEOUT_MS = 250;
+
+export type RedisStore = Store & {
+  /** How this Redis can lose what was acknowledged, as sentences with the remedy; empty: it cannot by its settings. */
+  warnings(): Promise<readonly string[]>;
+  close(): Promise<void>;
+};
+
+/** Connects, and goes on without Redis: calls fail until it is there. `env` keeps several bots apart on one Redis. */
+export function createStore({ url, env, log }: { url: string; env: string; log: Log }): RedisStore {
+  const keys = createKeys(env);
+  const work = connectBounded(url, 'work', log, WORK_TIMEOUT_MS, scripts);
+  // A connection of its own: a command or an abort never waits behind the reply to a long read.
+  const urgent = connectBounded(url, 'urgent', log, URGENT_TIMEOUT_MS, scripts);
+  return {
+    ...createRolloutStore({ work, urgent, keys, log }),
+    ...createMessageStore(work, keys),
+    ...createIntakeStore({ work, urgent, keys }),
+    ...createSharedStore(work, keys),
+    warnings: () => readWarnings(work),
+    async close() {
+      await Promise.all([disconnect(work), disconnect(urgent)]);
+    },
+  };
+}
+
+async function readWarnings(redis: Redis): Promise<readonly string[]> {
+  const [persistence, memory] = await Promise.all([redis.info('persistence'), redis.info('memory')]);
+  // Hosted Redis often refuses CONFIG: then only what INFO says is known.
+  const snapshots = await redis.config('GET', 'save').then(
+    (reply) => Array.isArray(reply) && reply[1] !== '',
+    () => false,
+  );
+  return warningsOf({ persistence, memory, snapshots });
+}
+
+function warningsOf({
+  persistence,
+  memory,
+  snapshots,
+}: {
+  persistence: string;
+  memory: string;
+  snapshots: boolean;
+}): string[] {
+  const warnings: string[] = [];
+  if (!/^aof_enabled:1/m.test(persistence)) {
+    const lost = snapshots ? 'everything since its last snapshot' : 'every rollout';
+    warnings.push(`Redis has appendonly off: its restart loses ${lost}. Set "appendonly yes".`);
+  }
+  const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1];
+  if (policy !== undefined && policy !== 'noeviction') {
+    warnings.push(
+      `Redis has maxmemory-policy ${policy}: it drops rollouts when it is full. Set "maxmemory-policy noeviction".`,
+    );
+  }
+  return warnings;
+}

@@ -1,0 +1,275 @@
+/**
+ * Every sentence that is said to one person, in Slack's mrkdwn: what happened, to what, and what to do next. Nobody is
+ * notified by them, so groups and people may stand there as mentions.
+ */
+import type { Answer } from '../../app/answers.ts';
+import { COMMANDS, type CommandError } from '../../core/command.ts';
+import type { Plan } from '../../core/plan.ts';
+import { gateDeadline, isAbortable, openGate, type Rejection, type Rollout } from '../../core/rollout.ts';
+import { code, codeBlock, count, date, either, mention, plain, utc, who } from './mrkdwn.ts';
+import { limitOf } from './snapshot.ts';
+import { MAX, nameOf, serviceOf, stableOf, stateOf, stepCount, stepWords, versionOf } from './words.ts';
+
+type Of<K extends Answer['kind']> = Extract<Answer, { kind: K }>;
+
+/** The request was not recorded in time, so nobody knows yet whether it counts. */
+export const LATE = 'No answer from Sluice in time. Look at the thread whether it happened; if not, try again.';
+export const OLD_BUTTON =
+  'This button is of no use any more. Nothing happened; look at the newest message of the thread.';
+export const FORM_FAILED = 'The form could not be opened. Nothing happened; press the button again.';
+
+export function say(answer: Answer): string {
+  switch (answer.kind) {
+    case 'help':
+      return help(answer);
+    case 'command error':
+      return commandError(answer.error);
+    case 'unknown service':
+      return `There is no service ${code(answer.given, 63)}.${meant(answer.near)} Services: ${names(answer.known)}.`;
+    case 'bad version':
+      return `${code(answer.given, 128)} is not a version of ${plain(answer.service, 63)}: versions match ${code(answer.pattern, 200)}.${meant(answer.near)} Nothing was started.`;
+    case 'unknown strategy':
+      return `There is no strategy ${code(answer.given, 63)} here.${meant(answer.near)} Strategies: ${names(answer.known)}.`;
+    case 'already live':
+      return `${plain(answer.service, 63)} ${plain(answer.version, 60)} is live already. To roll it out again, add ${code('--redeploy', 20)}.`;
+    case 'busy':
+      return busy(answer);
+    case 'refused':
+      return refused(answer);
+    case 'not allowed':
+      return notAllowed(answer);
+    case 'membership unknown':
+      return `Slack did not say who may ${answer.verb} ${plain(answer.service, 63)} (${plain(answer.error, 200)}), so the answer is no for now. Try again in a minute.${answer.verb === 'abort' ? '' : ' An abort still works.'}`;
+    case 'not a member':
+      return 'Only full members of this workspace can use Sluice, so nothing happened. Ask a colleague who is one.';
+    case 'dry run':
+      return dryRun(answer.plan);
+    case 'started':
+      return started(answer);
+    case 'status':
+      return status(answer);
+    case 'no rollout':
+      return `No rollout is known as ${code(answer.given, 128)}. ${code('/deploy list', 20)} shows what runs.`;
+    case 'nothing to roll back to':
+      return nothingToRollBackTo(answer);
+    case 'rejected':
+      return rejected(answer.rejection, answer.rollout, answer.verb);
+    case 'approved': {
+      const { gate } = answer;
+      const missing = gate.plan.approvals - gate.approvals.length;
+      return missing > 0
+        ? `Your approval counts: ${gate.approvals.length} of ${gate.plan.approvals}. ${count(missing, 'more person', 'more people')} must approve.`
+        : `Approved: ${nameOf(answer.rollout.plan)} goes on.`;
+    }
+    case 'held': {
+      const deadline = gateDeadline(answer.gate);
+      return deadline === null ? 'Held.' : `Held: the gate is now open until ${date(deadline)}. The checks go on.`;
+    }
+    case 'noted':
+      return 'Noted.';
+    case 'aborting':
+      return `Aborting ${nameOf(answer.rollout.plan)}: all traffic goes back to ${stableOf(answer.rollout.plan)} now. The thread shows when it is done.`;
+    case 'aborted blind':
+      return `The route of ${plain(answer.service, 63)} is back on the stable version, written straight to the cluster because Sluice's database does not answer. Rollout ${plain(answer.id, 80)} is cleaned up when it is back.`;
+    case 'blind abort failed':
+      return `*The abort of ${plain(answer.service, 63)} did not get through*: ${plain(answer.error, MAX.message)}. Take the traffic back by hand:\n${codeBlock(answer.command, 1000)}`;
+    case 'not recorded':
+      return 'Not recorded, so nothing happened: Sluice could not write it down. Try again in a minute.';
+    case 'replayed':
+      return 'This request came twice, or is older than 5 minutes, or carries a time in the future: it has no effect. If you meant it, send it anew.';
+    case 'fault':
+      return `Something broke on Sluice's side. Look at the thread before you try again; the log has it under ${code(answer.reference, 80)}.`;
+    default:
+      return answer satisfies never;
+  }
+}
+
+const meant = (near: string | null) => (near === null ? '' : ` Did you mean ${code(near, 80)}?`);
+
+function names(known: readonly string[]): string {
+  if (known.length === 0) return 'none';
+  const more = known.length > 20 ? ` and ${known.length - 20} more` : '';
+  return `${known
+    .slice(0, 20)
+    .map((name) => code(name, 63))
+    .join(', ')}${more}`;
+}
+
+// ---- commands ------------------------------------------------------------------------------------------------------
+
+function help({ services }: Of<'help'>): string {
+  const rows = (inThread: boolean) => COMMANDS.filter(({ threadOnly }) => Boolean(threadOnly) === inThread);
+  const lines = rows(false).map(({ usage, summary }) => `• ${code(`/deploy ${usage}`, 200)} ${summary}`);
+  const threaded = rows(true).map(({ usage, summary }) => `${code(`@sluice ${usage}`, 80)} (${summary})`);
+  const shown = services
+    .slice(0, 20)
+    .map(({ name, strategies }) => `• ${code(name, 63)}: ${strategies.map((s) => plain(s, 40)).join(', ')}`);
+  const more = services.length > 20 ? [`… and ${services.length - 20} more`] : [];
+  return [
+    '*Sluice lets a new version through gate by gate.*',
+    ...lines,
+    `In a rollout's thread say ${code('@sluice status', 20)}, ${code('@sluice abort', 20)} or ${either(threaded)}.`,
+    services.length > 0
+      ? '*Services and their strategies* (the first is used when none is named)'
+      : 'No services are configured.',
+    ...shown,
+    ...more,
+  ].join('\n');
+}
+
+function commandError(error: CommandError): string {
+  switch (error.kind) {
+    case 'missing service':
+      return `Which service? ${usage(error.usage)}`;
+    case 'missing version':
+      return `${error.service === null ? 'Which version?' : `Which version of ${code(error.service, 63)}?`}${meant(error.near)} ${usage(error.usage)}`;
+    case 'extra word':
+      return `${code(error.given, 80)} is one word too many, so nothing happened.${meant(error.near)} ${usage(error.usage)}`;
+    case 'unquoted value':
+      return `${code(error.given, 80)} stands outside the quotes, so nothing happened. Write ${code(`${error.flag} "…"`, 40)} around the whole text.`;
+    case 'unknown flag':
+      return `There is no ${code(error.given, 80)} here, so nothing happened.${meant(error.near)}${error.known.length > 0 ? ` Known: ${names(error.known)}.` : ''}`;
+    case 'duplicate flag':
+      return `${code(error.flag, 40)} stands there twice, so nothing happened. Write it once.`;
+    case 'missing value':
+      return `${code(error.flag, 40)} needs a text in quotes: ${code(`${error.flag} "…"`, 40)}. Nothing happened.`;
+    case 'unexpected value':
+      return `${code(error.flag, 40)} takes no value, but ${code(error.given, 80)} follows. Nothing happened.`;
+    case 'unclosed quote':
+      return `A quote is not closed: ${code(error.given, 80)}. Nothing happened; end the text with a quote.`;
+    case 'control character':
+      return `The text holds an invisible character (${plain(error.code, 10)}), so nothing happened. Type it anew instead of pasting it.`;
+    default:
+      return error satisfies never;
+  }
+}
+
+const usage = (text: string) => `Usage: ${code(`/deploy ${text}`, 200)}`;
+
+function dryRun(plan: Plan): string {
+  const { target } = plan;
+  const steps = plan.steps.map((step, i) => `${i + 1}. ${stepWords(step)}`);
+  const checks = plan.checks.map((check) => `${plain(check.name, MAX.name)} ${limitOf(check)}`);
+  const canary = plain(`${target.deployment}-canary`, 80);
+  const writes = [
+    `Deployment ${canary} with image ${code(plan.image, 200)}`,
+    `Kubernetes Services ${plain(`${target.deployment}-stable`, 80)} and ${canary}`,
+    ...target.traffic.routes.slice(0, 5).map((route) => `HTTPRoute ${plain(route, 130)}: weights, preview header`),
+    `Deployment ${plain(target.deployment, 63)}: the new pods, at the promotion`,
+  ];
+  const warnings = plan.warnings.slice(0, 5).map((warning) => `Warning: ${plain(warning, MAX.reason)}`);
+  return [
+    `*Dry run: ${nameOf(plan)} (now ${stableOf(plan)}) with ${plain(plan.strategy, 40)}.* Nothing was touched.`,
+    ...steps.slice(0, 20),
+    checks.length > 0 ? `Checks: ${checks.slice(0, 10).join('; ')}` : 'Checks: none are configured.',
+    `Approval by ${either(plan.access.approve.map(mention))}${plan.access.fourEyes ? ', not by you' : ''}.`,
+    `Writes in namespace ${plain(target.namespace, 63)}:`,
+    ...writes.map((write) => `• ${write}`),
+    ...warnings,
+  ].join('\n');
+}
+
+// ---- refusals before a rollout ---------------------------------------------------------------------------------------
+
+function refused({ service, version, refusals }: Of<'refused'>): string {
+  const shown = refusals.slice(0, 6).map((refusal) => `• ${plain(refusal, 500)}`);
+  const more = refusals.length > 6 ? [`… and ${refusals.length - 6} more`] : [];
+  return [
+    `*${plain(service, 63)} ${plain(version, 60)} was not started*, nothing was touched:`,
+    ...shown,
+    ...more,
+  ].join('\n');
+}
+
+function busy({ holder, link }: Of<'busy'>): string {
+  const { plan } = holder;
+  const where = link === null ? plain(holder.id, 80) : `<${link}|${plain(holder.id, 80)}>`;
+  return `${serviceOf(plan)} is busy: ${who(plan.requester)} is rolling out ${versionOf(plan)}, step ${stepCount(holder)}, ${stateOf(holder)} (${where}). Wait until it ends, or abort it with ${code(`/deploy abort ${plan.target.service}`, 100)}.`;
+}
+
+function notAllowed({ verb, service, groups }: Of<'not allowed'>): string {
+  if (groups.length === 0) return `Nobody may ${verb} ${plain(service, 63)}: its access list in sluice.yaml is empty.`;
+  const also = verb === 'approve' || verb === 'hold' ? ' If you asked for this rollout, you can still abort it.' : '';
+  return `Only ${either(groups.map(mention), 5)} can ${verb} ${plain(service, 63)}; ask one of them.${also}`;
+}
+
+function nothingToRollBackTo({ service, given, known }: Of<'nothing to roll back to'>): string {
+  const name = plain(service, 63);
+  const choices = known.length > 0 ? ` Known: ${names(known)}.` : '';
+  return given === null
+    ? `Sluice knows no version of ${name} before the live one, so there is nothing to roll back to.${choices} Deploy the version you want.`
+    : `Sluice has not rolled out ${code(given, 60)} of ${name}, or it is live now.${choices} Deploy it with ${code(`/deploy ${service} ${given}`, 200)}.`;
+}
+
+// ---- rollouts --------------------------------------------------------------------------------------------------------
+
+function started({ rollout, link }: Of<'started'>): string {
+  const { plan } = rollout;
+  const what =
+    plan.kind === 'rollback' ? `Rolling ${serviceOf(plan)} back to ${versionOf(plan)}` : `Started ${nameOf(plan)}`;
+  const where = link === null ? `see <#${plain(plan.channel, 40)}>` : `<${link}|see the channel>`;
+  return `${what} as ${plain(rollout.id, 80)}: ${where}.`;
+}
+
+function status({ rollouts, service, live }: Of<'status'>): string {
+  const lines = rollouts.slice(0, 20).map(({ rollout, link }) => statusLine(rollout, link));
+  const more = rollouts.length > 20 ? [`… and ${rollouts.length - 20} more`] : [];
+  if (service === null) return lines.length > 0 ? [...lines, ...more].join('\n') : 'Nothing is being rolled out.';
+  const serves =
+    live === null
+      ? `Sluice has not rolled out ${plain(service, 63)} yet.`
+      : `${plain(service, 63)} ${plain(live, 60)} is live.`;
+  return lines.length > 0 ? [serves, ...lines].join('\n') : `${serves} Nothing is being rolled out.`;
+}
+
+function statusLine(rollout: Rollout, link: string | null): string {
+  const { plan, route } = rollout;
+  const gate = openGate(rollout);
+  const deadline = gate && gateDeadline(gate);
+  const step = isAbortable(rollout) ? `step ${stepCount(rollout)}, ${route.weight}%, ` : '';
+  const until = deadline ? ` until ${date(deadline)}` : '';
+  const id = plain(rollout.id, 80);
+  return `• *${nameOf(plan)}*: ${step}${stateOf(rollout)}${until}, by ${who(plan.requester)} (${link === null ? id : `<${link}|${id}>`})`;
+}
+
+function rejected(rejection: Rejection, rollout: Rollout, verb: Of<'rejected'>['verb']): string {
+  const name = nameOf(rollout.plan);
+  switch (rejection.kind) {
+    case 'ended':
+      return `The rollout of ${name} has ended (${stateOf(rollout)}), so there is nothing to ${verb}.`;
+    case 'stale':
+      return verb === 'roll back'
+        ? `This button is out of date: another rollout changed ${serviceOf(rollout.plan)} since. Use ${code(`/deploy rollback ${rollout.plan.target.service}`, 120)}.`
+        : `Too late: ${name} has moved on (${stateOf(rollout)}). Look at the newest message of its thread.`;
+    case 'gate closed':
+      return gateClosed(rejection, rollout);
+    case 'four eyes':
+      return 'You asked for this rollout, so somebody else must approve it. You can still abort it.';
+    case 'already approved':
+      return `You approved this at ${utc(rejection.at)} already; another person must approve too.`;
+    case 'needs reason':
+      return `A check or test does not pass, so an approval needs a reason: press *Approve anyway…*, or say ${code('@sluice approve --reason "…"', 60)} in the thread.`;
+    case 'hold limit':
+      return 'This gate was held for as long as it can be (4 hours in all). Approve or abort it.';
+    case 'not acceptable':
+      return rejection.found === null
+        ? 'The change cannot be accepted, since it is not one of weights. Re-apply or abort.'
+        : `${rejection.found}% cannot be accepted: only ${rejection.low}% to ${rejection.high}% lies between the steps before and after. Re-apply or abort.`;
+    case 'already aborting':
+      return `${name} is aborting already: ${stateOf(rollout)}.`;
+    case 'already promoted':
+      return `${name} is promoted already, so there is nothing to abort. To go back, use ${code(`/deploy rollback ${rollout.plan.target.service}`, 120)}.`;
+    default:
+      return rejection satisfies never;
+  }
+}
+
+function gateClosed({ gate }: Extract<Rejection, { kind: 'gate closed' }>, rollout: Rollout): string {
+  const now = `${nameOf(rollout.plan)}: ${stateOf(rollout)}.`;
+  if (!gate) return `No such gate is open. ${now}`;
+  const { decision } = gate;
+  if (!decision) return `This gate asks for another decision. ${now}`;
+  const names =
+    decision.kind === 'approved' ? gate.approvals.map(({ actor }) => who(actor)).join(', ') : who(decision.actor);
+  return `This gate was decided at ${utc(decision.at)}: ${decision.kind} by ${names}. ${now}`;
+}

@@ -1,0 +1,162 @@
+/** Everything that is Slack: the app that listens and the port that speaks. */
+import type { RequestListener } from 'node:http';
+import { App, HTTPReceiver, type Logger, LogLevel, SocketModeReceiver } from '@slack/bolt';
+import { WebClient } from '@slack/web-api';
+import type { Chat, Log } from '../../app/ports.ts';
+import type { Bot } from '../../app/requests.ts';
+import type { Rollout } from '../../core/rollout.ts';
+import { createChat, type Picture } from './chat.ts';
+import { createDirectory } from './directory.ts';
+import { reasonOf, slackError } from './errors.ts';
+import { createGuard } from './http.ts';
+import { listen } from './intake.ts';
+import { createTeller } from './tell.ts';
+
+export type SlackOptions = {
+  readonly botToken: string;
+  /** Present: Socket Mode. Absent: signed HTTP, mounted by the web server. */
+  readonly appToken: string | null;
+  readonly signingSecret: string | null;
+  /** Only for a local Slack: `http://127.0.0.1:3100/api/` */
+  readonly apiUrl?: string;
+  readonly bot: () => Bot;
+  /** Whether snapshots are table blocks; false: sections with fields. */
+  readonly tables: boolean;
+  /** Name or id of the channel for what cannot be shown in a rollout's own. */
+  readonly fallbackChannel?: string;
+  /** The picture of a gate's checks; null: there is nothing to draw. */
+  readonly chart: (rollout: Rollout, gate: number) => Promise<Picture | null>;
+  readonly log: Log;
+};
+
+export type Slack = {
+  readonly chat: Chat;
+  /** Under HTTP, for POST /slack/events; null under Socket Mode. */
+  readonly requestListener: RequestListener | null;
+  /** Resolves at once when Slack is away: it connects as soon as Slack is back. Throws when Slack refuses the tokens. */
+  start(): Promise<void>;
+  /** Takes nothing more, then waits for what is being worked on (6 s at most). */
+  stop(): Promise<void>;
+};
+
+const TIMEOUT_MS = 5000;
+const START_MS = 5000;
+const STOP_MS = 6000;
+const RECONNECT_MS = 5000;
+
+export function createSlack(options: SlackOptions): Slack {
+  const { botToken, appToken, signingSecret, apiUrl, log } = options;
+  const logger = boltLogger(log);
+  const clientOptions = {
+    ...(apiUrl ? { slackApiUrl: apiUrl } : {}),
+    timeout: TIMEOUT_MS,
+    allowAbsoluteUrls: false,
+    logger,
+  };
+  const client = new WebClient(botToken, {
+    ...clientOptions,
+    retryConfig: { retries: 0 },
+    rejectRateLimitedCalls: true,
+  });
+  const directory = createDirectory(client, log);
+  const tell = createTeller(client, apiUrl ?? null, log);
+  const chat = createChat({ ...options, fallbackChannel: options.fallbackChannel ?? null, client, directory, tell });
+
+  // Bolt's own client keeps its retries: Socket Mode reconnects with them.
+  const socket = appToken ? new SocketModeReceiver({ appToken, logger, installerOptions: { clientOptions } }) : null;
+  const receiver = socket ?? httpReceiver();
+  const app = new App({
+    receiver,
+    clientOptions,
+    logger,
+    convoStore: false,
+    // The token is checked by `start`; Bolt would ask Slack before each first payload.
+    authorize: () => Promise.resolve({ botToken }),
+  });
+  app.error(async (error) => log.error({ error: reasonOf(error.original ?? error) }, 'listener failed'));
+  const intake = listen(app, { bot: options.bot, client, directory, tell, log });
+
+  let stopped = false;
+  let isOpen = true;
+  const requestListener = socket ? null : createGuard({ signingSecret: signingSecret ?? '', next: takeIn, tell, log });
+
+  return {
+    chat,
+    requestListener,
+    async start() {
+      await Promise.race([connect(), pause(START_MS).then(() => log.warn({}, 'Slack does not answer yet'))]);
+    },
+    async stop() {
+      stopped = true;
+      isOpen = false;
+      const closed = socket ? socket.client.disconnect() : Promise.resolve();
+      await Promise.race([Promise.allSettled([closed, intake.settled()]), pause(STOP_MS)]);
+    },
+  };
+
+  function httpReceiver(): HTTPReceiver {
+    if (!signingSecret) {
+      throw new Error('Slack: set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for signed HTTP requests');
+    }
+    return new HTTPReceiver({ signingSecret, logger });
+  }
+
+  function takeIn(...[request, response]: Parameters<RequestListener>): void {
+    if (receiver instanceof HTTPReceiver && isOpen) {
+      receiver.requestListener(request, response);
+      return;
+    }
+    // Slack sends events again; people see that it did not work.
+    response.writeHead(503).end();
+  }
+
+  /** Throws only when waiting is useless; else goes on trying in the background. */
+  async function connect(): Promise<void> {
+    while (!stopped) {
+      try {
+        const { name, team } = await directory.identity();
+        if (socket) await socket.client.start();
+        log.info({ name, team, socket: socket !== null }, 'connected to Slack');
+        return;
+      } catch (error) {
+        const refused = slackError(error);
+        if (refused !== null && REFUSED_TOKENS.has(refused)) {
+          throw new Error(`Slack refuses the tokens (${refused}): check SLACK_BOT_TOKEN and SLACK_APP_TOKEN`, {
+            cause: error,
+          });
+        }
+        log.warn({ error: reasonOf(error) }, 'Slack does not answer, trying again');
+        await pause(RECONNECT_MS);
+      }
+    }
+  }
+}
+
+const REFUSED_TOKENS = new Set([
+  'invalid_auth',
+  'not_authed',
+  'account_inactive',
+  'token_revoked',
+  'token_expired',
+  'not_allowed_token_type',
+]);
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}
+
+/** The libraries' debug lines hold whole payloads: they are not taken over. */
+function boltLogger(log: Log): Logger {
+  const words = (parts: unknown[]) => ({ detail: parts.map(String).join(' ') });
+  return {
+    debug: () => undefined,
+    info: (...parts) => log.debug(words(parts), 'slack library'),
+    warn: (...parts) => log.info(words(parts), 'slack library'),
+    error: (...parts) => log.warn(words(parts), 'slack library'),
+    setLevel: () => undefined,
+    getLevel: () => LogLevel.INFO,
+    setName: () => undefined,
+  };
+}

@@ -1,0 +1,255 @@
+/**
+ * The port `Chat` on Slack's Web API. Its client neither retries nor waits: the outbox decides what is repeated, since a
+ * repeated post is a second message.
+ */
+import type { KnownBlock } from '@slack/types';
+import type { WebClient } from '@slack/web-api';
+import type { Chat, Log, Sent } from '../../app/ports.ts';
+import { type MessageKey, type Outgoing, openGate, type Rollout } from '../../core/rollout.ts';
+import { say } from './answers.ts';
+import type { Message } from './block-kit.ts';
+import type { Directory } from './directory.ts';
+import { reasonOf, troubleOf } from './errors.ts';
+import { render, simplest } from './message.ts';
+import { plain } from './mrkdwn.ts';
+import type { Teller } from './tell.ts';
+import { gateKey } from './words.ts';
+
+export type Picture = { readonly png: Uint8Array; readonly alt: string };
+
+type Deps = {
+  readonly client: WebClient;
+  readonly directory: Directory;
+  readonly tell: Teller;
+  readonly log: Log;
+  readonly tables: boolean;
+  /** Name or id of the channel for what cannot be shown in a rollout's own. */
+  readonly fallbackChannel: string | null;
+  readonly chart: (rollout: Rollout, gate: number) => Promise<Picture | null>;
+};
+
+/** Marks our messages, so that one whose outcome is unknown can be found again. */
+const EVENT_TYPE = 'sluice_message';
+const PAGE = 200;
+const PAGES = 5;
+const LINKS_KEPT = 1000;
+
+/** Where a message is; after a fallback that is another channel than the plan's. */
+type Place = { readonly channel: string; readonly ts: string };
+
+export function createChat(deps: Deps): Chat {
+  const { client, directory, log } = deps;
+  /** Turns off for good when the workspace refuses a table. */
+  let tables = deps.tables;
+  /** Old place of a message -> where it was posted again, until the rollout knows it. */
+  const moved = new Map<string, string>();
+  const links = new Map<string, string>();
+
+  return {
+    show,
+    find,
+    permalink,
+    channel: directory.channel,
+    groupMembers: directory.groupMembers,
+    isFullMember: directory.isFullMember,
+    tell: (to, answer) => deps.tell(to, say(answer)),
+  };
+
+  async function show(rollout: Rollout, outgoing: Outgoing): Promise<Sent> {
+    const { key } = outgoing;
+    if (key.startsWith('chart:')) return picture(rollout, key);
+    const there = placeOf(rollout, key);
+    const known = { now: Date.now(), gateLink: await gateLink(rollout) };
+    const draw = () => render(rollout, outgoing, { ...known, tables });
+    const message = draw();
+    if (!message) return { kind: 'impossible', error: `nothing to show under ${key}` };
+    const attempts = [draw, ...(tables ? [withoutTables] : []), () => simplest(message)];
+    for (const attempt of attempts) {
+      const sent = await send(rollout, key, there, attempt() ?? message);
+      if (sent.kind !== 'impossible' || !/blocks|msg_too_long/.test(sent.error)) return sent;
+      log.warn({ rollout: rollout.id, key, error: sent.error }, 'Slack refuses the blocks, trying simpler ones');
+    }
+    return { kind: 'impossible', error: 'invalid_blocks' };
+
+    function withoutTables() {
+      if (message?.blocks.some((block) => block.type === 'table')) tables = false;
+      return draw();
+    }
+  }
+
+  async function send(rollout: Rollout, key: MessageKey, there: Place | null, message: Message): Promise<Sent> {
+    const sent = await attempted(() => (there ? edit(there, message) : post(rollout, key, message)));
+    if (sent.kind !== 'impossible') return sent;
+    if (there && sent.error === 'message_not_found' && isWorthRepeating(rollout, key)) {
+      log.warn({ rollout: rollout.id, key }, 'message was deleted, posting it again');
+      const again = await attempted(() => post(rollout, key, message));
+      if (again.kind === 'sent') remember(moved, `${there.channel}/${there.ts}`, again.ts);
+      return again;
+    }
+    if (!there && CLOSED.has(sent.error)) return fallBack(rollout, message, sent.error);
+    return sent;
+  }
+
+  function post(rollout: Rollout, key: MessageKey, message: Message): Promise<string> {
+    const root = key === 'root' ? null : placeOf(rollout, 'root');
+    const metadata = { event_type: EVENT_TYPE, event_payload: { rollout: rollout.id, key } };
+    return postTo(root?.channel ?? rollout.plan.channel, { ...message, metadata, thread: root?.ts ?? null });
+  }
+
+  type Posted = Pick<Message, 'text' | 'blocks' | 'broadcast'> & {
+    readonly metadata?: object;
+    readonly thread: string | null;
+  };
+
+  async function postTo(channel: string, { text, blocks, broadcast, metadata, thread }: Posted): Promise<string> {
+    const answer = await client.apiCall('chat.postMessage', {
+      channel,
+      text,
+      blocks,
+      ...(metadata ? { metadata } : {}),
+      ...(thread ? { thread_ts: thread, reply_broadcast: broadcast ?? false } : {}),
+      ...LITERAL,
+    });
+    return 'ts' in answer ? String(answer.ts) : '';
+  }
+
+  async function edit({ channel, ts }: Place, { text, blocks }: Message): Promise<string> {
+    await client.apiCall('chat.update', { channel, ts, text, blocks, ...LITERAL });
+    return ts;
+  }
+
+  /** A gate nobody can see must still be decidable: its buttons work from any channel. */
+  async function fallBack(rollout: Rollout, message: Message, error: string): Promise<Sent> {
+    const refused: Sent = { kind: 'impossible', error };
+    if (deps.fallbackChannel === null) return refused;
+    const other = await directory.channel(deps.fallbackChannel);
+    if (!other.ok || other.id === rollout.plan.channel) return refused;
+    const note: KnownBlock = {
+      type: 'context',
+      elements: [
+        { type: 'mrkdwn', text: `Shown here because <#${rollout.plan.channel}> cannot be used (${plain(error, 40)}).` },
+      ],
+    };
+    return attempted(async () => {
+      const ts = await postTo(other.id, { text: message.text, blocks: [...message.blocks, note], thread: null });
+      return `${other.id}/${ts}`;
+    });
+  }
+
+  /** Says how it ended as a value where that is known; throws where it is not. */
+  async function attempted(call: () => Promise<string>): Promise<Sent> {
+    try {
+      return { kind: 'sent', ts: await call() };
+    } catch (error) {
+      const trouble = troubleOf(error);
+      if (trouble.kind === 'later') return trouble;
+      if (trouble.kind === 'refused') return { kind: 'impossible', error: trouble.error };
+      throw new Error(`Slack did not answer: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+
+  function placeOf(rollout: Rollout, key: MessageKey): Place | null {
+    const recorded = rollout.messages[key];
+    if (recorded === undefined) return null;
+    const place = parsePlace(rollout, recorded);
+    const now = moved.get(`${place.channel}/${place.ts}`);
+    return now === undefined ? place : parsePlace(rollout, now);
+  }
+
+  async function gateLink(rollout: Rollout): Promise<string | null> {
+    const gate = openGate(rollout);
+    const place = gate && placeOf(rollout, gateKey(gate));
+    return place ? permalink(place.channel, place.ts) : null;
+  }
+
+  async function permalink(channel: string, recorded: string): Promise<string | null> {
+    const [ts = '', elsewhere = channel] = recorded.split('/').reverse();
+    const key = `${elsewhere}/${ts}`;
+    const kept = links.get(key);
+    if (kept !== undefined) return kept;
+    try {
+      const answer = await client.chat.getPermalink({ channel: elsewhere, message_ts: ts });
+      if (answer.permalink) remember(links, key, answer.permalink);
+      return answer.permalink ?? null;
+    } catch (error) {
+      log.info({ channel: elsewhere, error: reasonOf(error) }, 'no permalink');
+      return null;
+    }
+  }
+
+  async function picture(rollout: Rollout, key: MessageKey): Promise<Sent> {
+    const done = rollout.messages[key];
+    const root = placeOf(rollout, 'root');
+    if (done !== undefined || !root) return { kind: 'sent', ts: done ?? '' };
+    const drawn = await deps.chart(rollout, Number(key.slice('chart:'.length)));
+    if (!drawn) return { kind: 'sent', ts: '' };
+    return attempted(async () => {
+      const uploaded = await client.filesUploadV2({
+        file: Buffer.from(drawn.png),
+        filename: `${rollout.id}-${key.replace(':', '-')}.png`,
+        title: 'Canary and stable',
+        alt_text: drawn.alt.slice(0, 1000),
+        channel_id: root.channel,
+        thread_ts: root.ts,
+      });
+      return uploaded.files[0]?.files?.[0]?.id ?? '';
+    });
+  }
+
+  async function find(rollout: Rollout, key: MessageKey): Promise<string | null> {
+    const root = placeOf(rollout, 'root');
+    if (key !== 'root' && !root) return null;
+    const channel = root?.channel ?? rollout.plan.channel;
+    // Slack's clock may run behind ours.
+    const oldest = String(rollout.requestedAt / 1000 - 60);
+    try {
+      let cursor: string | undefined;
+      for (let page = 0; page < PAGES; page++) {
+        const options = { channel, include_all_metadata: true, limit: PAGE, ...(cursor ? { cursor } : {}) };
+        const answer = root
+          ? await client.conversations.replies({ ...options, ts: root.ts })
+          : await client.conversations.history({ ...options, oldest });
+        const found = answer.messages?.find((message) => isOurs(message, rollout.id, key));
+        if (found?.ts !== undefined) return found.ts;
+        cursor = answer.response_metadata?.next_cursor || undefined;
+        if (!cursor) return null;
+      }
+    } catch (error) {
+      // Without the history scopes nobody can look: a duplicate is accepted.
+      if (troubleOf(error).kind === 'refused' || reasonOf(error) === 'missing_scope') return null;
+      throw new Error(`looking for message ${key} of ${rollout.id}: ${reasonOf(error)}`, { cause: error });
+    }
+    return null;
+  }
+
+  function remember(map: Map<string, string>, key: string, value: string): void {
+    map.set(key, value);
+    const [oldest] = map.keys();
+    if (map.size > LINKS_KEPT && oldest !== undefined) map.delete(oldest);
+  }
+}
+
+/** Nothing a person typed is linked, and no link is unfolded. */
+const LITERAL = { parse: 'none', link_names: false, unfurl_links: false, unfurl_media: false } as const;
+
+/** The channel itself is shut for the bot. */
+const CLOSED = new Set(['is_archived', 'channel_not_found', 'not_in_channel', 'restricted_action']);
+
+/** `1700.1`, or `C0OPS/1700.1` when it was posted in the fallback channel. */
+function parsePlace(rollout: Rollout, recorded: string): Place {
+  const [ts = '', channel = rollout.plan.channel] = recorded.split('/').reverse();
+  return { channel, ts };
+}
+
+/** The root is where everybody looks, an open gate what everybody waits for; the rest is history. */
+function isWorthRepeating(rollout: Rollout, key: MessageKey): boolean {
+  const gate = openGate(rollout);
+  return key === 'root' || (gate !== null && gateKey(gate) === key);
+}
+
+type Metadata = { readonly event_type?: string; readonly event_payload?: object };
+
+function isOurs(message: { readonly metadata?: Metadata }, rollout: string, key: MessageKey): boolean {
+  const payload: { rollout?: unknown; key?: unknown } = message.metadata?.event_payload ?? {};
+  return message.metadata?.event_type === EVENT_TYPE && payload.rollout === rollout && payload.key === key;
+}

@@ -1,0 +1,119 @@
+/** Who and where: channels, user groups and people of the workspace, as Slack knows them now. */
+import type { WebClient } from '@slack/web-api';
+import type { Chat, Log } from '../../app/ports.ts';
+import { reasonOf, slackError, troubleOf } from './errors.ts';
+import { plain } from './mrkdwn.ts';
+
+export type Identity = { readonly team: string; readonly user: string; readonly name: string };
+
+export type Directory = Pick<Chat, 'channel' | 'groupMembers' | 'isFullMember'> & {
+  /** The bot itself; asked once. Throws on faults. */
+  identity(): Promise<Identity>;
+  /** A person's handle, for events that carry the id only; the id when Slack does not say. */
+  nameOf(user: string): Promise<string>;
+};
+
+const NAMES_FRESH_MS = 600_000;
+const PAGE = 1000;
+const PAGES = 20;
+
+export function createDirectory(client: WebClient, log: Log): Directory {
+  let names: { readonly ids: ReadonlyMap<string, string>; readonly at: number } | null = null;
+  let self: Promise<Identity> | null = null;
+  const handles = new Map<string, string>();
+
+  function identity(): Promise<Identity> {
+    self ??= client.auth
+      .test()
+      .then(({ team_id, user_id, user }) => ({ team: team_id ?? '', user: user_id ?? '', name: user ?? 'sluice' }))
+      .catch((error: unknown) => {
+        self = null;
+        throw error;
+      });
+    return self;
+  }
+
+  async function channel(nameOrId: string): ReturnType<Chat['channel']> {
+    const wanted = nameOrId.replace(/^#/, '');
+    const id = /^[CG][A-Z0-9_]{2,}$/.test(wanted) ? wanted : await idOf(wanted);
+    const shown = `#${plain(wanted, 80)}`;
+    const bot = `@${(await identity()).name}`;
+    const invite = `invite the bot there: \`/invite ${bot}\``;
+    const unknown = `${shown}: no such channel, or a private one without the bot. Check the name in sluice.yaml, and ${invite}.`;
+    if (id === null) return { ok: false, problem: unknown };
+    try {
+      const { channel: found } = await client.conversations.info({ channel: id });
+      if (found?.is_archived)
+        return { ok: false, problem: `${shown} is archived: unarchive it, or name another channel in sluice.yaml.` };
+      if (!found?.is_member) return { ok: false, problem: `${shown}: the bot is not in this channel, ${invite}.` };
+      return { ok: true, id };
+    } catch (error) {
+      if (slackError(error) !== 'channel_not_found')
+        throw new Error(`look up channel ${wanted}: ${reasonOf(error)}`, { cause: error });
+      names = null;
+      return { ok: false, problem: unknown };
+    }
+  }
+
+  /** Slack has no look-up by name: the list is read, and kept for a while since it is long and rarely changes. */
+  async function idOf(name: string): Promise<string | null> {
+    const kept = names !== null && Date.now() - names.at < NAMES_FRESH_MS ? names.ids.get(name) : undefined;
+    if (kept !== undefined) return kept;
+    names = { ids: await listChannels(), at: Date.now() };
+    return names.ids.get(name) ?? null;
+  }
+
+  async function listChannels(): Promise<ReadonlyMap<string, string>> {
+    const ids = new Map<string, string>();
+    let cursor: string | undefined;
+    for (let page = 0; page < PAGES; page++) {
+      const answer = await client.conversations
+        .list({ types: 'public_channel,private_channel', limit: PAGE, ...(cursor ? { cursor } : {}) })
+        .catch((error: unknown) => {
+          throw new Error(`list channels: ${reasonOf(error)}`, { cause: error });
+        });
+      for (const { id, name } of answer.channels ?? []) if (id && name) ids.set(name, id);
+      cursor = answer.response_metadata?.next_cursor || undefined;
+      if (!cursor) break;
+    }
+    return ids;
+  }
+
+  async function groupMembers(group: string): ReturnType<Chat['groupMembers']> {
+    try {
+      const { users } = await client.usergroups.users.list({ usergroup: group });
+      return { ok: true, users: users ?? [] };
+    } catch (error) {
+      return { ok: false, error: reasonOf(error) };
+    }
+  }
+
+  async function isFullMember(user: string): Promise<boolean> {
+    const { team } = await identity();
+    try {
+      const { user: found } = await client.users.info({ user });
+      if (!found || found.team_id !== team) return false;
+      return !(found.deleted || found.is_bot || found.is_restricted || found.is_ultra_restricted || found.is_stranger);
+    } catch (error) {
+      if (troubleOf(error).kind === 'refused') return false;
+      throw new Error(`look up user ${user}: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+
+  async function nameOf(user: string): Promise<string> {
+    const kept = handles.get(user);
+    if (kept !== undefined) return kept;
+    try {
+      const { user: found } = await client.users.info({ user });
+      if (!found?.name) return user;
+      if (handles.size > PAGE) handles.clear();
+      handles.set(user, found.name);
+      return found.name;
+    } catch (error) {
+      log.info({ user, error: reasonOf(error) }, 'name unknown');
+      return user;
+    }
+  }
+
+  return { identity, channel, groupMembers, isFullMember, nameOf };
+}

@@ -1,0 +1,291 @@
+/**
+ * Turns Slack's payloads into requests. Nothing happens before the acknowledgement but `receive`, which records; whoever
+ * clicks or types gets an answer whatever happens.
+ */
+import type { App, BlockAction, ButtonAction } from '@slack/bolt';
+import type { WebClient } from '@slack/web-api';
+import { z } from 'zod';
+import type { Log, ReplyTo } from '../../app/ports.ts';
+import type { Bot, Click, Request } from '../../app/requests.ts';
+import { FORM_FAILED, LATE, OLD_BUTTON, say } from './answers.ts';
+import type { Directory } from './directory.ts';
+import { reasonOf } from './errors.ts';
+import { approveAnywayForm, FORM, FormContext, formError, reasonIn } from './form.ts';
+import type { Teller } from './tell.ts';
+
+/** Slack shows its own error after 3 s, in words that nobody can change. */
+const RECORD_MS = 2000;
+const IDENTITY_MS = 500;
+
+type Deps = {
+  readonly bot: () => Bot;
+  readonly client: WebClient;
+  readonly directory: Directory;
+  readonly tell: Teller;
+  readonly log: Log;
+};
+
+/** How one kind of payload is acknowledged: when it counts, and with a sentence when it does not. */
+type Ack = { readonly taken: () => Promise<void>; readonly refused: (text: string) => Promise<void> };
+
+/** Registers the listeners; `settled` resolves when no request is being worked on. */
+export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
+  const { directory, tell, log } = deps;
+  const running = new Set<Promise<void>>();
+
+  app.command('/deploy', ({ command, ack }) =>
+    track(
+      take(
+        {
+          key: command.trigger_id,
+          user: command.user_id,
+          name: command.user_name,
+          team: command.team_id,
+          replyTo: {
+            user: command.user_id,
+            channel: command.channel_id,
+            thread: null,
+            responseUrl: command.response_url,
+          },
+          what: { kind: 'command', text: typed(command.text ?? ''), thread: null },
+        },
+        { taken: () => ack(), refused: (text) => ack({ response_type: 'ephemeral', text }) },
+      ),
+    ),
+  );
+
+  for (const action of CLICKS) {
+    app.action<BlockAction<ButtonAction>>(action, ({ body, action: pressed, ack }) =>
+      track(clicked(action, body, pressed, ack)),
+    );
+  }
+  app.action<BlockAction<ButtonAction>>('approve_anyway', ({ body, action, ack }) =>
+    track(askForReason(body, action, ack)),
+  );
+  // A link: the client opens it by itself, and waits for the acknowledgement nevertheless.
+  app.action('open_gate', ({ ack }) => ack());
+
+  app.view({ callback_id: FORM, type: 'view_submission' }, ({ body, view, ack }) => {
+    const context = FormContext.parse(JSON.parse(view.private_metadata));
+    const { channel, thread, rollout, gate } = context;
+    const request: Request = {
+      // Not the trigger: a second press in the same form is the same decision.
+      key: view.id,
+      user: body.user.id,
+      name: body.user.name,
+      team: teamOf(body),
+      replyTo: { user: body.user.id, channel, thread, responseUrl: null },
+      what: { kind: 'click', click: { action: 'approve', rollout, gate }, reason: reasonIn(view.state.values) },
+    };
+    return track(take(request, { taken: () => ack(), refused: (text) => ack(formError(text)) }));
+  });
+
+  app.event('app_mention', ({ event, body }) => {
+    // Programs talk to nobody here, and an edited message was answered before.
+    if (event.bot_id !== undefined || event.user === undefined || 'edited' in event) return Promise.resolve();
+    return track(mentioned({ ...event, user: event.user }, body));
+  });
+
+  return {
+    async settled() {
+      while (running.size > 0) await Promise.allSettled(running);
+    },
+  };
+
+  function track(work: Promise<void>): Promise<void> {
+    const tracked = work.finally(() => running.delete(tracked));
+    running.add(tracked);
+    return tracked;
+  }
+
+  async function clicked(
+    action: (typeof CLICKS)[number],
+    body: BlockAction,
+    pressed: ButtonAction,
+    ack: () => Promise<void>,
+  ): Promise<void> {
+    const replyTo = placeOf(body);
+    const click = clickOf(action, pressed.value);
+    const replies = answeringBesides(replyTo, ack);
+    if (!click) return replies.refused(OLD_BUTTON);
+    const key = body.trigger_id;
+    const { id: user, name } = body.user;
+    await take(
+      { key, user, name: name ?? user, team: teamOf(body), replyTo, what: { kind: 'click', click, reason: null } },
+      replies,
+    );
+  }
+
+  /** The trigger lives for 3 s: the form is opened at once, before anything is looked up. */
+  async function askForReason(body: BlockAction, pressed: ButtonAction, ack: () => Promise<void>): Promise<void> {
+    const replyTo = placeOf(body);
+    await ack();
+    const click = clickOf('approve', pressed.value);
+    if (!click || !('gate' in click)) return tell(replyTo, OLD_BUTTON);
+    if (!(await isOurTeam(teamOf(body)))) return tell(replyTo, say({ kind: 'not a member' }));
+    const view = approveAnywayForm({
+      rollout: click.rollout,
+      gate: click.gate,
+      channel: replyTo.channel,
+      thread: replyTo.thread,
+    });
+    try {
+      await deps.client.views.open({ trigger_id: body.trigger_id, view });
+    } catch (error) {
+      log.warn({ rollout: click.rollout, error: reasonOf(error) }, 'form not opened');
+      await tell(replyTo, FORM_FAILED);
+    }
+  }
+
+  async function mentioned(
+    event: Mention,
+    body: { readonly team_id: string; readonly event_id: string },
+  ): Promise<void> {
+    const { user, channel } = event;
+    const thread = event.thread_ts ?? null;
+    const replyTo: ReplyTo = { user, channel, thread, responseUrl: null };
+    const request: Request = {
+      key: body.event_id,
+      user,
+      name: await directory.nameOf(user),
+      // A person from elsewhere in a shared channel carries another team than the event.
+      team: event.user_team ?? event.team ?? body.team_id,
+      replyTo,
+      what: {
+        kind: 'command',
+        text: typed(await afterMention(event.text)),
+        thread: thread === null ? null : { channel, ts: thread },
+      },
+    };
+    // Bolt has acknowledged the event already.
+    await take(
+      request,
+      answeringBesides(replyTo, () => Promise.resolve()),
+    );
+  }
+
+  async function afterMention(text: string): Promise<string> {
+    const { user } = await directory.identity().catch(() => ({ user: null }));
+    const [own] = text.matchAll(/<@([UW][A-Z0-9_]+)(?:\|[^>]*)?>/g).filter(([, id]) => user === null || id === user);
+    return own ? text.slice(own.index + own[0].length).trim() : text;
+  }
+
+  /** The acknowledgement of a click says nothing: the sentence goes to the person besides. */
+  function answeringBesides(replyTo: ReplyTo, ack: () => Promise<void>): Ack {
+    return {
+      taken: ack,
+      refused: async (text) => {
+        await ack();
+        await tell(replyTo, text);
+      },
+    };
+  }
+
+  async function take(request: Request, ack: Ack): Promise<void> {
+    if (!(await isOurTeam(request.team))) return ack.refused(say({ kind: 'not a member' }));
+    const received = recorded(request);
+    const outcome = await within(RECORD_MS, received);
+    if (outcome === 'late') {
+      log.warn({ user: request.user }, 'request not recorded in time');
+      await ack.refused(LATE);
+    } else if (outcome === null) {
+      return ack.refused(say({ kind: 'not recorded' }));
+    } else {
+      // Recorded is recorded: a broken acknowledgement does not undo it.
+      await ack.taken().catch((error: unknown) => log.warn({ error: reasonOf(error) }, 'not acknowledged'));
+    }
+    await (await received)?.after();
+  }
+
+  /** null: not recorded. */
+  async function recorded(request: Request): Promise<{ after: () => Promise<void> } | null> {
+    try {
+      return await deps.bot().receive(request);
+    } catch (error) {
+      log.warn({ user: request.user, error: reasonOf(error) }, 'request not recorded');
+      return null;
+    }
+  }
+
+  /** Denied when Slack never told who we are. */
+  async function isOurTeam(team: string): Promise<boolean> {
+    const own = await within(
+      IDENTITY_MS,
+      directory.identity().catch(() => null),
+    );
+    return own !== 'late' && own !== null && own.team === team;
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T | 'late'> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+type Mention = {
+  readonly user: string;
+  readonly text: string;
+  readonly channel: string;
+  readonly thread_ts?: string | undefined;
+  readonly team?: string | undefined;
+  readonly user_team?: string | undefined;
+};
+
+const CLICKS = [
+  'approve',
+  'abort',
+  'hold',
+  'reapply',
+  'accept',
+  'retry',
+  'keep',
+  'rollback',
+] as const satisfies readonly Click['action'][];
+
+const AtGate = z.strictObject({ rollout: z.string(), gate: z.string() });
+const OfAbort = z.strictObject({ rollout: z.string(), env: z.string(), service: z.string() });
+const OfRollout = z.strictObject({ rollout: z.string() });
+
+/** What a button carries; null when it is not what this version writes. */
+function clickOf(action: (typeof CLICKS)[number], value: string | undefined): Click | null {
+  const schema = action === 'abort' ? OfAbort : action === 'rollback' ? OfRollout : AtGate;
+  const read = schema.safeParse(parsed(value));
+  // The schema is the one of this action.
+  return read.success ? ({ action, ...read.data } as Click) : null;
+}
+
+function parsed(value: string | undefined): unknown {
+  try {
+    return JSON.parse(value ?? '');
+  } catch {
+    return null;
+  }
+}
+
+function placeOf(body: BlockAction): ReplyTo {
+  const threadTs: unknown = body.message?.thread_ts;
+  const thread = typeof threadTs === 'string' && threadTs !== body.message?.ts ? threadTs : null;
+  return { user: body.user.id, channel: body.channel?.id ?? '', thread, responseUrl: body.response_url || null };
+}
+
+/** The person's own team: in a shared channel it is not the workspace's. */
+function teamOf(body: {
+  readonly user: { readonly team_id?: string };
+  readonly team: { readonly id: string } | null;
+}): string {
+  return body.user.team_id ?? body.team?.id ?? '';
+}
+
+/** People mention people and channels in a reason; in Slack's own form nobody could read it back. */
+function typed(text: string): string {
+  return text
+    .replace(/<@([UW][A-Z0-9_]+)(?:\|([^<>]*))?>/g, (_, id: string, name?: string) => `@${name || id}`)
+    .replace(/<#(C[A-Z0-9_]+)(?:\|([^<>]*))?>/g, (_, id: string, name?: string) => `#${name || id}`);
+}

@@ -1,0 +1,65 @@
+/** What is told once in the thread and never edited. */
+import type { Note, Rollout } from '../../core/rollout.ts';
+import { type Message, type Show, section } from './block-kit.ts';
+import { code, codeBlock, date, plain, quote, utc } from './mrkdwn.ts';
+import { MAX, nameOf, stepCount } from './words.ts';
+
+export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
+  switch (note.kind) {
+    case 'reminder':
+      return reminder(rollout, note, show);
+    case 'unconfirmed':
+      return {
+        text: `${nameOf(rollout.plan)}: the route is written, but not confirmed. ${plain(note.message, MAX.message)}`,
+        blocks: [
+          section(
+            `*The route is written, but not confirmed*\n${quote(note.message, MAX.message)}\nThe rollout goes on; look at the numbers at the next gate with care.`,
+          ),
+        ],
+      };
+    case 'abort stalled':
+      return stalled(rollout, note.message);
+    default:
+      return note satisfies never;
+  }
+}
+
+function reminder(rollout: Rollout, note: Extract<Note, { kind: 'reminder' }>, show: Show): Message {
+  const gate = rollout.gates.find((other) => other.id === note.gate);
+  const step = stepCount(rollout, gate?.step ?? rollout.step);
+  const who = note.count > 1 ? 'Last reminder: gate' : 'Gate';
+  const waits = `${who} ${step} of ${nameOf(rollout.plan)} still waits for a decision`;
+  const then = gate?.plan.onTimeout === 'hold' ? 'then it goes on waiting' : 'then the rollout aborts by itself';
+  const deadline = gate ? (gate.deliveredAt ?? gate.openedAt) + gate.plan.timeoutMs + gate.heldMs : null;
+  const words = (time: (ms: number) => string) =>
+    deadline === null ? `${waits}.` : `${waits} until ${time(deadline)}, ${then}.`;
+  const link = show.gateLink ? ` <${show.gateLink}|Open gate>` : '';
+  return { text: words(utc), blocks: [section(`${words(date)}${link}`)] };
+}
+
+/** Sluice cannot reach the route: somebody who can takes the traffic back by hand. */
+function stalled(rollout: Rollout, why: string): Message {
+  const { plan } = rollout;
+  const { namespace, traffic, deployment } = plan.target;
+  const commands = [
+    `npm run sluice -- abort ${rollout.id}`,
+    ...traffic.routes.map((route) => {
+      const [ns, name] = route.includes('/') ? route.split('/', 2) : [namespace, route];
+      return `kubectl -n ${ns} edit httproute ${name}`;
+    }),
+  ];
+  const weights = `the weight of ${code(`${deployment}-canary`, 80)} to 0 and of ${code(`${deployment}-stable`, 80)} to 100`;
+  return {
+    text: `${nameOf(plan)}: the abort does not get through. Sluice keeps trying. By hand: ${plain(commands[0] ?? '', 200)}`,
+    blocks: [
+      section(
+        `*The abort of ${nameOf(plan)} does not get through yet.* Sluice keeps trying.\n${quote(why, MAX.message)}`,
+      ),
+      section(
+        `To take the traffic back by hand, run one of these where the cluster can be reached; in the editor set ${weights}.`,
+      ),
+      section(codeBlock(commands.join('\n'), 1500)),
+    ],
+    broadcast: true,
+  };
+}

@@ -1,0 +1,135 @@
+/** What a rollout is called and what it is doing, as words: for messages, notifications and answers alike. */
+import type { Plan, Route, Step } from '../../core/plan.ts';
+import { type AbortCause, type Gate, openGate, type Rollout } from '../../core/rollout.ts';
+import { code, duration, plain, who } from './mrkdwn.ts';
+
+/** Budgets of foreign text, in characters as typed. */
+export const MAX = { name: 63, version: 60, reason: 300, message: 600 } as const;
+
+export const serviceOf = (plan: Plan) => plain(plan.target.service, MAX.name);
+export const versionOf = (plan: Plan) => plain(plan.version, MAX.version);
+/** What serves besides the canary; its image may not match the configured pattern. */
+export const stableOf = (plan: Plan) => (plan.from === null ? 'the stable version' : plain(plan.from, MAX.version));
+
+/** `world v2` */
+export const nameOf = (plan: Plan) => `${serviceOf(plan)} ${versionOf(plan)}`;
+
+/** `gate:3` of gate `r1.3`. */
+export const gateKey = (gate: Gate) => `gate:${gateNumber(gate)}`;
+export const gateNumber = (gate: Gate) => Number(gate.id.slice(gate.id.lastIndexOf('.') + 1));
+
+/** `2 of 4`: gates are numbered as their steps are. */
+export const stepCount = (rollout: Rollout, step = rollout.step) => `${step + 1} of ${rollout.plan.steps.length}`;
+
+/** The weight a gate stands at, an accepted one included. */
+export function weightAt(rollout: Rollout, gate: Gate): number {
+  const planned = rollout.plan.steps[gate.step]?.route.weight ?? 0;
+  return gate.step === rollout.step ? (rollout.acceptedWeight ?? planned) : planned;
+}
+
+/** What a route gives the canary: `0% to the canary, plus requests with x-canary: always`. */
+export function routeWords(route: Route): string {
+  const parts = [`${route.weight}% to the canary`];
+  if (route.preview) parts.push(`requests with ${code(`${route.preview.header}: ${route.preview.value}`, 80)}`);
+  if (route.mirror) parts.push(`copies of ${route.mirror}% of the requests`);
+  return parts.join(', plus ');
+}
+
+/** One step of a plan in a line: what a dry run prints. */
+export function stepWords(step: Step): string {
+  const parts = [routeWords(step.route)];
+  if (step.test) parts.push('tests');
+  if (step.bakeMs > 0) parts.push(`checks watched for ${duration(step.bakeMs)}`);
+  if (step.gate) parts.push(step.gate.approvals > 1 ? `gate with ${step.gate.approvals} approvals` : 'gate');
+  return parts.join(' · ');
+}
+
+/** What it is doing now, as a clause without a full stop. */
+export function stateOf(rollout: Rollout): string {
+  const { phase, plan } = rollout;
+  const version = versionOf(plan);
+  const weight = `${rollout.acceptedWeight ?? plan.steps[rollout.step]?.route.weight ?? 0}%`;
+  switch (phase.kind) {
+    case 'queued':
+      return 'preparing, claiming the route and the Deployment';
+    case 'starting':
+      if (phase.stage === 'create') return `starting, creating the canary of ${version}`;
+      if (phase.stage === 'ready') return `starting, waiting until the pods of ${version} are Ready`;
+      return 'ready to start, waiting until Slack shows this message';
+    case 'stepping':
+      switch (phase.stage) {
+        case 'scale':
+          return `preparing ${weight}, scaling the canary`;
+        case 'ready':
+          return `preparing ${weight}, waiting until the canary pods are Ready`;
+        case 'route':
+          return `moving traffic to ${weight}`;
+        case 'confirm':
+          return `moving traffic to ${weight}, waiting until the route takes effect`;
+        case 'test':
+          return 'testing the canary pods';
+        case 'bake':
+          return `watching the checks for ${duration(plan.steps[rollout.step]?.bakeMs ?? 0)}`;
+        case 'judge':
+          return 'measuring for the decision';
+        default:
+          return phase satisfies never;
+      }
+    case 'waiting': {
+      const gate = openGate(rollout);
+      return gate ? `waiting for approval at gate ${stepCount(rollout, gate.step)}` : 'waiting for approval';
+    }
+    case 'drifted':
+      return `stopped, somebody else changed ${plain(phase.drift.object, MAX.name * 2)}`;
+    case 'promoting':
+      switch (phase.stage) {
+        case 'template':
+          return `promoting, giving ${serviceOf(plan)} the new pods`;
+        case 'ready':
+          return `promoting, waiting until the new pods of ${serviceOf(plan)} are Ready`;
+        case 'route':
+        case 'confirm':
+          return `promoting, moving the traffic from the canary to ${serviceOf(plan)}`;
+        case 'cool':
+        case 'clean':
+          return `live, all traffic is on ${version}; the canary is removed after the cool-down`;
+        default:
+          return phase satisfies never;
+      }
+    case 'halted':
+      return phase.kept ? 'halted in the promotion, kept on the canary' : 'halted in the promotion, people must decide';
+    case 'aborting':
+      if (phase.stage !== 'route')
+        return `${endWords(phase.cause, phase.from)}; all traffic is on ${stableOf(plan)}, the canary is being removed`;
+      return phase.stalled
+        ? 'aborting, but it does not get through yet; the thread says what to run by hand'
+        : `aborting, moving all traffic back to ${stableOf(plan)}`;
+    case 'succeeded':
+      return `live, all traffic is on ${version}`;
+    case 'aborted':
+      return `${endWords(phase.cause, phase.from)}; all traffic is on ${stableOf(plan)}`;
+    default:
+      return phase satisfies never;
+  }
+}
+
+/** How an abort is called, with where it happened. */
+export function endWords(cause: AbortCause, from: string): string {
+  const where = plain(from, 120);
+  switch (cause.kind) {
+    case 'person':
+      return `aborted by ${who(cause.actor)} ${where}`;
+    case 'check':
+      return `aborted ${where}, check ${plain(cause.check, MAX.name)} failed`;
+    case 'not started':
+      return 'did not start';
+    case 'expired':
+      return `expired without a decision ${where}`;
+    case 'refused by the cluster':
+      return `refused by the cluster ${where}`;
+    case 'fenced':
+      return `stopped ${where}, something else took over`;
+    default:
+      return cause satisfies never;
+  }
+}

@@ -1,0 +1,125 @@
+/** Looks at HTTPRoutes before a rollout touches them. */
+import type { Preflight } from '../../app/ports.ts';
+import type { Target } from '../../core/plan.ts';
+import type { Cluster } from '../kubernetes/cluster.ts';
+import { heldMessage } from '../kubernetes/fence.ts';
+import { highestEpoch, readMarks } from '../kubernetes/marks.ts';
+import { type HTTPRoute, HTTPRoutes, nameOf, type Ref, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
+import { otherOwner } from '../kubernetes/owners.ts';
+import type { Verb } from '../kubernetes/rights.ts';
+import { findServing, routesOf } from '../kubernetes/serving.ts';
+import { isRestored, journalOf, refersTo, type Sides, sidesOf } from './gateway-rules.ts';
+import { RESTORE_LIMIT, rulesOf, tooLong } from './gateway-writes.ts';
+
+const ROUTE_VERBS: readonly Verb[] = ['get', 'list', 'watch', 'patch'];
+/** Gateway API allows so many rules in one route. */
+const MAX_RULES = 16;
+
+type Facts = { readonly objects: readonly string[]; readonly epoch: number };
+type Looked = {
+  readonly refusals: readonly string[];
+  readonly warnings: readonly string[];
+  readonly object: HTTPRoute | null;
+};
+
+export async function lookAtRoutes(cluster: Cluster, target: Target): Promise<Preflight<Facts>> {
+  const refs = routesOf(target);
+  const namespaces = [...new Set(refs.map(({ namespace }) => namespace))];
+  const needs = [{ kind: HTTPRoutes, verbs: ROUTE_VERBS }];
+  const missing = (await Promise.all(namespaces.map((one) => cluster.missingRights(one, needs)))).flat();
+  if (missing.length > 0) return { ok: false, refusals: missing };
+  const looked = await Promise.all(refs.map((ref) => lookAt(cluster, target, ref)));
+  const refusals = looked.flatMap((one) => one.refusals);
+  if (refusals.length > 0) return { ok: false, refusals };
+  const objects = looked.flatMap(({ object }) => (object ? [object] : []));
+  return {
+    ok: true,
+    facts: { objects: refs.map((ref) => nameOf(HTTPRoutes, ref)), epoch: highestEpoch(objects) },
+    warnings: looked.flatMap(({ warnings }) => warnings),
+  };
+}
+
+async function lookAt(cluster: Cluster, target: Target, ref: Ref): Promise<Looked> {
+  const subject = nameOf(HTTPRoutes, ref);
+  const refuse = (...refusals: readonly string[]): Looked => ({ refusals, warnings: [], object: null });
+  const object = await cluster.view(HTTPRoutes, ref.namespace).get(ref.name);
+  if (!object)
+    return refuse(`${subject} does not exist: name an existing one in traffic.route of service ${target.service}.`);
+  const owner = otherOwner(object);
+  if (owner) return refuse(`${subject} is managed by ${owner}: take it off there before Sluice routes it.`);
+  const marks = readMarks(object);
+  if (marks?.phase === 'active') return refuse(heldMessage(subject, marks, target.service));
+  const sides = sidesOf(target.deployment);
+  const rules = rulesOf(object);
+  if (!isRestored(rules, sides)) {
+    return refuse(
+      `${subject} sends to ${sides.stable} or ${sides.canary} without a rollout: put its own Kubernetes Service back into backendRefs.`,
+    );
+  }
+  const serving = await findServing(cluster, target);
+  if (!serving.ok) return refuse(serving.refusal);
+  return judgeRules(cluster, target, object, serving.service.metadata.name);
+}
+
+async function judgeRules(cluster: Cluster, target: Target, object: HTTPRoute, service: string): Promise<Looked> {
+  const home = object.metadata.namespace;
+  const subject = nameOf(HTTPRoutes, object.metadata);
+  const rules = rulesOf(object);
+  const isServing = servingTest(target, service, home);
+  const journal = journalOf(rules, isServing);
+  const shared = rules.filter((rule) => (rule.backendRefs ?? []).length > 1 && rule.backendRefs?.some(isServing));
+  const refusals = [
+    ...(shared.length > 0
+      ? [
+          `${subject}: ${service} shares these rules with other backends, so what is stable there is unclear: ${list(shared)}.`,
+        ]
+      : []),
+    ...(journal.length === 0 && shared.length === 0
+      ? [`${subject} has no rule that sends to ${service} alone. Its rules: ${list(rules)}.`]
+      : []),
+    ...(JSON.stringify(journal).length > RESTORE_LIMIT ? [tooLong(subject)] : []),
+    ...(await grantRefusals(cluster, target, home, subject)),
+  ];
+  const full = rules.length + journal.length > MAX_RULES;
+  const warnings = full
+    ? [`${subject} has no room for preview rules (${MAX_RULES} rules at most): a step with a preview will be refused.`]
+    : [];
+  return { refusals, warnings, object };
+}
+
+/** A grant for single names does not cover the Kubernetes Services that Sluice makes. */
+async function grantRefusals(
+  cluster: Cluster,
+  { namespace, deployment }: Target,
+  home: string,
+  subject: string,
+): Promise<string[]> {
+  if (home === namespace) return [];
+  const grants = await cluster.list(ReferenceGrants, namespace);
+  const sides: Sides = sidesOf(deployment);
+  const granted = (name: string) =>
+    grants.some(
+      ({ spec }) =>
+        spec.from.some((from) => from.kind === 'HTTPRoute' && from.namespace === home) &&
+        spec.to.some((to) => to.kind === 'Service' && (to.name === undefined || to.name === name)),
+    );
+  const missing = [sides.stable, sides.canary].filter((name) => !granted(name));
+  if (missing.length === 0) return [];
+  return [
+    `${subject} may not send to ${missing.join(' and ')} in namespace ${namespace}: let a ReferenceGrant there allow it.`,
+  ];
+}
+
+export const servingTest =
+  (target: Target, service: string, home: string) =>
+  (ref: NonNullable<Rule['backendRefs']>[number]): boolean =>
+    refersTo(ref, service, target.namespace, home);
+
+function list(rules: readonly Rule[]): string {
+  return rules
+    .map(({ name, matches, backendRefs = [] }, index) => {
+      const path = matches?.[0]?.path?.value ?? '/';
+      return `${index + 1}. ${name ?? path} to ${backendRefs.map((ref) => ref.name).join(', ') || 'nothing'}`;
+    })
+    .join('; ');
+}

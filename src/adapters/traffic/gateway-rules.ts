@@ -1,0 +1,203 @@
+/**
+ * The rules of an HTTPRoute as Sluice rewrites them. Rules are recognised by content, never by position: a rule is routed
+ * when its backends are Sluice's two Kubernetes Services, or when it is still as the journal has it.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type Route, STABLE_ROUTE } from '../../core/plan.ts';
+import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
+import type { BackendRef, Filter, JournalEntry, Match, Rule } from '../kubernetes/objects.ts';
+
+/** Names of the Kubernetes Services that stand for stable and canary. */
+export type Sides = { readonly stable: string; readonly canary: string };
+export type Journal = readonly JournalEntry[];
+
+export const sidesOf = (deployment: string): Sides => ({
+  stable: `${deployment}-stable`,
+  canary: `${deployment}-canary`,
+});
+
+const isService = ({ group = '', kind = 'Service' }: BackendRef) => group === '' && kind === 'Service';
+
+/** Whether a backend is this Kubernetes Service; `home`: the route's own namespace. */
+export const refersTo = (ref: BackendRef, name: string, namespace: string, home: string) =>
+  isService(ref) && ref.name === name && (ref.namespace ?? home) === namespace;
+
+const refersToSides = (rule: Rule, { stable, canary }: Sides) =>
+  (rule.backendRefs ?? []).some((ref) => isService(ref) && (ref.name === stable || ref.name === canary));
+
+/** The rules whose only backend is the Kubernetes Service: those that a rollout routes. */
+export function journalOf(rules: readonly Rule[], isServing: (ref: BackendRef) => boolean): Journal {
+  return rules.flatMap(({ matches, backendRefs = [] }) => {
+    const [only] = backendRefs;
+    if (!only || backendRefs.length > 1 || !isServing(only)) return [];
+    return [{ ...(matches && { matches }), backendRefs: [only] }];
+  });
+}
+
+/** What a rule is to a rollout: one of its preview rules, one that it routes (with what it was before), or not its own. */
+type Role =
+  | { readonly kind: 'preview' }
+  | { readonly kind: 'routed'; readonly was: BackendRef }
+  | { readonly kind: 'other' };
+
+function roleOf(rule: Rule, journal: Journal, sides: Sides): Role {
+  const entry = journal.find(({ matches }) => isDeepStrictEqual(matches, rule.matches));
+  if (!refersToSides(rule, sides)) {
+    const [was] = entry?.backendRefs ?? [];
+    return was && isDeepStrictEqual(rule.backendRefs, [was]) ? { kind: 'routed', was } : { kind: 'other' };
+  }
+  // Only a journalled rule carries weighted traffic, so one that sends its own matches to the canary alone is a preview.
+  const toCanaryOnly = rule.backendRefs?.length === 1 && rule.backendRefs[0]?.name === sides.canary;
+  if (!entry && toCanaryOnly && isNarrowed(rule, journal)) return { kind: 'preview' };
+  const was = (entry ?? sameport(rule, journal) ?? journal[0])?.backendRefs[0];
+  return was ? { kind: 'routed', was } : { kind: 'other' };
+}
+
+/** All matches are journalled matches with one header more, or with that header in place of another match on it. */
+function isNarrowed(rule: Rule, journal: Journal): boolean {
+  const known = journal.flatMap(({ matches = [{}] }) => matches);
+  return (rule.matches ?? []).every((match) => {
+    const added = match.headers?.at(-1)?.name;
+    if (added === undefined) return false;
+    return known.some((one) => isDeepStrictEqual(withoutHeader(match, added), withoutHeader(one, added)));
+  });
+}
+
+const sameport = (rule: Rule, journal: Journal) =>
+  journal.find(({ backendRefs }) => backendRefs[0]?.port === rule.backendRefs?.[0]?.port);
+
+/** The rules with this route in them. Applied to its own result it changes nothing, which is how drift is found. */
+export function render(rules: readonly Rule[], journal: Journal, sides: Sides, route: Route): readonly Rule[] {
+  const previews: Rule[] = [];
+  const rest = rules.flatMap((rule): Rule[] => {
+    const role = roleOf(rule, journal, sides);
+    if (role.kind === 'preview') return [];
+    if (role.kind === 'other') return [rule];
+    const stable = { ...role.was, name: sides.stable, weight: 100 - route.weight };
+    const canary = { ...role.was, name: sides.canary, weight: route.weight };
+    const filters = ownFilters(rule, sides);
+    if (route.preview) previews.push(previewRule(rule, filters, { ...canary, weight: 1 }, route.preview));
+    const mirrored = route.mirror ? [...filters, mirrorFilter(canary, route.mirror)] : filters;
+    return [{ ...withFilters(rule, mirrored), backendRefs: [stable, canary] }];
+  });
+  return [...previews, ...rest];
+}
+
+function previewRule(
+  rule: Rule,
+  filters: readonly Filter[],
+  canary: BackendRef,
+  preview: NonNullable<Route['preview']>,
+): Rule {
+  const { name: _, ...unnamed } = withFilters(rule, filters);
+  const matches = (rule.matches ?? [{}]).map((match) => withHeader(match, preview));
+  return { ...unnamed, matches, backendRefs: [canary] };
+}
+
+/** A header can be matched once only: the preview's comes in place of another match on the same header. */
+function withHeader(match: Match, { header, value }: NonNullable<Route['preview']>): Match {
+  const others = withoutHeader(match, header);
+  return { ...others, headers: [...(others.headers ?? []), { type: 'Exact', name: header, value }] };
+}
+
+function withoutHeader({ headers = [], ...match }: Match, header: string): Match {
+  const rest = headers.filter(({ name }) => name.toLowerCase() !== header.toLowerCase());
+  return rest.length > 0 ? { ...match, headers: rest } : match;
+}
+
+const isOwnMirror = ({ requestMirror }: Filter, { canary }: Sides) =>
+  requestMirror !== undefined && isService(requestMirror.backendRef) && requestMirror.backendRef.name === canary;
+
+const ownFilters = (rule: Rule, sides: Sides) => (rule.filters ?? []).filter((filter) => !isOwnMirror(filter, sides));
+
+function mirrorFilter({ weight: _, filters: __, ...backendRef }: BackendRef, percent: number): Filter {
+  return { type: 'RequestMirror', requestMirror: { backendRef, percent } };
+}
+
+function withFilters({ filters: _, ...rule }: Rule, filters: readonly Filter[]): Rule {
+  return filters.length > 0 ? { ...rule, filters: [...filters] } : rule;
+}
+
+/** How many rules a rollout routes as they stand; fewer than journalled: somebody took one away. */
+export const countRouted = (rules: readonly Rule[], journal: Journal, sides: Sides) =>
+  rules.filter((rule) => roleOf(rule, journal, sides).kind === 'routed').length;
+
+/** Nothing of a rollout is left in the rules. */
+export const isRestored = (rules: readonly Rule[], sides: Sides) =>
+  !rules.some(
+    (rule) => refersToSides(rule, sides) || (rule.filters ?? []).some((filter) => isOwnMirror(filter, sides)),
+  );
+
+/**
+ * Gives every routed rule its journalled backends back and takes previews and mirrors off. Tested is only whose backends
+ * stand at the places that are written, not their weights: a late weight write does not hold an abort up. Written from the
+ * last rule to the first, so that a removal moves none that is still to be written.
+ */
+export function restoreOps(rules: readonly Rule[], journal: Journal, sides: Sides): Op[] {
+  return rules
+    .flatMap((rule, index) => {
+      const role = roleOf(rule, journal, sides);
+      const at = (...parts: readonly (string | number)[]) => pointer('spec', 'rules', index, ...parts);
+      const names = (rule.backendRefs ?? []).map((ref, n) => test(at('backendRefs', n, 'name'), ref.name));
+      if (role.kind === 'preview') return [[...names, { op: 'remove', path: at() } as const]];
+      if (role.kind === 'other') return [];
+      const backends = refersToSides(rule, sides) ? [...names, replace(at('backendRefs'), [role.was])] : [];
+      return [[...backends, ...unmirrorOps(rule, sides, at)]];
+    })
+    .reverse()
+    .flat();
+}
+
+function unmirrorOps(rule: Rule, sides: Sides, at: (...parts: readonly (string | number)[]) => string): Op[] {
+  const { filters = [] } = rule;
+  const kept = ownFilters(rule, sides);
+  if (kept.length === filters.length) return [];
+  const whole = test(at('filters'), filters);
+  return kept.length > 0 ? [whole, replace(at('filters'), kept)] : [whole, { op: 'remove', path: at('filters') }];
+}
+
+/** With no journal left: all weight to stable, where the backends are Sluice's; their own names nobody knows any more. */
+export function stableOps(rules: readonly Rule[], sides: Sides): Op[] {
+  return rules.flatMap((rule, index) =>
+    (rule.backendRefs ?? []).flatMap((ref, n) => {
+      const at = (field: string) => pointer('spec', 'rules', index, 'backendRefs', n, field);
+      if (!isService(ref) || (ref.name !== sides.stable && ref.name !== sides.canary)) return [];
+      const name = [test(at('name'), ref.name)];
+      // A rule for the canary alone would answer nothing at weight 0: it goes to stable by name.
+      const alone = rule.backendRefs?.length === 1;
+      if (alone) return [...name, replace(at('name'), sides.stable)];
+      return [...name, replace(at('weight'), ref.name === sides.stable ? 100 : 0)];
+    }),
+  );
+}
+
+/** The route that the rules show; null when routed rules differ from each other or are of another shape. */
+export function readRoute(rules: readonly Rule[], journal: Journal, sides: Sides): Route | null {
+  const roles = rules.map((rule) => ({ rule, role: roleOf(rule, journal, sides) }));
+  const routed = roles.flatMap(({ rule, role }) => (role.kind === 'routed' ? [rule] : []));
+  if (isRestored(rules, sides)) return routed.length < journal.length ? null : STABLE_ROUTE;
+  const preview = roles.find(({ role }) => role.kind === 'preview')?.rule.matches?.[0]?.headers?.at(-1);
+  const [first] = routed;
+  if (!first) return null;
+  const percent = (first.filters ?? []).find((filter) => isOwnMirror(filter, sides))?.requestMirror?.percent;
+  const route: Route = {
+    weight: first.backendRefs?.find(({ name }) => name === sides.canary)?.weight ?? 0,
+    preview: preview ? { header: preview.name, value: preview.value } : null,
+    mirror: percent ?? null,
+  };
+  return isDeepStrictEqual(render(rules, journal, sides, route), rules) ? route : null;
+}
+
+/** One sentence about the first rule that is not as it was written. */
+export function describe(rules: readonly Rule[], wanted: readonly Rule[]): string {
+  if (rules.length !== wanted.length) return `it has ${rules.length} rules, written were ${wanted.length}`;
+  const index = rules.findIndex((rule, n) => !isDeepStrictEqual(rule, wanted[n]));
+  const [found, written] = [rules[index], wanted[index]];
+  const path = found?.matches?.[0]?.path?.value ?? '/';
+  if (isDeepStrictEqual(found?.backendRefs, written?.backendRefs))
+    return `the filters or matches of the rule for ${path} changed`;
+  return `the rule for ${path} sends to ${backends(found)}, written was ${backends(written)}`;
+}
+
+const backends = (rule: Rule | undefined) =>
+  (rule?.backendRefs ?? []).map(({ name, weight = 1 }) => `${name} ${weight}`).join(' and ') || 'nothing';

@@ -1,0 +1,57 @@
+/** What the controllers of an HTTPRoute say of its newest generation (Gateway API, RouteParentStatus). */
+import type { Condition, HTTPRoute, ParentRef } from '../kubernetes/objects.ts';
+
+export type RouteStatus =
+  | { readonly kind: 'confirmed' }
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'rejected'; readonly message: string };
+
+/**
+ * Confirmed when for each parent at least one controller answered, and all that did accepted the route, resolved its
+ * backends, and have seen the newest generation. A condition without `observedGeneration` (Linkerd's) counts as it stands.
+ */
+export function routeStatus({ metadata, spec, status }: HTTPRoute): RouteStatus {
+  const { namespace, generation = 0 } = metadata;
+  const answers = (spec.parentRefs ?? []).map((parent) =>
+    (status?.parents ?? [])
+      .filter(({ parentRef }) => sameParent(parent, parentRef, namespace))
+      .map(({ conditions = [] }) => answerOf(conditions, generation)),
+  );
+  const rejected = answers.flat().find((answer) => answer.kind === 'rejected');
+  if (rejected) return rejected;
+  const all =
+    answers.length > 0 && answers.every((one) => one.length > 0 && one.every(({ kind }) => kind === 'confirmed'));
+  return { kind: all ? 'confirmed' : 'pending' };
+}
+
+function answerOf(conditions: readonly Condition[], generation: number): RouteStatus {
+  const current = (type: string) =>
+    conditions.find((one) => one.type === type && (one.observedGeneration ?? generation) >= generation);
+  const [accepted, resolved] = [current('Accepted'), current('ResolvedRefs')];
+  const refusal = [accepted, resolved].find((one) => one?.status === 'False' && one.reason !== 'Pending');
+  if (refusal) {
+    return {
+      kind: 'rejected',
+      message: `${refusal.type} is False: ${refusal.reason ?? ''} ${refusal.message ?? ''}`.trim(),
+    };
+  }
+  const stale = conditions.some(({ type }) => type === 'ResolvedRefs') && !resolved;
+  return { kind: accepted?.status === 'True' && !stale ? 'confirmed' : 'pending' };
+}
+
+/** Controllers write defaults into the parent they answer for, and Linkerd calls the core group `core`. */
+function sameParent(wanted: ParentRef, found: ParentRef, home: string): boolean {
+  const kind = (ref: ParentRef) => ref.kind ?? 'Gateway';
+  const group = (ref: ParentRef) => {
+    const given = ref.group ?? (kind(ref) === 'Service' ? '' : 'gateway.networking.k8s.io');
+    return given === 'core' ? '' : given;
+  };
+  return (
+    wanted.name === found.name &&
+    kind(wanted) === kind(found) &&
+    group(wanted) === group(found) &&
+    (wanted.namespace ?? home) === (found.namespace ?? home) &&
+    (found.sectionName === undefined || wanted.sectionName === found.sectionName) &&
+    (found.port === undefined || wanted.port === found.port)
+  );
+}

@@ -1,0 +1,238 @@
+/** What a command or click does, after it was recorded and acknowledged. Answers are data; nothing here waits for Slack's words. */
+import { type Command, parseCommand } from '../core/command.ts';
+import type { Config } from '../core/config.ts';
+import { serviceOf } from '../core/id.ts';
+import type { Actor, Plan } from '../core/plan.ts';
+import { mayDo, type Verb } from '../core/policy.ts';
+import { type Event, openGate, type Rollout } from '../core/rollout.ts';
+import { nearest } from '../core/suggest.ts';
+import type { Abort, AbortStart } from './abort.ts';
+import type { Answer } from './answers.ts';
+import { actorOf } from './bot.ts';
+import type { Deploy } from './deploy.ts';
+import type { Rollouts } from './handle.ts';
+import type { People } from './people.ts';
+import type { Chat, Loaded, Log, Store } from './ports.ts';
+import type { Click, Request } from './requests.ts';
+
+/** The inbox entry that goes away with what the request causes. */
+export type Taken = { readonly service: string; readonly id: string } | null;
+
+type Deps = {
+  readonly config: Config;
+  readonly store: Store;
+  readonly chat: Chat;
+  readonly people: People;
+  readonly rollouts: Rollouts;
+  readonly abort: Abort;
+  readonly deploy: Deploy;
+  readonly log: Log;
+};
+
+export type Commands = ReturnType<typeof createCommands>;
+
+const REQUESTERS_KEPT = 10_000;
+
+export function createCommands(deps: Deps) {
+  const { config, store, chat, people, rollouts, abort, deploy } = deps;
+  const requesters = new Map<string, Actor>();
+
+  /** Does it, drops the inbox entry, answers. null: the change shows itself, nothing to add. */
+  async function answer(request: Request, taken: Taken): Promise<Answer | null> {
+    const said = await act(request, taken);
+    if (taken) await store.drop(taken.service, taken.id);
+    return said;
+  }
+
+  async function act(request: Request, taken: Taken): Promise<Answer | null> {
+    const { what } = request;
+    if (!(await people.isFullMember(request.user))) return { kind: 'not a member' };
+    if (what.kind === 'click') return click(request, what.click, what.reason, taken);
+    const parsed = parseCommand(what.text);
+    if (!parsed.ok) return { kind: 'command error', error: parsed.error };
+    const here = what.thread ? await rolloutOfThread(what.thread) : null;
+    return command(request, parsed.command, here, taken);
+  }
+
+  function command(request: Request, typed: Command, here: Rollout | null, taken: Taken): Promise<Answer | null> | Answer {
+    switch (typed.kind) {
+      case 'help':
+        return help();
+      case 'list':
+        return list();
+      case 'status':
+        return status(typed.target ?? here?.id ?? null);
+      case 'deploy':
+        return deploy.start(request, typed, taken);
+      case 'rollback':
+        return rollBack(request, typed.service ?? here?.plan.target.service ?? null, typed.version, typed.reason, taken);
+      case 'abort':
+        return abortTarget(request, typed.target ?? here?.id ?? null, typed.reason);
+      case 'approve': {
+        const gate = here && openGate(here);
+        if (!here) return { kind: 'no rollout', given: 'this thread' };
+        if (!gate) return { kind: 'rejected', verb: 'approve', rejection: { kind: 'gate closed', gate: null }, rollout: here };
+        return click(request, { action: 'approve', rollout: here.id, gate: gate.id }, typed.reason, taken);
+      }
+      default:
+        return typed satisfies never;
+    }
+  }
+
+  function help(): Answer {
+    return { kind: 'help', services: Object.values(config.services).map(({ name, strategies }) => ({ name, strategies })) };
+  }
+
+  async function list(): Promise<Answer> {
+    const ids = await store.active(Object.keys(config.services));
+    const loaded = await Promise.all(ids.map((id) => store.load(id)));
+    return { kind: 'status', rollouts: await Promise.all(found(loaded).map(linked)), service: null, live: null };
+  }
+
+  async function status(target: string | null): Promise<Answer> {
+    if (target === null) return list();
+    const service = Object.hasOwn(config.services, target) ? target : null;
+    const id = service ? await store.holder(service) : target;
+    const loaded = id === null ? null : await store.load(id);
+    if (!service && !loaded) return unknownTarget(target);
+    const [newest] = service ? await store.releases(service) : [];
+    return { kind: 'status', rollouts: await Promise.all(found([loaded]).map(linked)), service, live: newest?.version ?? null };
+  }
+
+  const linked = async (rollout: Rollout) => ({ rollout, link: await link(rollout) });
+
+  async function link(rollout: Rollout): Promise<string | null> {
+    const root = rollout.messages.root;
+    return root === undefined ? null : chat.permalink(rollout.plan.channel, root).catch(() => null);
+  }
+
+  function unknownTarget(given: string): Answer {
+    const known = Object.keys(config.services);
+    const near = nearest(given, known);
+    return near ? { kind: 'unknown service', given, near, known } : { kind: 'no rollout', given };
+  }
+
+  async function rolloutOfThread(thread: { channel: string; ts: string }): Promise<Rollout | null> {
+    const ids = await store.active(Object.keys(config.services));
+    const all = found(await Promise.all(ids.map((id) => store.load(id))));
+    return all.find(({ plan, messages }) => plan.channel === thread.channel && messages.root === thread.ts) ?? null;
+  }
+
+  async function click(request: Request, clicked: Click, reason: string | null, taken: Taken): Promise<Answer | null> {
+    if (clicked.action === 'abort') return abortById(request, clicked.rollout, reason);
+    const loaded = await load(clicked.rollout);
+    if (!loaded) return { kind: 'no rollout', given: clicked.rollout };
+    const { rollout } = loaded;
+    if (clicked.action === 'rollback') return rollBackFrom(request, rollout, taken);
+    const verb: Verb = clicked.action === 'hold' ? 'hold' : 'approve';
+    const refused = await refusal(request, verb, rollout);
+    if (refused) return refused;
+    const recorded = await rollouts.record(rollout.id, gateEvent(clicked, actorOf(request), reason), taken ? { intake: taken.id } : {});
+    if (!recorded) return { kind: 'no rollout', given: rollout.id };
+    if (!recorded.ok) return { kind: 'rejected', verb, rejection: recorded.rejection, rollout: recorded.loaded.rollout };
+    void rollouts.tick(rollout.id).catch((error: unknown) => deps.log.warn({ rollout: rollout.id, err: error }, 'goes on with the sweep'));
+    const gate = recorded.loaded.rollout.gates.find(({ id }) => id === clicked.gate);
+    if (gate && clicked.action === 'approve' && gate.decision === null) return { kind: 'approved', gate, rollout: recorded.loaded.rollout };
+    return gate && clicked.action === 'hold' ? { kind: 'held', gate } : null;
+  }
+
+  /** null: allowed. */
+  async function refusal(request: Request, verb: Verb, { plan }: Rollout): Promise<Answer | null> {
+    const { access, requester, target } = plan;
+    const membership = await people.membership([...access.deploy, ...access.approve, ...access.abort, ...access.onCall]);
+    const verdict = mayDo(verb, request.user, { access, requester }, membership, people.now());
+    if (verdict.kind === 'allowed') return null;
+    if (verdict.kind === 'denied') return { kind: 'not allowed', verb, service: target.service, groups: verdict.groups };
+    return { kind: 'membership unknown', verb, service: target.service, error: verdict.groups.join(', ') };
+  }
+
+  async function abortTarget(request: Request, target: string | null, reason: string | null): Promise<Answer> {
+    if (target === null) return { kind: 'command error', error: { kind: 'missing service', usage: 'abort <service|id>' } };
+    const held = Object.hasOwn(config.services, target) ? await store.holder(target) : target;
+    if (held !== null && serviceOf(held) !== null) return abortById(request, held, reason);
+    return unknownTarget(target);
+  }
+
+  /** Looks the rollout up first, so that its requester and frozen rights count. */
+  async function abortById(request: Request, id: string, reason: string | null): Promise<Answer> {
+    const loaded = await load(id);
+    if (!loaded) return { kind: 'no rollout', given: id };
+    const refused = await refusal(request, 'abort', loaded.rollout);
+    if (refused) return refused;
+    return abortAnswer(id, await abort(id, actorOf(request), reason));
+  }
+
+  async function abortAnswer(id: string, started: AbortStart): Promise<Answer> {
+    if (started.kind === 'unknown') return { kind: 'no rollout', given: id };
+    if (started.kind === 'rejected') return { kind: 'rejected', verb: 'abort', rejection: started.rejection, rollout: started.rollout };
+    await started.done;
+    return { kind: 'aborting', rollout: started.rollout };
+  }
+
+  async function rollBack(request: Request, service: string | null, version: string | null, reason: string | null, taken: Taken): Promise<Answer> {
+    if (service === null) return { kind: 'command error', error: { kind: 'missing service', usage: 'rollback <service> [to <version>]' } };
+    await hurryClean(request, service);
+    return deploy.rollBack(request, { service, version, reason }, taken);
+  }
+
+  /** The button of a result message: only while what it made live still is. */
+  async function rollBackFrom(request: Request, rollout: Rollout, taken: Taken): Promise<Answer> {
+    const { service } = rollout.plan.target;
+    const [newest] = await store.releases(service);
+    if (newest?.rollout !== rollout.id) return { kind: 'rejected', verb: 'roll back', rejection: { kind: 'stale' }, rollout };
+    return rollBack(request, service, rollout.plan.from, null, taken);
+  }
+
+  /** A promoted rollout that only waits for its cool-down must not keep a rollback waiting. */
+  async function hurryClean(request: Request, service: string): Promise<void> {
+    const holder = await store.holder(service);
+    const loaded = holder === null ? null : await load(holder);
+    if (!loaded || loaded.rollout.phase.kind !== 'promoting' || (await refusal(request, 'roll back', loaded.rollout))) return;
+    await rollouts.record(loaded.rollout.id, { type: 'cool_down_cut', actor: actorOf(request) });
+    await rollouts.tick(loaded.rollout.id);
+  }
+
+  async function load(id: string): Promise<Loaded | null> {
+    const loaded = serviceOf(id) === null ? null : await store.load(id);
+    if (loaded) remember(loaded.rollout);
+    return loaded;
+  }
+
+  /** Keeps who asked for a rollout at hand, so that an abort of theirs needs no look-up. */
+  function remember({ id, plan }: Rollout): void {
+    requesters.set(id, plan.requester);
+    const [oldest] = requesters.keys();
+    if (requesters.size > REQUESTERS_KEPT && oldest !== undefined) requesters.delete(oldest);
+  }
+
+  return {
+    answer,
+    abortById,
+    abortAnswer,
+    remember,
+    requesterOf: (id: string): Plan['requester'] | null => requesters.get(id) ?? null,
+    byHand: (service: string): string => deploy.byHand(service),
+  };
+}
+
+const found = (loaded: readonly (Loaded | null)[]): readonly Rollout[] => loaded.flatMap((one) => (one ? [one.rollout] : []));
+
+function gateEvent(clicked: Exclude<Click, { action: 'abort' | 'rollback' }>, actor: Actor, reason: string | null): Event {
+  const { gate } = clicked;
+  switch (clicked.action) {
+    case 'approve':
+      return { type: 'approved', gate, actor, reason };
+    case 'hold':
+      return { type: 'held', gate, actor };
+    case 'reapply':
+      return { type: 'reapplied', gate, actor };
+    case 'accept':
+      return { type: 'accepted', gate, actor };
+    case 'retry':
+      return { type: 'retried', gate, actor };
+    case 'keep':
+      return { type: 'kept', gate, actor };
+    default:
+      return clicked.action satisfies never;
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * Load, decide, save; then run what the new state wants. Everything here may run twice, on two replicas, or an hour late:
+ * the version compare of the store and the fence in the cluster decide whose work counts.
+ */
+import { decide } from '../core/decide.ts';
+import { type Event, isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
+import { next, nextLook } from '../core/schedule.ts';
+import { type Outcome, runEffect } from './effects.ts';
+import type { Loaded, Log, Marks, Metrics, Prober, Queue, Release, Store, TrafficRouter, Workload } from './ports.ts';
+
+export type Deps = {
+  readonly store: Store;
+  readonly queue: Queue;
+  readonly router: (rollout: Rollout) => TrafficRouter;
+  readonly workload: (rollout: Rollout) => Workload;
+  readonly metrics: Metrics;
+  readonly prober: Prober;
+  readonly log: Log;
+  /** Local clock, ms: only for budgets and back-off, never for decisions. */
+  readonly clock: () => number;
+  /** Between 0 and 1; spreads retries. */
+  readonly random: () => number;
+  /** For tests that stop a process at a named place; does nothing otherwise. */
+  readonly failpoint: (name: string) => void;
+  /** Told after each transition that has messages, so that they go out at once. */
+  readonly onMessages: (id: string) => void;
+};
+
+export type Recorded =
+  | { readonly ok: true; readonly loaded: Loaded }
+  | { readonly ok: false; readonly rejection: Rejection; readonly loaded: Loaded };
+
+type Extra = { readonly intake?: string; readonly releases?: readonly Release[] };
+
+export type Rollouts = ReturnType<typeof createRollouts>;
+
+/** A tick stops itself after this long, well before its lease ends. */
+const TICK_BUDGET_MS = 5_000;
+const LEASE_MS = 10_000;
+const CONFLICT_TRIES = 20;
+/** How soon a phase that waits for the cluster is looked at again when no watch wakes it. */
+const POLL_MS = 1_000;
+const CHANGE_BURST_MS = 20;
+const FAR_MS = 60_000;
+
+export function createRollouts(deps: Deps) {
+  const { store, queue, log } = deps;
+  const failures = new Map<string, number>();
+  const followed = new Map<string, readonly string[]>();
+  const woken = new Set<string>();
+  const alarms = new Map<string, number>();
+
+  /** Decides and saves, again after each conflict. null: Redis does not know the rollout. */
+  async function record(id: string, event: Event, extra: Extra = {}): Promise<Recorded | null> {
+    let loaded = await store.load(id);
+    for (let tries = 0; tries < CONFLICT_TRIES; tries++) {
+      if (!loaded) return null;
+      const absorbed = await absorbAbort(loaded);
+      const current: Loaded | 'conflict' = absorbed ?? loaded;
+      if (current !== 'conflict') {
+        const decided = decide(current.rollout, event, current.now);
+        if (!decided.ok) return { ok: false, rejection: decided.rejection, loaded: current };
+        const saved = await store.save(current, event, decided, extra);
+        if (saved !== 'conflict') {
+          announce(id, event, saved.rollout, decided.messages.length);
+          return { ok: true, loaded: saved };
+        }
+      }
+      await pause(deps.random() * 10 * (tries + 1));
+      loaded = await store.load(id);
+    }
+    throw new Error(`record ${event.type} of ${id}: ${CONFLICT_TRIES} conflicts in a row`);
+  }
+
+  /** An abort that was recorded before the ack becomes its event before anything else happens. */
+  async function absorbAbort(loaded: Loaded): Promise<Loaded | 'conflict' | null> {
+    if (!loaded.abort) return null;
+    const { actor, reason, epoch } = loaded.abort;
+    const event: Event = { type: 'abort_requested', cause: { kind: 'person', actor, reason }, epoch };
+    const decided = decide(loaded.rollout, event, loaded.now);
+    if (!decided.ok) return null;
+    const saved = await store.save(loaded, event, decided);
+    if (saved !== 'conflict') announce(loaded.rollout.id, event, saved.rollout, decided.messages.length);
+    return saved;
+  }
+
+  function announce(id: string, event: Event, rollout: Rollout, messages: number): void {
+    log.info({ rollout: id, event: event.type, version: rollout.version, phase: rollout.phase.kind }, 'recorded');
+    if (messages > 0) deps.onMessages(id);
+  }
+
+  /** Does all that a rollout wants now; bounded in time, safe to call at any time by anyone. */
+  async function tick(id: string): Promise<void> {
+    const lease = await store.lease(`tick:${id}`, LEASE_MS);
+    if (!lease) {
+      // Whoever holds it may have loaded before this wake-up's reason was recorded: look again.
+      const now = await store.now();
+      return queue.wakeAt(id, now + 200, now);
+    }
+    try {
+      const due = await advance(id);
+      failures.delete(id);
+      await schedule(id, due);
+    } catch (error) {
+      const failed = (failures.get(id) ?? 0) + 1;
+      failures.set(id, failed);
+      log.warn({ rollout: id, failed, err: error }, 'tick failed, will be repeated');
+      // Full jitter, 0.1 to 5 s: an API server that comes back is not met by a herd.
+      const backoff = 100 + deps.random() * Math.min(4_900, 100 * 2 ** failed);
+      await schedule(id, (await store.now()) + backoff);
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /** When to look again; null: only an event moves it. */
+  async function advance(id: string): Promise<number | null> {
+    const end = deps.clock() + TICK_BUDGET_MS;
+    for (;;) {
+      const found = await store.load(id);
+      if (!found) return null;
+      const absorbed = await absorbAbort(found);
+      if (absorbed === 'conflict') continue;
+      const loaded = absorbed ?? found;
+      const { rollout, now } = loaded;
+      if (isTerminal(rollout)) {
+        followed.delete(id);
+        alarms.delete(id);
+        return null;
+      }
+      followed.set(id, namespacesOf(rollout));
+      if (deps.clock() > end) return now;
+      const wish = next(rollout, now);
+      if (wish.kind === 'event') {
+        await record(id, wish.event);
+        continue;
+      }
+      const outcome: Outcome = wish.kind === 'effect' ? await run(loaded, wish.effect) : await observe(rollout);
+      if (outcome.kind === 'event') await record(id, outcome.event, outcome.extra);
+      else if (outcome.kind === 'fenced') await fenced(rollout, outcome.by);
+      else return dueAfter(rollout, now, wish.kind === 'effect');
+    }
+  }
+
+  async function run(loaded: Loaded, effect: Parameters<typeof runEffect>[2]): Promise<Outcome> {
+    deps.failpoint(`before ${effect.kind}`);
+    const outcome = await runEffect(deps, loaded, effect);
+    deps.failpoint(`after ${effect.kind}`);
+    // While a phase waits for the cluster, the route may be taken or changed as well.
+    return outcome.kind === 'pending' ? observe(loaded.rollout) : outcome;
+  }
+
+  /** A route that somebody else changed, or another holder took, seen in the watched copy. */
+  async function observe(rollout: Rollout): Promise<Outcome> {
+    const { phase, plan } = rollout;
+    const writing = (phase.kind === 'stepping' || phase.kind === 'promoting') && phase.stage === 'route';
+    if (rollout.routeSeq === 0 || writing || phase.kind === 'drifted' || phase.kind === 'aborting') return { kind: 'pending' };
+    const router = deps.router(rollout);
+    const seen = await router.getRoute(plan.target);
+    const marks = seen?.marks ?? null;
+    if (marks && (marks.rollout !== rollout.id || marks.epoch > rollout.epoch)) return { kind: 'fenced', by: marks };
+    if (phase.kind === 'promoting' && phase.stage !== 'template' && phase.stage !== 'ready') return { kind: 'pending' };
+    const drift = await router.drift(plan.target, rollout.route, { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.routeSeq });
+    return drift ? { kind: 'event', event: { type: 'drifted', seq: rollout.seq, drift } } : { kind: 'pending' };
+  }
+
+  /**
+   * The cluster knows a newer holder. If Redis knows it too, this replica was late and does nothing. If not, Redis went back
+   * in time or an abort was made without it: the safe side wins, the rollout aborts above the epoch that was found.
+   */
+  async function fenced(rollout: Rollout, by: Marks): Promise<void> {
+    const loaded = await store.load(rollout.id);
+    if (!loaded || isTerminal(loaded.rollout)) return;
+    const ours = by.rollout === rollout.id;
+    if (ours && (loaded.rollout.epoch >= by.epoch || (loaded.abort?.epoch ?? 0) >= by.epoch)) return;
+    const cause =
+      ours && by.abort !== null
+        ? ({ kind: 'person', actor: blindActor(by.abort), reason: null } as const)
+        : ({
+            kind: 'fenced',
+            message: ours
+              ? 'the cluster carries a newer state of this rollout than Redis does'
+              : `rollout ${by.rollout} has taken over its objects`,
+          } as const);
+    log.warn({ rollout: rollout.id, by }, 'the cluster is ahead of Redis: aborting');
+    await record(rollout.id, { type: 'abort_requested', cause, epoch: by.epoch + 1 });
+  }
+
+  /** Something changed in a namespace: the rollouts that this process follows there look again, once for a burst. */
+  function changed(namespace: string): void {
+    for (const [id, namespaces] of followed) {
+      if (!namespaces.includes(namespace) || woken.has(id)) continue;
+      woken.add(id);
+      setTimeout(() => {
+        woken.delete(id);
+        void queue.wake(id);
+      }, CHANGE_BURST_MS);
+    }
+  }
+
+  async function schedule(id: string, at: number | null): Promise<void> {
+    await store.schedule(id, at);
+    if (at === null || at === alarms.get(id)) return;
+    const now = await store.now();
+    // Far ones are the sweep's, or a rollout that is looked at often would pile up an alarm for each look.
+    if (at - now > FAR_MS) return;
+    alarms.set(id, at);
+    await queue.wakeAt(id, at, now);
+  }
+
+  return { record, tick, fenced, changed, absorb: absorbAbort };
+}
+
+function dueAfter(rollout: Rollout, now: number, polling: boolean): number | null {
+  const look = nextLook(rollout);
+  const poll = polling ? now + POLL_MS : null;
+  if (look === null || poll === null) return look ?? poll;
+  return Math.min(look, poll);
+}
+
+function namespacesOf({ plan: { target } }: Rollout): readonly string[] {
+  return [target.namespace, ...target.traffic.routes.map((route) => route.split('/')[0] ?? '')];
+}
+
+/** `U0BO@2026-11-20T10:00:00Z` as the route carries it after an abort without Redis. */
+function blindActor(mark: string): { kind: 'person'; user: string; name: string } {
+  const user = mark.slice(0, mark.indexOf('@'));
+  return { kind: 'person', user, name: user };
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

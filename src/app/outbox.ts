@@ -1,0 +1,130 @@
+/**
+ * Sends what the transitions left to say. Ordered per message, the newest edit wins, nothing is lost: an entry goes away only
+ * when Slack has the message. No transition waits for this.
+ */
+import type { MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
+import { pause, type Rollouts } from './handle.ts';
+import type { Chat, Log, Store } from './ports.ts';
+
+type Deps = { readonly store: Store; readonly chat: Chat; readonly rollouts: Pick<Rollouts, 'record'>; readonly log: Log };
+
+const LEASE_MS = 15_000;
+/** Slack asks to wait longer than this: come back with the sweep instead of holding the lease. */
+const LONGEST_WAIT_MS = 2_000;
+const RETRIES_MS = [250, 1_000, 3_000] as const;
+
+export function createOutbox({ store, chat, rollouts, log }: Deps) {
+  const running = new Set<string>();
+  const again = new Set<string>();
+
+  /** Sends all that waits for a rollout; at once when called while it is sending. */
+  async function flush(id: string): Promise<void> {
+    if (running.has(id)) {
+      again.add(id);
+      return;
+    }
+    running.add(id);
+    try {
+      for (const retryMs of [...RETRIES_MS, null]) {
+        again.delete(id);
+        const done = await drain(id).catch((error: unknown) => {
+          log.warn({ rollout: id, err: error }, 'message not sent, will be repeated');
+          return false;
+        });
+        if (done && !again.has(id)) return;
+        // The sweep goes on when these few tries were not enough.
+        if (retryMs === null) return;
+        if (!done) await pause(retryMs);
+      }
+    } finally {
+      running.delete(id);
+      if (again.delete(id)) void flush(id);
+    }
+  }
+
+  /** false: something is left. */
+  async function drain(id: string): Promise<boolean> {
+    const lease = await store.lease(`outbox:${id}`, LEASE_MS);
+    if (!lease) return false;
+    try {
+      for (;;) {
+        const waiting = await store.unsent(id);
+        const loaded = waiting.length > 0 ? await store.load(id) : null;
+        if (!loaded) return true;
+        const first = mostUrgent(waiting.map((entry) => entry.outgoing), loaded.rollout);
+        if (!first) return false;
+        const entries = waiting.filter((entry) => entry.outgoing.key === first.key).map((entry) => entry.entry);
+        if (!(await send(loaded.rollout, first))) return false;
+        await store.sent(id, entries);
+      }
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /** true: Slack has it (or never will). */
+  async function send(rollout: Rollout, outgoing: Outgoing): Promise<boolean> {
+    const posted = rollout.messages[outgoing.key] !== undefined;
+    const wait = await allowance(rollout, outgoing.key, posted);
+    if (wait > LONGEST_WAIT_MS) return false;
+    if (wait > 0) {
+      await pause(wait);
+      return send(rollout, outgoing);
+    }
+    const known = posted ? null : await postedBefore(rollout, outgoing.key);
+    const sent = known === null ? await chat.show(rollout, outgoing) : ({ kind: 'sent', ts: known } as const);
+    if (sent.kind === 'later') {
+      log.info({ rollout: rollout.id, key: outgoing.key, ms: sent.ms }, 'Slack asks to wait');
+      if (sent.ms > LONGEST_WAIT_MS) return false;
+      await pause(sent.ms);
+      return send(rollout, outgoing);
+    }
+    if (sent.kind === 'impossible') {
+      log.error({ rollout: rollout.id, key: outgoing.key, error: sent.error }, 'Slack will not take this message');
+      if (outgoing.key === 'root' && !posted) await giveUp(rollout, sent.error);
+      return true;
+    }
+    if (!posted) await rollouts.record(rollout.id, { type: 'message_delivered', key: outgoing.key, ts: sent.ts });
+    return true;
+  }
+
+  /** A rollout that can never be announced must not start. */
+  async function giveUp(rollout: Rollout, error: string): Promise<void> {
+    const cause = { kind: 'not started', message: `Slack does not take its first message: ${error}` } as const;
+    await rollouts.record(rollout.id, { type: 'abort_requested', cause, epoch: rollout.epoch + 1 });
+  }
+
+  /** After a crash between post and record the message is looked for before it is posted again. */
+  async function postedBefore(rollout: Rollout, key: MessageKey): Promise<string | null> {
+    const first = await store.markSending(rollout.id, key);
+    return first ? null : chat.find(rollout, key);
+  }
+
+  /** Slack's published rates, shared by all replicas; gates and results keep a share that edits of the root cannot take. */
+  async function allowance(rollout: Rollout, key: MessageKey, edit: boolean): Promise<number> {
+    if (!edit) {
+      const channel = await store.throttle(`post:${rollout.plan.channel}`, 60, 4);
+      return channel > 0 ? channel : store.throttle('post', 290, 50);
+    }
+    const root = key === 'root' ? await store.throttle('update:root', 35, 15) : 0;
+    return root > 0 ? root : store.throttle('update', 48, 20);
+  }
+
+  return { flush };
+}
+
+/** Root first, since everything else is in its thread; then an edit that takes buttons away, gates, results, the rest. */
+function mostUrgent(waiting: readonly Outgoing[], rollout: Rollout): Outgoing | null {
+  const hasRoot = rollout.messages.root !== undefined;
+  const sendable = waiting.filter(({ key }) => {
+    if (!hasRoot) return key === 'root';
+    return !key.startsWith('chart:') || rollout.messages[key.replace('chart', 'gate')] !== undefined;
+  });
+  const rank = ({ key }: Outgoing): number => {
+    if (key.startsWith('gate:')) return rollout.messages[key] === undefined ? 1 : 0;
+    if (key === 'result') return 2;
+    if (key.startsWith('note:')) return 3;
+    return key === 'root' ? 4 : 5;
+  };
+  return sendable.reduce<Outgoing | null>((best, one) => (best === null || rank(one) < rank(best) ? one : best), null);
+}

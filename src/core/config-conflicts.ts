@@ -1,0 +1,99 @@
+/** What is wrong between the entries of `sluice.yaml`, each of which is right by itself. */
+import { place, suggestion } from './config-errors.ts';
+import { type CheckEntry, isPreset, PRESETS, type ServiceEntry, VARIABLES } from './config-schema.ts';
+
+export type Parts = {
+  readonly services: Readonly<Record<string, ServiceEntry>>;
+  /** Names of all strategies, right or wrong. */
+  readonly strategies: readonly string[];
+  readonly prometheus: boolean;
+};
+
+export function conflicts(parts: Parts): readonly string[] {
+  const services = Object.entries(parts.services);
+  return [...sharedObjects(services), ...services.flatMap(([name, service]) => serviceErrors(name, service, parts))];
+}
+
+/** Namespaced names of the HTTPRoutes. */
+export function routesOf({ namespace, traffic }: ServiceEntry): readonly string[] {
+  const names = traffic.routes ?? (traffic.route === undefined ? [] : [traffic.route]);
+  return [...new Set(names.map((name) => (name.includes('/') ? name : `${namespace}/${name}`)))];
+}
+
+/** Two rollouts on one object would undo each other. */
+function sharedObjects(services: readonly (readonly [string, ServiceEntry])[]): readonly string[] {
+  const errors: string[] = [];
+  const owners = new Map<string, string>();
+  for (const [name, service] of services) {
+    const claims = [
+      { key: 'deployment', object: `Deployment ${service.namespace}/${service.deployment}` },
+      ...routesOf(service).map((route) => ({ key: 'traffic', object: `HTTPRoute ${route}` })),
+    ];
+    for (const { key, object } of claims) {
+      const owner = owners.get(object);
+      if (owner === undefined) owners.set(object, name);
+      else errors.push(`${place(['services', name, key])}: write another one: ${object} is of services.${owner}`);
+    }
+  }
+  return errors;
+}
+
+function serviceErrors(name: string, service: ServiceEntry, { strategies, prometheus }: Parts): readonly string[] {
+  const errors: string[] = [];
+  const report = (path: readonly PropertyKey[], message: string) =>
+    errors.push(`${place(['services', name, ...path])}: ${message}`);
+  for (const [index, strategy] of (service.strategies ?? []).entries()) {
+    if (!strategies.includes(strategy)) {
+      report(['strategies', index], `unknown strategy "${strategy}"; ${suggestion(strategy, strategies)}`);
+    }
+  }
+  for (const [kind, items] of Object.entries({ checks: service.checks, tests: service.tests })) {
+    const names = items.map((item) => item.name);
+    for (const [index, given] of names.entries()) {
+      if (names.indexOf(given) !== index) report([kind, index, 'name'], `write another name: "${given}" is taken`);
+    }
+  }
+  for (const [index, check] of service.checks.entries()) {
+    const wrong = checkError(check);
+    if (wrong) report(['checks', index, wrong.key], wrong.message);
+  }
+  const { approve, approvals } = service.access;
+  const people = new Set(approve);
+  if (people.size < approvals && !approve.some((id) => id.startsWith('S'))) {
+    report(['access', 'approvals'], `write at most ${people.size}: no more people may approve`);
+  }
+  if (service.checks.length > 0 && !prometheus) {
+    errors.push(`metrics.prometheus: missing; write Prometheus' address, since services.${name} has checks`);
+  }
+  return errors;
+}
+
+function checkError({
+  query,
+  min,
+  max,
+}: CheckEntry): { readonly key: keyof CheckEntry; readonly message: string } | null {
+  if (min === undefined && max === undefined) return { key: 'min', message: 'missing; write min or max' };
+  if (min !== undefined && max !== undefined && min > max.value) {
+    return { key: 'min', message: `write at most ${max.value}, which is max` };
+  }
+  const known = Object.keys(PRESETS);
+  if (isPreset(query)) {
+    if (PRESETS[query] !== '%') return null;
+    if (max?.unit === 'ms') return { key: 'max', message: 'write a percentage: this preset has no duration' };
+    const limits = { min, max: max?.value };
+    const key = (['min', 'max'] as const).find((end) => (limits[end] ?? 0) < 0 || (limits[end] ?? 0) > 100);
+    return key ? { key, message: 'write a percentage from 0 to 100' } : null;
+  }
+  if (/^[a-z]+\/[a-z][a-z0-9-]*$/.test(query)) {
+    return {
+      key: 'query',
+      message: `unknown preset "${query}"; ${suggestion(query, known)} (a division has spaces around /)`,
+    };
+  }
+  for (const [, variable = ''] of query.matchAll(/\{\{([^{}]*)\}\}/g)) {
+    if (VARIABLES.some((name) => name === variable.trim())) continue;
+    return { key: 'query', message: `unknown variable "{{${variable}}}"; ${suggestion(variable.trim(), VARIABLES)}` };
+  }
+  return null;
+}

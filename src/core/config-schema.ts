@@ -1,0 +1,256 @@
+/**
+ * The grammar of `sluice.yaml`. Strict: an unknown key is an error. Every message is a remedy ("write …"), since the person
+ * who reads it is the one who can mend it. Durations become milliseconds.
+ */
+import { z } from 'zod';
+import { type RawIssue, show, wanted } from './config-errors.ts';
+
+/** Presets of checks, and what their values are counted in. The queries are the metrics adapter's. */
+export const PRESETS = {
+  'linkerd/success-rate': '%',
+  'linkerd/latency-p50': 'ms',
+  'linkerd/latency-p95': 'ms',
+  'linkerd/latency-p99': 'ms',
+  'traefik/success-rate': '%',
+  'traefik/latency-p50': 'ms',
+  'traefik/latency-p95': 'ms',
+  'traefik/latency-p99': 'ms',
+} as const;
+export type Preset = keyof typeof PRESETS;
+
+export const isPreset = (query: string): query is Preset => Object.hasOwn(PRESETS, query);
+
+/** What `{{…}}` in a check's own PromQL may name. */
+export const VARIABLES = ['namespace', 'workload', 'service', 'window'] as const;
+export type Variable = (typeof VARIABLES)[number];
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const LONGEST_MS = 30 * 24 * 3_600_000;
+
+function toMs(duration: string): number {
+  const [, amount = '', unit = ''] = /^(\d+)(ms|s|m|h)$/.exec(duration) ?? [];
+  return Number(amount) * (UNIT_MS[unit] ?? Number.NaN);
+}
+
+const object = <Shape extends z.ZodRawShape>(what: string, shape: Shape) =>
+  z.strictObject(shape, {
+    // For an unknown key the message is the list of known ones: `describe` makes one line of each key.
+    error: (issue: RawIssue) =>
+      issue.code === 'unrecognized_keys' ? Object.keys(shape).join(' ') : wanted(what)(issue),
+  });
+
+const text = (what: string, pattern: RegExp) => {
+  const error = wanted(what);
+  return z.string({ error }).regex(pattern, { error }).describe(what);
+};
+
+const integer = (what: string, min: number, max: number) => {
+  const error = wanted(`${what} from ${min} to ${max}`);
+  return z.int({ error }).min(min, { error }).max(max, { error }).describe(what);
+};
+
+const flag = () => z.boolean({ error: wanted('true or false') });
+
+const duration = (what: string, min = 0) => {
+  const error = wanted(what);
+  const known = z
+    .string({ error })
+    .regex(/^\d+(ms|s|m|h)$/, { error })
+    .describe(what);
+  return known.transform(toMs).refine((ms) => ms >= min && ms <= LONGEST_MS, {
+    error: `write ${what}, at least ${min / 1000}s and at most 720h`,
+  });
+};
+
+const list = <Item extends z.ZodType>(what: string, item: Item) =>
+  z.array(item, { error: wanted(`a list of ${what}`) });
+
+const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+const label = (what: string, max: number) => {
+  const error = wanted(`${what}: lower-case letters, digits and "-", at most ${max}`);
+  return z.string({ error }).regex(LABEL, { error }).max(max, { error }).describe(what);
+};
+
+/** Names of services and strategies, and of the environment. */
+export const Name = label('a name', 40);
+
+const ID = /^[UWS][A-Z0-9_]+$/;
+const id = text('the id of a Slack person (U…, W…) or user group (S…)', ID);
+const ids = z
+  .union([id, list('ids', id)], { error: wanted('an id or a list of ids (U…, W…, S…)') })
+  .transform((value) => (typeof value === 'string' ? [value] : value));
+const someIds = ids.refine((value) => value.length > 0, { error: 'write at least one id: nobody may by default' });
+
+const channel = text("a channel's name or id", /^#?[^\s#@<>&,]{1,80}$/).transform((name) => name.replace(/^#/, ''));
+
+const shownName = (what: string) =>
+  text(`${what}: letters, digits, spaces, at most 60`, /^[\p{L}\p{N}][\p{L}\p{N} ._%/()-]{0,59}$/u)
+    // Names become keys of records.
+    .refine((name) => !(name in {}), { error: 'write another name: this one is reserved' });
+
+const limit = (what: string) => z.number({ error: wanted(what) });
+
+const Check = object('a check: name, query, and min or max', {
+  name: shownName('a name for the check'),
+  query: text('a preset such as linkerd/success-rate, or PromQL', /\S/),
+  min: limit('a number').optional(),
+  max: z
+    .union(
+      [
+        limit('a number').transform((value) => ({ value, unit: '' as const })),
+        duration('a duration such as 500ms').transform((value) => ({ value, unit: 'ms' as const })),
+      ],
+      { error: wanted('a number, or a duration such as 500ms') },
+    )
+    .optional(),
+  interval: duration('a duration such as 15s', 1000).prefault('15s'),
+  window: duration('a duration such as 1m', 1000).prefault('1m'),
+  fails: integer('a number of samples', 1, 100).prefault(2),
+  minRequests: integer('a number of requests', 0, 1_000_000).prefault(20),
+});
+
+const Test = object('a test: name, get, status', {
+  name: shownName('a name for the test'),
+  get: text('a path such as /healthz', /^\/[^\s#]{0,500}$/),
+  status: integer('an HTTP status', 100, 599).prefault(200),
+});
+
+const Access = object('who may: deploy, approve, abort, approvals, fourEyes', {
+  deploy: someIds,
+  approve: someIds,
+  abort: ids.prefault([]),
+  approvals: integer('a number of approvals', 1, 10).prefault(1),
+  fourEyes: flag().prefault(true),
+});
+
+const routeName = text(
+  "an HTTPRoute's name, or namespace/name",
+  /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\/)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
+);
+
+/** What `traffic` holds, by router. */
+const ROUTERS = {
+  'gateway-api': object('router, and route or routes', {
+    router: z.literal('gateway-api'),
+    route: routeName.optional(),
+    routes: list('HTTPRoutes', routeName).min(1, { error: 'write at least one HTTPRoute' }).optional(),
+  }).refine(({ route, routes }) => (route === undefined) !== (routes === undefined), {
+    error: 'write either route (one HTTPRoute) or routes (several)',
+  }),
+};
+
+const Traffic = z.discriminatedUnion('router', [ROUTERS['gateway-api']], {
+  error: (issue: RawIssue) => {
+    const { input } = issue;
+    if (typeof input !== 'object' || input === null) return wanted('a router and its keys')(issue);
+    const router = 'router' in input ? `unknown router ${show(input.router)}` : 'missing';
+    return `${router}; known: ${Object.keys(ROUTERS).join(', ')}`;
+  },
+});
+
+const WORKLOADS = ['twin'] as const;
+
+const ServiceEntry = object('a service: namespace, deployment, image, traffic, access …', {
+  namespace: label('the namespace', 63),
+  // The Kubernetes Services `<deployment>-canary` and `-stable` have names of at most 63 characters.
+  deployment: label("the Deployment's name", 56),
+  container: label("the container's name", 63).optional(),
+  image: text('an image with {version} in it, such as team/world:{version}', /^[^\s{}]*\{version\}[^\s{}]*$/),
+  versions: text('a regular expression', /\S/)
+    .refine(isRegex, { error: 'write a regular expression: this one is not valid' })
+    .prefault('^[A-Za-z0-9_][\\w.-]{0,127}$'),
+  workload: z
+    .enum(WORKLOADS, {
+      error: ({ input }: RawIssue) => `unknown workload ${show(input)}; known: ${WORKLOADS.join(', ')}`,
+    })
+    .prefault('twin'),
+  traffic: Traffic,
+  channel: channel.optional(),
+  strategies: list('strategies', Name).min(1, { error: 'write at least one strategy' }).optional(),
+  checks: list('checks', Check).prefault([]),
+  tests: list('tests', Test).prefault([]),
+  access: Access,
+  coolDown: duration('a duration such as 30s').prefault('30s'),
+  readyTimeout: duration('a duration such as 5m', 1000).prefault('5m'),
+  promoteTimeout: duration('a duration such as 10m', 1000).optional(),
+});
+
+const Gate = object('true, or approvals, timeout, onTimeout', {
+  approvals: integer('a number of approvals', 1, 10).prefault(1),
+  timeout: duration('a duration such as 4h', 1000).prefault('4h'),
+  onTimeout: z.enum(['abort', 'hold'], { error: wanted('abort or hold') }).prefault('abort'),
+});
+
+const StepEntry = object('a step: weight, preview, test, bake, gate', {
+  weight: integer('a percentage', 0, 100).optional(),
+  preview: object('header: "x-canary: always"', {
+    header: text(
+      'a header and its value, such as "x-canary: always"',
+      /^[\w!#$%&'*+.^`|~-]+\s*:\s*[!-~]([ -~]*[!-~])?\s*$/,
+    ),
+  }).optional(),
+  test: flag().optional(),
+  bake: duration('a duration such as 1m').optional(),
+  gate: z
+    .union([z.literal(true), Gate], { error: wanted('true, or approvals, timeout, onTimeout') })
+    .transform((gate) => (gate === true ? Gate.parse({}) : gate))
+    .optional(),
+}).refine((step) => Object.keys(step).length > 0, {
+  error: 'write what the step does: weight, preview, test, bake or gate',
+});
+
+const Steps = list('steps', StepEntry)
+  .min(1, { error: 'write at least one step' })
+  .superRefine((steps, context) => {
+    const weights = steps.map((step) => step.weight ?? 0);
+    for (const [index, weight] of weights.entries()) {
+      const before = weights[index - 1] ?? 0;
+      if (weight >= before) continue;
+      const message = `write a weight of at least ${before}: the step before has it, and weights never fall (a step without weight has 0)`;
+      context.addIssue({ code: 'custom', path: [index, 'weight'], message });
+    }
+    if ((weights.at(-1) ?? 100) >= 100) return;
+    context.addIssue({
+      code: 'custom',
+      path: [weights.length - 1, 'weight'],
+      message: 'write 100: the last step carries all traffic',
+    });
+  });
+
+export const ConfigFile = object('slack, services …', {
+  env: Name.prefault('default'),
+  slack: object('channel, onCall, fallbackChannel, tables', {
+    channel,
+    onCall: ids.prefault([]),
+    fallbackChannel: channel.optional(),
+    tables: flag().prefault(true),
+  }),
+  metrics: object('prometheus', {
+    prometheus: z
+      .string({ error: wanted("Prometheus' address") })
+      .refine(isPlainUrl, { error: wanted('an address such as http://prometheus:9090, without user or query') })
+      .optional(),
+  }).prefault({}),
+  services: z.record(Name, ServiceEntry, { error: wanted('services by name') }),
+  strategies: z.record(Name, Steps, { error: wanted('strategies by name') }).prefault({}),
+});
+
+export type ConfigFile = z.output<typeof ConfigFile>;
+export type ServiceEntry = z.output<typeof ServiceEntry>;
+export type CheckEntry = z.output<typeof Check>;
+export type StepEntry = z.output<typeof StepEntry>;
+export { ServiceEntry as ServiceSchema, Steps as StepsSchema };
+
+function isRegex(source: string): boolean {
+  try {
+    new RegExp(source);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isPlainUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password + url.search + url.hash === '';
+}

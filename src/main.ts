@@ -1,0 +1,119 @@
+/** The bot: wires the parts, starts them in an order that loses nothing, and stops within ten seconds. */
+import { randomBytes } from 'node:crypto';
+import process from 'node:process';
+import { createGateChart } from './adapters/chart/gate.ts';
+import { createSlack } from './adapters/slack/app.ts';
+import { createWeb } from './adapters/web.ts';
+import { createBot } from './app/bot.ts';
+import { createCommands } from './app/commands.ts';
+import { createDeploy } from './app/deploy.ts';
+import { createOutbox } from './app/outbox.ts';
+import { createPeople } from './app/people.ts';
+import type { Bot } from './app/requests.ts';
+import { createSweep } from './app/sweep.ts';
+import { compose, settled } from './compose.ts';
+import { loadConfig, readBotEnv } from './config.ts';
+import { newId } from './core/id.ts';
+import { createLog } from './log.ts';
+
+const SHUTDOWN_MS = 10_000;
+/** Without a consumed tick for this long the process is wedged: probes come every 30 s. */
+const STALE_CONSUMER_MS = 120_000;
+
+async function main(): Promise<void> {
+  const env = settled(readBotEnv(process.env), 'environment').env;
+  const log = createLog({ level: env.LOG_LEVEL });
+  const { config } = settled(await loadConfig(env.SLUICE_CONFIG), env.SLUICE_CONFIG);
+  const parts = compose({ env, config, log });
+  const { store, queue, rollouts, abort, routerOf, workloadOf } = parts;
+
+  let bot: Bot | undefined;
+  const slack = createSlack({
+    botToken: env.SLACK_BOT_TOKEN,
+    appToken: env.SLACK_APP_TOKEN ?? null,
+    signingSecret: env.SLACK_SIGNING_SECRET ?? null,
+    ...(env.SLACK_API_URL === undefined ? {} : { apiUrl: env.SLACK_API_URL }),
+    log,
+    bot: () => {
+      if (!bot) throw new Error('the bot is still starting');
+      return bot;
+    },
+    tables: config.slack.tables,
+    ...(config.slack.fallbackChannel === null ? {} : { fallbackChannel: config.slack.fallbackChannel }),
+    chart: createGateChart(parts.metrics),
+  });
+  const { chat } = slack;
+  const people = createPeople({ store, chat, log, clock: Date.now });
+  const outbox = createOutbox({ store, chat, rollouts, log });
+  const flush = (id: string) => outbox.flush(id);
+  parts.setMessageListener((id) => void flush(id));
+
+  const deploy = createDeploy({
+    config, store, chat, people, rollouts, routerOf, workloadOf, log,
+    newId: (service) => newId(service, randomBytes),
+    onMessages: parts.onMessages,
+    remember: (rollout) => commands.remember(rollout),
+  });
+  const commands = createCommands({ config, store, chat, people, rollouts, abort, deploy, log });
+  bot = createBot({
+    config, store, chat, people, abort, commands, log,
+    routerOf: (service) => routerOf(targetOf(service)),
+    newReference: () => randomBytes(4).toString('hex'),
+  });
+  const sweep = createSweep({ ...parts, chat, commands, flush });
+
+  function targetOf(service: string) {
+    const found = config.services[service];
+    if (!found) throw new Error(`no service ${service} in the configuration`);
+    return { ...found.target, container: found.target.container ?? '' };
+  }
+
+  let ready = false;
+  const web = createWeb(
+    { live: () => Date.now() - queue.lastProgress() < STALE_CONSUMER_MS, ready: () => ready },
+    slack.requestListener ? { path: '/slack/events', listener: slack.requestListener } : null,
+  );
+
+  let stopping = false;
+  async function stop(signal: string): Promise<void> {
+    if (stopping) return;
+    stopping = true;
+    ready = false;
+    log.info({ signal }, 'stopping');
+    setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
+    sweep.stop();
+    await slack.stop();
+    await queue.close();
+    web.close();
+    parts.cluster.close();
+    await store.close();
+    process.exit(0);
+  }
+  process.once('SIGTERM', () => void stop('SIGTERM'));
+  process.once('SIGINT', () => void stop('SIGINT'));
+  for (const fault of ['uncaughtException', 'unhandledRejection'] as const) {
+    // Everything is safe to repeat: a fresh process is better than one in an unknown state.
+    process.on(fault, (error) => {
+      log.error({ err: error, fault }, 'stopping on a fault nobody caught');
+      setTimeout(() => process.exit(1), 100);
+    });
+  }
+
+  await new Promise<void>((resolve, reject) => {
+    web.once('error', reject);
+    web.listen(env.PORT, resolve);
+  });
+  for (const warning of await store.warnings().catch(() => [])) log.warn({}, warning);
+  await people.restore().catch((error: unknown) => log.warn({ err: error }, 'last known membership could not be read'));
+  parts.cluster.onChange((namespace) => rollouts.changed(namespace));
+  queue.onTick((id) => rollouts.tick(id));
+  await slack.start();
+  sweep.start();
+  ready = true;
+  log.info({ env: config.env, services: Object.keys(config.services), port: env.PORT }, 'Sluice is ready');
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,173 @@
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verifyChain } from '../../../src/adapters/redis/chain.ts';
+import { createStore, type RedisStore } from '../../../src/adapters/redis/store.ts';
+import { aService, loaded, playTo, record, start, storeContract } from '../../contracts/store.ts';
+import { BO } from '../../support/played.ts';
+import { recordingLog, redisCorner, startPrivateRedis, withRedis } from '../../support/redis.ts';
+
+const log = recordingLog();
+const closing = (stores: readonly RedisStore[]) => Promise.all(stores.map((store) => store.close()));
+
+storeContract('redis', async () => {
+  const { url, env, clear } = redisCorner();
+  const stores = [createStore({ url, env, log }), createStore({ url, env, log })] as const;
+  const close = async () => {
+    await closing(stores);
+    await clear();
+  };
+  return { stores, close };
+});
+
+storeContract('redis cluster', async () => {
+  const redis = await startPrivateRedis({ cluster: true });
+  const { url } = redis;
+  const stores = [createStore({ url, env: 'test', log }), createStore({ url, env: 'test', log })] as const;
+  const close = async () => {
+    await closing(stores);
+    await redis.stop();
+  };
+  return { stores, close };
+});
+
+describe('the store on Redis', () => {
+  const corner = redisCorner();
+  const { url, env } = corner;
+  let store: RedisStore;
+  beforeAll(() => {
+    store = createStore({ url, env, log });
+  });
+  afterAll(async () => {
+    await store.close();
+    await corner.clear();
+  });
+
+  const keysOf = (service: string, id: string) => {
+    const tag = `sluice:{${env}/${service}}`;
+    return {
+      lock: `${tag}:lock`,
+      epoch: `${tag}:epoch`,
+      state: `${tag}:ro:${id}`,
+      events: `${tag}:ro:${id}:ev`,
+      outbox: `${tag}:ro:${id}:ob`,
+    };
+  };
+
+  it('needs at most 8 kB for a rollout that waits at its third gate', async () => {
+    const service = aService();
+    const { id } = await start(store, service, env);
+    const waiting = await playTo(store, id, (phase, { gates }) => phase.kind === 'waiting' && gates.length === 3);
+    await store.sent(
+      id,
+      (await store.unsent(id)).map(({ entry }) => entry),
+    );
+    for (const key of ['root', 'gate:1', 'gate:2', 'gate:3', 'chart:1', 'chart:2', 'chart:3'])
+      await store.markSending(id, key);
+
+    const { lock, epoch, state, events, outbox } = keysOf(service, id);
+    const keys = { state, events, outbox, sending: `${state}:sending`, lock, epoch };
+    const costs = await withRedis(url, (redis) =>
+      Promise.all(
+        Object.entries(keys).map(
+          async ([name, key]) => [name, (await redis.memory('USAGE', key, 'SAMPLES', 0)) ?? 0] as const,
+        ),
+      ),
+    );
+    const bytes = costs.reduce((sum, [, cost]) => sum + cost, 0);
+    console.log(`waiting at gate 3 after ${waiting.rollout.version} events: ${bytes} bytes`, Object.fromEntries(costs));
+    expect(bytes).toBeLessThanOrEqual(8_192);
+  });
+
+  it('keeps what has ended for 30 days', async () => {
+    const service = aService();
+    const { id } = await start(store, service, env);
+    const { state, events } = keysOf(service, id);
+    const days = (key: string) => withRedis(url, async (redis) => (await redis.pttl(key)) / 86_400_000);
+    expect(await days(state)).toBeLessThan(0);
+    await playTo(store, id, (phase) => phase.kind === 'succeeded');
+    const ended = await loaded(store, id);
+    await record(store, ended, { type: 'message_delivered', key: 'result', ts: '1' });
+    for (const key of [state, events]) expect(await days(key)).toBeCloseTo(30, 2);
+  });
+
+  it('runs its scripts after Redis has forgotten them', async () => {
+    const { id } = await start(store, aService(), env);
+    await withRedis(url, (redis) => redis.script('FLUSH'));
+    expect(await store.load(id)).not.toBeNull();
+    expect(await store.requestAbort(id, BO, null)).toMatchObject({ recorded: true });
+  });
+
+  it('takes over a lock whose rollout was lost', async () => {
+    const service = aService();
+    const lost = await start(store, service, env);
+    await withRedis(url, (redis) => redis.del(keysOf(service, lost.id).state));
+    expect(await store.active([service])).toEqual([lost.id]);
+    const { id, created } = await start(store, service, env);
+    expect(created).toEqual({ kind: 'created' });
+    expect(await store.holder(service)).toBe(id);
+  });
+
+  it('refuses a transition of a rollout that was lost', async () => {
+    const service = aService();
+    const { id } = await start(store, service, env);
+    const found = await loaded(store, id);
+    await withRedis(url, (redis) => redis.del(keysOf(service, id).state));
+    expect(await record(store, found, { type: 'message_delivered', key: 'note:1', ts: '1' })).toBe('conflict');
+    expect(await store.load(id)).toBeNull();
+  });
+
+  it('leaves a rollout alone that a newer Sluice wrote', async () => {
+    const service = aService();
+    const { id } = await start(store, service, env);
+    const { state, epoch } = keysOf(service, id);
+    await withRedis(url, (redis) => redis.hset(state, 'schema', 2));
+    const kept = () => withRedis(url, (redis) => Promise.all([redis.hgetall(state), redis.get(epoch)]));
+    const before = await kept();
+    await expect(store.load(id)).rejects.toThrow('schema 2');
+    await expect(store.requestAbort(id, BO, null)).rejects.toThrow('schema 2');
+    expect(await kept()).toEqual(before);
+  });
+
+  it('says how this Redis can lose data', async () => {
+    expect(await store.warnings()).toEqual([expect.stringContaining('appendonly')]);
+  });
+
+  describe('the chain of events', () => {
+    const service = aService();
+    let id: string;
+    beforeAll(async () => {
+      ({ id } = await start(store, service, env));
+      await playTo(store, id, (phase) => phase.kind === 'waiting');
+    });
+
+    it('verifies, and ends in the head', async () => {
+      expect(verifyChain(await store.events(id))).toEqual({ ok: true, head: (await loaded(store, id)).head });
+    });
+
+    it.each<[string, (redis: Redis, key: { events: string; state: string }) => Promise<unknown>]>([
+      [
+        'a changed byte',
+        async (redis, { events }) =>
+          redis.lset(events, 4, String(await redis.lindex(events, 4)).replace('"root"', '"foot"')),
+      ],
+      [
+        'a changed time',
+        async (redis, { events }) => redis.lset(events, 4, String(await redis.lindex(events, 4)).replace('1', '2')),
+      ],
+      ['a dropped event', async (redis, { events }) => redis.lrem(events, 1, String(await redis.lindex(events, 4)))],
+      ['a dropped beginning', async (redis, { events }) => redis.lpop(events)],
+      ['another plan', async (redis, { state }) => redis.hset(state, 'plan', '{"kind":"rollback"}')],
+    ])('shows %s', async (_, tamper) => {
+      const { state, events } = keysOf(service, id);
+      await withRedis(url, async (redis) => {
+        await redis.copy(events, `${events}:copy`, 'REPLACE');
+        await redis.copy(state, `${state}:copy`, 'REPLACE');
+        await tamper(redis, { state, events });
+        const verified = verifyChain(await store.events(id));
+        await redis.rename(`${events}:copy`, events);
+        await redis.rename(`${state}:copy`, state);
+        expect(verified).toMatchObject({ ok: false });
+      });
+    });
+  });
+});

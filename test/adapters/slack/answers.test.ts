@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { say } from '../../../src/adapters/slack/answers.ts';
+import type { Answer } from '../../../src/app/answers.ts';
+import type { CommandError } from '../../../src/core/command.ts';
+import type { Rejection } from '../../../src/core/rollout.ts';
+import { checkMessage, hurts } from '../../support/fake-slack/limits.ts';
+import { bo, gate, plan, rollout, T0, waiting } from './support.ts';
+
+const link = 'https://acme.example/archives/C0DEPLOYS/p17';
+const running = waiting();
+const open = gate();
+
+const errors: readonly CommandError[] = [
+  { kind: 'missing service', usage: 'abort <service|id> [--reason "…"]' },
+  { kind: 'missing version', service: 'abrot', near: 'abort', usage: '<service> <version> [strategy]' },
+  { kind: 'missing version', service: null, near: null, usage: 'rollback <service> [to <version>]' },
+  { kind: 'extra word', given: 'redeploy', near: '--redeploy', usage: '<service> <version> [strategy]' },
+  { kind: 'unquoted value', flag: '--reason', given: 'login' },
+  { kind: 'unknown flag', given: '--dryrun', near: '--dry-run', known: ['--reason', '--dry-run', '--redeploy'] },
+  { kind: 'duplicate flag', flag: '--reason' },
+  { kind: 'missing value', flag: '--reason' },
+  { kind: 'unexpected value', flag: '--dry-run', given: 'yes' },
+  { kind: 'unclosed quote', given: '"fix login' },
+  { kind: 'control character', code: 'U+202E' },
+];
+
+const rejections: readonly (readonly [Extract<Answer, { kind: 'rejected' }>['verb'], Rejection])[] = [
+  ['approve', { kind: 'ended' }],
+  ['approve', { kind: 'stale' }],
+  ['roll back', { kind: 'stale' }],
+  ['approve', { kind: 'gate closed', gate: null }],
+  [
+    'approve',
+    {
+      kind: 'gate closed',
+      gate: gate({
+        approvals: [{ actor: bo, at: T0, reason: null }],
+        decision: { kind: 'approved', actor: bo, at: T0 },
+      }),
+    },
+  ],
+  ['approve', { kind: 'four eyes' }],
+  ['approve', { kind: 'already approved', at: T0 }],
+  ['approve', { kind: 'needs reason' }],
+  ['hold', { kind: 'hold limit' }],
+  ['approve', { kind: 'not acceptable', low: 0, high: 50, found: 80 }],
+  ['approve', { kind: 'not acceptable', low: 0, high: 50, found: null }],
+  ['abort', { kind: 'already aborting' }],
+  ['abort', { kind: 'already promoted' }],
+];
+
+const answers: readonly Answer[] = [
+  {
+    kind: 'help',
+    services: [
+      { name: 'world', strategies: ['canary', 'careful'] },
+      { name: 'hello', strategies: ['canary'] },
+    ],
+  },
+  { kind: 'help', services: [] },
+  ...errors.map((error) => ({ kind: 'command error', error }) as const),
+  { kind: 'unknown service', given: 'wrold', near: 'world', known: ['hello', 'world'] },
+  { kind: 'bad version', service: 'world', given: 'v2;rm', pattern: '^v[0-9][\\w.-]*$', near: 'v2' },
+  { kind: 'unknown strategy', given: 'canery', near: 'canary', known: ['canary', 'careful'] },
+  { kind: 'already live', service: 'world', version: 'v2' },
+  { kind: 'busy', holder: running, link },
+  { kind: 'busy', holder: running, link: null },
+  {
+    kind: 'refused',
+    service: 'world',
+    version: 'v2',
+    refusals: [
+      'HTTPRoute hello/world: not found; create it, or correct traffic.route of world',
+      '#deploys: the bot is not in this channel',
+    ],
+  },
+  { kind: 'not allowed', verb: 'approve', service: 'world', groups: ['S_APPROVERS', 'U0CY'] },
+  { kind: 'not allowed', verb: 'deploy', service: 'world', groups: ['S_DEVS'] },
+  { kind: 'not allowed', verb: 'abort', service: 'world', groups: [] },
+  { kind: 'membership unknown', verb: 'approve', service: 'world', error: 'S_APPROVERS' },
+  { kind: 'membership unknown', verb: 'abort', service: 'world', error: 'S_APPROVERS' },
+  { kind: 'not a member' },
+  { kind: 'dry run', plan: plan({ reason: 'fix login', warnings: ['NetworkPolicy hello/world selects stable only'] }) },
+  { kind: 'started', rollout: running, link },
+  { kind: 'started', rollout: { ...running, plan: plan({ kind: 'rollback', version: 'v1', from: 'v2' }) }, link: null },
+  { kind: 'status', rollouts: [{ rollout: running, link }], service: 'world', live: 'v1' },
+  { kind: 'status', rollouts: [], service: 'world', live: null },
+  {
+    kind: 'status',
+    rollouts: [
+      { rollout: running, link },
+      { rollout: rollout({ kind: 'succeeded', since: T0 }), link: null },
+    ],
+    service: null,
+    live: null,
+  },
+  { kind: 'status', rollouts: [], service: null, live: null },
+  { kind: 'no rollout', given: 'world-000000' },
+  { kind: 'nothing to roll back to', service: 'world', given: null, known: [] },
+  { kind: 'nothing to roll back to', service: 'world', given: 'v7', known: ['v1', 'v0'] },
+  ...rejections.map(([verb, rejection]) => ({ kind: 'rejected', verb, rejection, rollout: running }) as const),
+  {
+    kind: 'approved',
+    gate: gate({ plan: { ...open.plan, approvals: 2 }, approvals: [{ actor: bo, at: T0, reason: null }] }),
+    rollout: running,
+  },
+  { kind: 'approved', gate: gate({ approvals: [{ actor: bo, at: T0, reason: null }] }), rollout: running },
+  { kind: 'held', gate: gate({ heldMs: 900_000 }) },
+  { kind: 'noted' },
+  { kind: 'aborting', rollout: running },
+  { kind: 'aborted blind', service: 'world', id: 'world-7k2q9x' },
+  {
+    kind: 'blind abort failed',
+    service: 'world',
+    id: 'world-7k2q9x',
+    error: 'connect ECONNREFUSED',
+    command: 'kubectl -n hello edit httproute world',
+  },
+  { kind: 'not recorded' },
+  { kind: 'replayed' },
+  { kind: 'fault', reference: 'a1b2c3d4' },
+];
+
+it('reads well', async () => {
+  const pages = answers.map((answer) => `=== ${[answer.kind, ...detailOf(answer)].join(', ')}\n${say(answer)}`);
+  await expect(`${pages.join('\n\n')}\n`).toMatchFileSnapshot('answers.txt');
+});
+
+function detailOf(answer: Answer): string[] {
+  if (answer.kind === 'rejected') return [answer.verb, answer.rejection.kind];
+  return answer.kind === 'command error' ? [answer.error.kind] : [];
+}
+
+it.each(answers.map((answer) => [[answer.kind, ...detailOf(answer)].join(', '), answer] as const))(
+  '%s is taken by Slack and short',
+  (_, answer) => {
+    const text = say(answer);
+    expect(checkMessage({ text }, 'update')).toBeNull();
+    expect(text.length).toBeLessThan(1500);
+  },
+);
+
+/** Every string in the answer that came from outside. */
+function hostile<T>(value: T, words: string): T;
+function hostile(value: unknown, words: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => hostile(item, words));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => {
+      const isForeign =
+        typeof item === 'string' && !['kind', 'verb', 'link', 'verdict', 'unit', 'onTimeout', 'stage'].includes(name);
+      return [name, isForeign ? words : hostile(item, words)];
+    }),
+  );
+}
+
+describe('hostile words', () => {
+  const words = ['x'.repeat(5000), '<!channel> <@U0BO> <https://evil.example|click> ``` \u202E\n&'.repeat(50)];
+  it.each(
+    answers.flatMap((answer) =>
+      words.map((word) => [[answer.kind, ...detailOf(answer)].join(', '), answer, word] as const),
+    ),
+  )('in %s ping nobody and fit', (_, answer, word) => {
+    const text = say(hostile(answer, word));
+    expect(text.length).toBeLessThan(20_000);
+    expect(hurts({ text: text.slice(0, 4000) })).toEqual([]);
+    expect(text).not.toMatch(/<!channel|<@U0BO>|<https:\/\/evil|\u202E/);
+  });
+});

@@ -1,0 +1,298 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Rollout } from '../../../src/core/rollout.ts';
+import type { FakeSlack } from '../../support/fake-slack/index.ts';
+import { bo, gate, plan, rollout, startAdapter, T0, waiting } from './support.ts';
+
+let bench: Awaited<ReturnType<typeof startAdapter>>;
+let fake: FakeSlack;
+const png = new Uint8Array([137, 80, 78, 71]);
+
+beforeEach(async () => {
+  bench = await startAdapter({
+    chart: async () => ({ png, alt: 'success rate: canary 99.9%, stable 99.97%' }),
+    fallbackChannel: 'general',
+  });
+  fake = bench.fake;
+});
+afterEach(() => bench.stop());
+
+const withMessages = (state: Rollout, messages: Rollout['messages']): Rollout => ({ ...state, messages });
+
+async function shown(state: Rollout, key: string): Promise<string> {
+  const sent = await bench.chat.show(state, { key });
+  if (sent.kind !== 'sent') throw new Error(`${key} was not sent: ${JSON.stringify(sent)}`);
+  return sent.ts;
+}
+
+/** Root and gate in the channel, and the rollout that knows them. */
+async function posted(state: Rollout = waiting()): Promise<Rollout> {
+  const root = await shown(state, 'root');
+  const asked = await shown(withMessages(state, { root }), 'gate:1');
+  return withMessages(state, { root, 'gate:1': asked });
+}
+
+describe('showing', () => {
+  it('posts the root in the channel, the rest in its thread, and marks them', async () => {
+    const state = await posted();
+    expect(fake.roots()).toHaveLength(1);
+    expect(fake.thread()).toHaveLength(1);
+    expect(fake.thread()[0]).toMatchObject({
+      thread: state.messages.root,
+      broadcast: false,
+      metadata: { event_type: 'sluice_message', event_payload: { rollout: 'world-7k2q9x', key: 'gate:1' } },
+    });
+  });
+
+  it('edits what is there, with a link to the open gate', async () => {
+    const state = await posted();
+    expect(await shown(state, 'root')).toBe(state.messages.root);
+    expect(fake.roots()).toHaveLength(1);
+    expect(fake.buttons(fake.root())).toEqual(['Open gate', 'Abort']);
+    expect(JSON.stringify(fake.root()?.blocks)).toContain('https://acme.example/archives/C0DEPLOYS/p');
+  });
+
+  it('takes the buttons away with the decision', async () => {
+    const state = await posted();
+    const decided = gate({
+      approvals: [{ actor: bo, at: T0, reason: null }],
+      decision: { kind: 'approved', actor: bo, at: T0 },
+    });
+    await shown({ ...state, phase: { kind: 'stepping', stage: 'scale', since: T0 }, gates: [decided] }, 'gate:1');
+    expect(fake.buttons(fake.thread()[0])).toEqual([]);
+    expect(fake.thread()[0]?.text).toContain('Approved by @bo');
+  });
+
+  it.each([
+    [
+      'halted',
+      'gate:1',
+      rollout({ kind: 'halted', since: T0, why: 'not Ready', kept: false }, { gates: [gate({ kind: 'halted' })] }),
+    ],
+    [
+      'an abort that nobody asked for',
+      'result',
+      rollout({ kind: 'aborted', since: T0, cause: { kind: 'expired', gate: 'x.1' }, from: 'at 10%' }),
+    ],
+  ])('broadcasts %s', async (_, key, state) => {
+    const root = await shown(state, 'root');
+    await shown(withMessages(state, { root }), key);
+    expect(fake.thread()[0]?.broadcast).toBe(true);
+  });
+
+  it('does not broadcast what a person did', async () => {
+    const state = rollout({
+      kind: 'aborted',
+      since: T0,
+      cause: { kind: 'person', actor: bo, reason: null },
+      from: 'at 10%',
+    });
+    const root = await shown(state, 'root');
+    await shown(withMessages(state, { root }), 'result');
+    expect(fake.thread()[0]?.broadcast).toBe(false);
+  });
+
+  it('puts the picture into the thread, with words for those who cannot see it', async () => {
+    const state = await posted();
+    const file = await shown(state, 'chart:1');
+    expect(fake.thread().at(-1)?.files).toEqual([
+      { id: file, name: 'world-7k2q9x-chart-1.png', alt: 'success rate: canary 99.9%, stable 99.97%', bytes: 4 },
+    ]);
+    await shown(withMessages(state, { ...state.messages, 'chart:1': file }), 'chart:1');
+    expect(fake.thread()).toHaveLength(2);
+  });
+});
+
+describe('when Slack does not do as asked', () => {
+  it('waits as long as Slack says', async () => {
+    fake.fail({ kind: 'rate limit', seconds: 7 }, { times: 1 });
+    expect(await bench.chat.show(waiting(), { key: 'root' })).toEqual({ kind: 'later', ms: 7000 });
+    expect(fake.roots()).toEqual([]);
+  });
+
+  it.each([
+    [{ kind: 'down' } as const],
+    [{ kind: 'unknown outcome' } as const],
+    [{ kind: 'error', error: 'internal_error' } as const],
+  ])('throws on a fault, after one try (%j)', async (fault) => {
+    fake.fail(fault, { method: 'chat.postMessage' });
+    await expect(bench.chat.show(waiting(), { key: 'root' })).rejects.toThrow('Slack did not answer');
+    expect(fake.calls.filter(({ method }) => method === 'chat.postMessage')).toHaveLength(1);
+  });
+
+  it('finds a message whose outcome was unknown', async () => {
+    fake.fail({ kind: 'unknown outcome' }, { times: 1 });
+    await bench.chat.show(waiting(), { key: 'root' }).catch(() => undefined);
+    expect(await bench.chat.find(waiting(), 'root')).toBe(fake.root()?.ts);
+    const state = withMessages(waiting(), { root: fake.root()?.ts ?? '' });
+    fake.fail({ kind: 'unknown outcome' }, { times: 1, method: 'chat.postMessage' });
+    await bench.chat.show(state, { key: 'gate:1' }).catch(() => undefined);
+    expect(await bench.chat.find(state, 'gate:1')).toBe(fake.thread()[0]?.ts);
+    expect(await bench.chat.find(state, 'result')).toBeNull();
+  });
+
+  it('finds nothing without the scope to look', async () => {
+    fake.fail({ kind: 'error', error: 'missing_scope' }, { method: 'conversations.history' });
+    expect(await bench.chat.find(waiting(), 'root')).toBeNull();
+  });
+
+  it('posts a deleted root once more, and the thread goes on under it', async () => {
+    const state = await posted();
+    const old = fake.root();
+    if (old) fake.remove(old);
+    const ts = await shown(state, 'root');
+    expect(ts).not.toBe(state.messages.root);
+    expect(await shown(state, 'root')).toBe(ts);
+    expect(fake.roots()).toHaveLength(1);
+    await shown(state, 'result');
+    expect(fake.thread()[0]?.thread).toBe(ts);
+  });
+
+  it('drops the edit of a deleted message that nobody waits for', async () => {
+    const decided = gate({ decision: { kind: 'approved', actor: bo, at: T0 } });
+    const state = await posted();
+    const message = fake.thread()[0];
+    if (message) fake.remove(message);
+    const sent = await bench.chat.show(
+      { ...state, phase: { kind: 'stepping', stage: 'bake', since: T0 }, gates: [decided] },
+      { key: 'gate:1' },
+    );
+    expect(sent).toEqual({ kind: 'impossible', error: 'message_not_found' });
+  });
+
+  it('uses fields from then on when the workspace takes no tables', async () => {
+    fake.fail({ kind: 'invalid block', block: 'table' });
+    const state = await posted();
+    expect(fake.thread()[0]?.blocks.map(({ type }) => type)).not.toContain('table');
+    expect(fake.words(fake.thread()[0])).toContain('p99 latency');
+    const before = fake.calls.length;
+    await shown(state, 'gate:1');
+    expect(fake.calls.slice(before).filter(({ method }) => method === 'chat.update')).toHaveLength(1);
+  });
+
+  it('keeps the buttons even when every block is refused', async () => {
+    fake.fail({ kind: 'invalid block', block: 'context' });
+    await posted();
+    expect(fake.buttons(fake.thread()[0])).toEqual(['Approve 50%', 'Abort', 'Hold 15 min']);
+  });
+
+  it('shows a gate in the fallback channel when its own is archived, and edits it there', async () => {
+    const root = await shown(waiting(), 'root');
+    const [deploys] = fake.workspace.channels;
+    if (deploys) deploys.archived = true;
+    const state = withMessages(waiting(), { root });
+    const asked = await shown(state, 'gate:1');
+    const elsewhere = fake.root('C0GENERAL');
+    expect(fake.buttons(elsewhere)).toContain('Approve 50%');
+    expect(fake.words(elsewhere)).toContain('is_archived');
+    const decided = gate({
+      approvals: [{ actor: bo, at: T0, reason: null }],
+      decision: { kind: 'approved', actor: bo, at: T0 },
+    });
+    await shown({ ...withMessages(state, { root, 'gate:1': asked }), gates: [decided] }, 'gate:1');
+    expect(fake.buttons(fake.root('C0GENERAL'))).toEqual([]);
+  });
+
+  it('says impossible where there is no other way', async () => {
+    const state = { ...waiting(), plan: plan({ channel: 'C0NOWHERE' }) };
+    const general = fake.workspace.channels.find(({ name }) => name === 'general');
+    if (general) general.members = [];
+    expect(await bench.chat.show(state, { key: 'root' })).toEqual({ kind: 'impossible', error: 'channel_not_found' });
+  });
+});
+
+describe('telling one person', () => {
+  const to = { user: 'U0BO', channel: 'C0DEPLOYS', thread: null, responseUrl: null };
+
+  it('answers where they asked, seen by nobody else', async () => {
+    await bench.chat.tell(to, { kind: 'not a member' });
+    expect(fake.ephemerals('bo')).toEqual([expect.stringContaining('full members')]);
+    expect(fake.ephemerals('ana')).toEqual([]);
+  });
+
+  it('writes to them directly when they cannot be reached in the channel', async () => {
+    await bench.chat.tell({ ...to, channel: 'C0NOWHERE' }, { kind: 'not a member' });
+    expect(fake.ephemerals('bo')).toHaveLength(1);
+    expect(fake.calls.map(({ method }) => method)).toContain('conversations.open');
+  });
+
+  it.each([
+    'http://127.0.0.1:1/steal',
+    'https://hooks.slack.com.evil.example/x',
+    'http://hooks.slack.com/x',
+    'file:///etc/passwd',
+    'nonsense',
+  ])('never calls %s', async (responseUrl) => {
+    await bench.chat.tell({ ...to, responseUrl }, { kind: 'not a member' });
+    expect(fake.ephemerals('bo')).toHaveLength(1);
+    expect(bench.log.lines.filter(({ fields }) => fields.way === 'response_url')).toEqual([]);
+  });
+
+  it('never throws', async () => {
+    fake.fail({ kind: 'down' });
+    await bench.chat.tell(to, { kind: 'not a member' });
+    expect(bench.log.lines.at(-1)?.message).toBe('answer not delivered');
+  });
+});
+
+describe('looking up', () => {
+  it.each(['deploys', '#deploys', 'C0DEPLOYS'])('the channel %s', async (name) => {
+    expect(await bench.chat.channel(name)).toEqual({ ok: true, id: 'C0DEPLOYS' });
+  });
+
+  it.each([
+    ['random', '/invite @sluice'],
+    ['nowhere', 'no such channel'],
+    ['C0NOWHERE', 'no such channel'],
+  ])('the channel %s says what to do (%s)', async (name, remedy) => {
+    expect(await bench.chat.channel(name)).toEqual({ ok: false, problem: expect.stringContaining(remedy) });
+  });
+
+  it('a channel sees the invitation at once', async () => {
+    await bench.chat.channel('random');
+    fake.workspace.channels.find(({ name }) => name === 'random')?.members.push('U0SLUICE');
+    expect(await bench.chat.channel('random')).toEqual({ ok: true, id: 'C0RANDOM' });
+  });
+
+  it('an archived channel names the remedy', async () => {
+    const [deploys] = fake.workspace.channels;
+    if (deploys) deploys.archived = true;
+    expect(await bench.chat.channel('deploys')).toEqual({ ok: false, problem: expect.stringContaining('unarchive') });
+  });
+
+  it('the list of channels is read once', async () => {
+    await bench.chat.channel('deploys');
+    await bench.chat.channel('general');
+    expect(fake.calls.filter(({ method }) => method === 'conversations.list')).toHaveLength(1);
+  });
+
+  it('the members of a group, or why not', async () => {
+    expect(await bench.chat.groupMembers('S_APPROVERS')).toEqual({ ok: true, users: ['U0BO', 'U0CY'] });
+    expect(await bench.chat.groupMembers('S_NONE')).toEqual({ ok: false, error: 'no_such_subteam' });
+    fake.fail({ kind: 'down' });
+    expect(await bench.chat.groupMembers('S_DEVS')).toMatchObject({ ok: false });
+  });
+
+  it('full members only', async () => {
+    fake.workspace.people.cy.deleted = true;
+    fake.workspace.people.dee.team = 'T-OTHER';
+    const found = await Promise.all(
+      ['U0BO', 'U0CY', 'U0DEE', 'U0ELI', 'U0NOBODY'].map((user) => bench.chat.isFullMember(user)),
+    );
+    expect(found).toEqual([true, false, false, false, false]);
+  });
+
+  it('throws when Slack does not say who somebody is', async () => {
+    fake.fail({ kind: 'down' });
+    await expect(bench.chat.isFullMember('U0BO')).rejects.toThrow('look up user U0BO');
+  });
+
+  it('a permalink once', async () => {
+    const { messages } = await posted();
+    const links = [
+      await bench.chat.permalink('C0DEPLOYS', messages.root ?? ''),
+      await bench.chat.permalink('C0DEPLOYS', messages.root ?? ''),
+    ];
+    expect(new Set(links).size).toBe(1);
+    expect(await bench.chat.permalink('C0DEPLOYS', '1.1')).toBeNull();
+  });
+});

@@ -1,0 +1,128 @@
+/** A service `world` in a namespace of its own: Deployment, Kubernetes Service and HTTPRoute, as its owners made them. */
+import { randomBytes } from 'node:crypto';
+import type { Log } from '../../src/app/ports.ts';
+import type { Plan, Route, Step, Target } from '../../src/core/plan.ts';
+import type { Json, Kube } from './kube.ts';
+
+export const silent: Log = {
+  child: () => silent,
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+export type World = { readonly target: Target; readonly paths: Record<'deployment' | 'service' | 'route' | 'canary', string> };
+
+export const IMAGE = 'buoyantio/world:{version}';
+export const imageOf = (version: string) => IMAGE.replace('{version}', version);
+
+/** `rules`: of the HTTPRoute; default one for `/` that sends to `world`. */
+export async function makeWorld(kube: Kube, { replicas = 3, rules }: { replicas?: number; rules?: Json[] } = {}): Promise<World> {
+  const namespace = `hello-${randomBytes(4).toString('hex')}`;
+  const metadata = { name: 'world', labels: { team: 'hello' } };
+  const at = {
+    deployments: `/apis/apps/v1/namespaces/${namespace}/deployments`,
+    services: `/api/v1/namespaces/${namespace}/services`,
+    routes: `/apis/gateway.networking.k8s.io/v1/namespaces/${namespace}/httproutes`,
+  };
+  await kube.call('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+  await kube.call('POST', at.deployments, {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata,
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: 'world' } },
+      template: {
+        metadata: { labels: { app: 'world', team: 'hello' } },
+        spec: {
+          containers: [{ name: 'world', image: imageOf('v1'), ports: [{ containerPort: 7778 }] }],
+          topologySpreadConstraints: [
+            {
+              maxSkew: 1,
+              topologyKey: 'kubernetes.io/hostname',
+              whenUnsatisfiable: 'ScheduleAnyway',
+              labelSelector: { matchLabels: { app: 'world' } },
+            },
+          ],
+        },
+      },
+    },
+  });
+  await kube.call('POST', at.services, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata,
+    spec: { selector: { app: 'world' }, ports: [{ name: 'http', port: 80, targetPort: 7778 }] },
+  });
+  await kube.call('POST', at.routes, {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata,
+    spec: {
+      parentRefs: [{ name: 'public', namespace: 'default' }],
+      hostnames: [`${namespace}.example.com`],
+      rules: rules ?? [{ backendRefs: [{ name: 'world', port: 80 }] }],
+    },
+  });
+  return {
+    target: {
+      service: 'world',
+      namespace,
+      deployment: 'world',
+      container: 'world',
+      workload: 'twin',
+      traffic: { router: 'gateway-api', routes: [`${namespace}/world`] },
+    },
+    paths: {
+      deployment: `${at.deployments}/world`,
+      service: `${at.services}/world`,
+      route: `${at.routes}/world`,
+      canary: `${at.deployments}/world-canary`,
+    },
+  };
+}
+
+export const unmakeWorld = (kube: Kube, { target }: World) => kube.call('DELETE', `/api/v1/namespaces/${target.namespace}`);
+
+export const weight = (percent: number): Route => ({ weight: percent, preview: null, mirror: null });
+export const PREVIEW: Route = { weight: 0, preview: { header: 'x-canary', value: 'always' }, mirror: null };
+
+const step = (route: Route): Step => ({ route, test: false, bakeMs: 0, gate: null });
+
+export function planFor(target: Target, version: string, changes: Partial<Plan> = {}): Plan {
+  return {
+    kind: 'deploy',
+    env: 'test',
+    target,
+    version,
+    from: 'v1',
+    image: imageOf(version),
+    template: null,
+    strategy: 'canary',
+    steps: [PREVIEW, weight(10), weight(50), weight(100)].map(step),
+    checks: [],
+    tests: [],
+    access: { deploy: [], approve: [], abort: [], onCall: [], approvals: 1, fourEyes: false },
+    requester: { kind: 'system' },
+    reason: null,
+    channel: 'C1',
+    coolDownMs: 0,
+    readyTimeoutMs: 60_000,
+    promoteTimeoutMs: 60_000,
+    warnings: [],
+    ...changes,
+  };
+}
+
+/** Looks again until it holds; for what controllers do in their own time. */
+export async function until<T>(look: () => Promise<T | null | undefined | false>, limitMs = 20_000): Promise<T> {
+  const end = Date.now() + limitMs;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`not within ${limitMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * An observer of one HTTPRoute that shares no code with Sluice: it sees each revision that the API server publishes, and
+ * checks the invariants that hold whatever happens in between. I1 to I8 are the numbers that the design gives them.
+ */
+
+import { until } from './wait.ts';
+import { GROUP, marksOf, type Route, type World } from './world.ts';
+
+export type Revision = {
+  readonly at: number;
+  readonly version: string;
+  /** Percent of the requests without a preview header that the canary gets. */
+  readonly canary: number;
+  readonly stable: number;
+  /** A rule of its own sends requests with a header to the canary. */
+  readonly preview: boolean;
+  readonly marks: Readonly<Record<string, string>>;
+};
+
+export type History = Awaited<ReturnType<typeof watchHistory>>;
+
+export async function watchHistory({ kube, name, namespace }: World) {
+  const revisions: Revision[] = [];
+  const path = `${GROUP}/namespaces/${namespace}/httproutes?fieldSelector=metadata.name%3D${name}`;
+  const watching = kube.watch<Route>(path, ({ type, object }) => {
+    if (type === 'DELETED') return;
+    const seen = revision(object, `${name}-canary`);
+    if (revisions.at(-1)?.version !== seen.version) revisions.push(seen);
+  });
+  await watching.started;
+  const last = () => revisions.at(-1);
+  return {
+    revisions,
+    last,
+    /** Revisions since then, after the one that was current. */
+    since: (from: number) =>
+      revisions.slice(
+        Math.max(
+          0,
+          revisions.findLastIndex(({ at }) => at < from),
+        ),
+      ),
+    /** Weights in the order in which they were seen, each once per change. */
+    weights: (from = 0) => changes(revisions.filter(({ at }) => at >= from)),
+    /** Waits for the weight; answers with the first revision that has it, not before `from`. */
+    reaches: (weight: number, { from = 0, withinMs = 20_000 } = {}) =>
+      until(`the canary gets ${weight}%`, () => revisions.find(({ at, canary }) => at >= from && canary === weight), {
+        withinMs,
+        seen: () => table(revisions),
+      }),
+    show: () => table(revisions),
+    stop: watching.stop,
+  };
+}
+
+/**
+ * What is wrong with these revisions: weights add up, rise step by step as planned and approved, fall to 0 only, and epochs
+ * rise. `plan`: the weights of the steps; `approvals`: when each gate was approved, in order.
+ */
+export function complaints(
+  revisions: readonly Revision[],
+  plan: readonly number[],
+  approvals: readonly number[],
+): string[] {
+  const found: string[] = [];
+  const beforeFirst = plan[0] === 0 ? 0 : -1;
+  let step = beforeFirst;
+  let before: Revision | undefined;
+  for (const now of revisions) {
+    const check = (rule: string, holds: boolean) => {
+      if (!holds)
+        found.push(`${rule}: revision ${now.version} has ${now.stable}/${now.canary} ${JSON.stringify(now.marks)}`);
+    };
+    check('I1 weights add up to 100', now.canary >= 0 && now.stable >= 0 && now.canary + now.stable === 100);
+    if (before) {
+      const isNew = now.marks.rollout !== before.marks.rollout;
+      const [epoch, earlier] = [Number(now.marks.epoch ?? 0), Number(before.marks.epoch ?? 0)];
+      check('I8 epochs rise', isNew && before.marks.epoch !== undefined ? epoch > earlier : epoch >= earlier);
+      if (isNew) step = beforeFirst;
+      if (now.canary > before.canary) {
+        step += 1;
+        check('I3 no step is skipped', now.canary === plan[step]);
+        check('I5 each step was approved before', approvals.filter((at) => at <= now.at).length >= step);
+        // Only the claim and the abort raise the epoch, and neither gives the canary anything.
+        check('I2 no rise with a new epoch', isNew || epoch === earlier);
+      } else if (now.canary < before.canary) {
+        check('I3 weights fall to 0 only', now.canary === 0);
+      }
+    }
+    before = now;
+  }
+  return found;
+}
+
+function revision({ metadata, spec }: Route, canaryName: string): Revision {
+  const isPreview = (rule: Route['spec']['rules'][number]) =>
+    rule.matches?.some(({ headers }) => headers && headers.length > 0) ?? false;
+  const [rule] = spec.rules.filter((each) => !isPreview(each));
+  const refs = rule?.backendRefs ?? [];
+  const canary = sum(refs.filter(({ name }) => name === canaryName));
+  // Before the first and after the last write there is one backend, whose default weight is 1: it gets everything.
+  const alone = refs.length === 1 && canary === 0;
+  return {
+    at: Date.now(),
+    version: metadata.resourceVersion,
+    canary,
+    stable: alone ? 100 : sum(refs) - canary,
+    preview: spec.rules.some(isPreview),
+    marks: Object.fromEntries(Object.entries(marksOf(metadata)).filter(([key]) => key !== 'restore')),
+  };
+}
+
+const sum = (refs: readonly { readonly weight: number }[]) => refs.reduce((total, { weight }) => total + weight, 0);
+
+const changes = (revisions: readonly Revision[]) =>
+  revisions.map(({ canary }) => canary).filter((weight, i, all) => i === 0 || weight !== all[i - 1]);
+
+const table = (revisions: readonly Revision[]) =>
+  revisions
+    .map(
+      ({ at, version, canary, preview, marks }) =>
+        `${new Date(at).toISOString()} #${version} ${canary}%${preview ? ' preview' : ''} ${JSON.stringify(marks)}`,
+    )
+    .join('\n');

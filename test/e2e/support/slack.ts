@@ -1,0 +1,188 @@
+/** A strict Slack and the people in it: what they type and click, and what they see. */
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { until } from './wait.ts';
+
+type Button = {
+  readonly text: string;
+  readonly action_id: string;
+  readonly value?: string;
+  readonly type: string;
+};
+export type Message = {
+  readonly ts: string;
+  readonly user: string;
+  readonly text: string;
+  readonly blocks?: readonly object[];
+  readonly buttons?: readonly Button[];
+  readonly updated: number;
+  readonly versions?: readonly { readonly text: string; readonly blocks?: readonly object[] }[];
+  readonly thread_ts?: string;
+  readonly ephemeral_to?: string;
+  readonly broadcast?: boolean;
+  readonly thread?: readonly Message[];
+};
+/** `acked_ms` is null when the bot did not answer in time. */
+export type Reaction = { readonly acked_ms: number | null; readonly error?: string; readonly response?: unknown };
+type View = {
+  readonly user: string;
+  readonly body: { readonly blocks: readonly { readonly type: string; readonly block_id: string }[] };
+};
+type Server = {
+  readonly url: string;
+  readonly token: string;
+  readonly appToken: string;
+  readonly signingSecret: string;
+  readonly control: string;
+  stop(): Promise<void>;
+};
+
+const CHANNEL = 'deploys';
+const shared = process.env.SLUICE_SHARED ?? resolve('..', 'shared');
+
+export type Slack = Awaited<ReturnType<typeof startSlack>>;
+
+/** @param rates false: without Slack's rate limits, for tests that say more than people would */
+export async function startSlack({ rates = true } = {}) {
+  const { start }: { start: (options: { rates: boolean }) => Promise<Server> } = await import(
+    pathToFileURL(join(shared, 'slack', 'server.mjs')).href
+  );
+  const server = await start({ rates });
+
+  const ask = async <T>(path: string, body?: object, method = body ? 'POST' : 'GET'): Promise<T> => {
+    const sent = body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } : {};
+    const answer = await fetch(`${server.control}/${path}`, { method, ...sent, signal: AbortSignal.timeout(30_000) });
+    return (await answer.json()) as T;
+  };
+
+  const all = async (): Promise<readonly Message[]> => {
+    const { messages } = await ask<{ messages: readonly Message[] }>(`_strict/messages?channel=${CHANNEL}`);
+    return messages.flatMap(({ thread = [], ...root }) => [root, ...thread]);
+  };
+  const transcript = async () => (await all()).map(line).join('\n');
+  const find = async (what: string, wanted: (message: Message) => boolean, withinMs: number) => {
+    let seen: readonly Message[] = [];
+    const last = async () => {
+      seen = await all();
+      return seen.findLast(wanted);
+    };
+    return until(`Slack shows ${what}`, last, { withinMs, seen: () => seen.map(line).join('\n') });
+  };
+  const click = (user: string, { ts }: Message, text: string): Promise<Reaction> =>
+    ask('_strict/click', { user, channel: CHANNEL, ts, text });
+
+  return {
+    env: {
+      SLACK_BOT_TOKEN: server.token,
+      SLACK_SIGNING_SECRET: server.signingSecret,
+      SLACK_APP_TOKEN: server.appToken,
+      SLACK_API_URL: `${server.url}/api/`,
+    },
+    /** Types `/deploy <text>`. */
+    deploy: (user: string, text: string): Promise<Reaction> => ask('_strict/command', { user, channel: CHANNEL, text }),
+    click,
+    /** Clicks a button as it stood in an earlier version of the message: on a screen that was not yet refreshed. */
+    clickStale: (user: string, { ts }: Message, text: string): Promise<Reaction> =>
+      ask('_strict/click', { user, channel: CHANNEL, ts, text, stale: true }),
+    /** Fills each field of the form that is open for `user` with `text`, and sends it. */
+    async submit(user: string, text: string): Promise<Reaction> {
+      const view = await until(`a form is open for ${user}`, async () => {
+        const { open } = await ask<{ open: readonly View[] }>('_strict/views');
+        return open.findLast((each) => each.user === `U0${user.toUpperCase()}`);
+      });
+      const inputs = view.body.blocks.filter(({ type }) => type === 'input');
+      return ask('_strict/submit', {
+        user,
+        values: Object.fromEntries(inputs.map(({ block_id }) => [block_id, text])),
+      });
+    },
+    say: (user: string, text: string, thread: Message): Promise<Reaction> =>
+      ask('_strict/say', { user, channel: CHANNEL, text, thread_ts: thread.ts }),
+
+    all,
+    transcript,
+    find,
+    /** Messages in the thread of `root` that ask, or asked, for an approval: oldest first. */
+    gates: async (root: Message) =>
+      (await all()).filter((message) => message.thread_ts === root.ts && everAsked(message)),
+    /** A message whose words, blocks included, match. `to`: only this person sees it. */
+    said: (
+      words: RegExp,
+      { to, after = '0', withinMs = 20_000 }: { to?: string; after?: string; withinMs?: number } = {},
+    ) =>
+      find(
+        `${words}${to ? ` to ${to}` : ''}`,
+        (message) =>
+          message.user === 'sluice' &&
+          message.ephemeral_to === to &&
+          message.ts > after &&
+          words.test(wordsOf(message)),
+        withinMs,
+      ),
+    /**
+     * Presses Approve, whatever it is called; answers with when. Where a reason is asked for, it gives one. A button that
+     * changes under the finger, because the checks did, is looked for again.
+     */
+    async approve(user: string, { ts }: Message): Promise<number> {
+      for (let tries = 1; ; tries += 1) {
+        const gate = (await all()).find((message) => message.ts === ts);
+        const button = approveButton(gate?.blocks);
+        if (!gate || !button) throw new Error(`this gate cannot be approved: ${gate ? line(gate) : 'it is gone'}`);
+        const at = Date.now();
+        const { acked_ms, error } = await click(user, gate, button);
+        if (error === 'no_such_button' && tries < 5) continue;
+        if (acked_ms === null || error) throw new Error(`${user} pressed ${button}: ${error ?? 'no answer'}`);
+        if (/anyway/i.test(button)) await this.submit(user, 'seen and accepted');
+        return at;
+      }
+    },
+    /** Presses until the bot answers: a payload that goes to a dead replica is lost, as with real Slack. */
+    clickUntilAnswered: (user: string, message: Message, text: string) =>
+      until(
+        `${text} is answered`,
+        async () => {
+          const reaction = await click(user, message, text);
+          return reaction.acked_ms !== null && reaction;
+        },
+        { everyMs: 100 },
+      ),
+    /** What real Slack would have refused; there must be none. */
+    violations: async () => {
+      const { violations } = await ask<{ violations: readonly object[] }>('_strict/violations?level=error');
+      return violations;
+    },
+    goAway: () => ask('_faults', { kind: 'down', how: 'refuse' }),
+    comeBack: () => ask('_faults', undefined, 'DELETE'),
+    status: () => ask<{ sockets: unknown }>('_strict/status'),
+    stop: () => server.stop(),
+  };
+}
+
+const everAsked = (message: Message) =>
+  [message, ...(message.versions ?? [])].some(({ blocks }) => approveButton(blocks) !== undefined);
+
+/** Label of the button that lets the rollout go on. */
+export const approveButton = (blocks: readonly object[] = []) =>
+  labels(blocks).find((label) => /^(approve|promote)/i.test(label));
+
+const labels = (blocks: readonly object[] = []): readonly string[] =>
+  objects(blocks).flatMap((each) => (each.type === 'button' ? strings(each.text) : []));
+
+/** Everything a reader sees of a message, in one string. */
+export const wordsOf = ({ text, blocks = [] }: Pick<Message, 'text' | 'blocks'>) =>
+  [text, ...strings(blocks)].join('\n');
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const objects = (value: unknown): readonly Record<string, unknown>[] =>
+  isObject(value) ? [value, ...Object.values(value).flatMap(objects)] : [];
+/** The texts in a tree of Slack objects, without the names of their kinds. */
+const strings = (value: unknown): readonly string[] =>
+  objects(value).flatMap(({ text }) => (typeof text === 'string' ? [text] : []));
+
+/** One line of a transcript. */
+export function line(message: Message): string {
+  const { user, thread_ts, ephemeral_to, blocks } = message;
+  const buttons = labels(blocks).map((label) => `[${label}]`);
+  const words = wordsOf(message).replaceAll(/\s+/g, ' ').slice(0, 400);
+  return `${thread_ts ? '    ' : ''}${user}${ephemeral_to ? ` (only to ${ephemeral_to})` : ''}: ${words} ${buttons.join(' ')}`;
+}

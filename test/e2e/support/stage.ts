@@ -1,0 +1,124 @@
+/** A whole stage: world, Slack, Redis, Prometheus, bots and an observer, set up for one file of scenarios. */
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import { type Bot, createInstallation } from './bot.ts';
+import { type History, watchHistory } from './history.ts';
+import { startMetricsProxy } from './metrics-proxy.ts';
+import { startRedis } from './redis.ts';
+import { startSlack } from './slack.ts';
+import { createWorld, type World } from './world.ts';
+
+export type Options = {
+  readonly replicas?: number;
+  /** How often a check is sampled. */
+  readonly interval?: string;
+  /** More services, each with a Deployment and a route of its own. */
+  readonly alsoServices?: readonly string[];
+  /** Without Slack's rate limits. */
+  readonly rates?: boolean;
+  readonly env?: Record<string, string>;
+};
+
+const LOG_LINES = 80;
+const PREVIEW = { preview: { header: 'x-canary: always' }, test: true, gate: true };
+const STRATEGIES = {
+  short: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, bake: '5s', gate: true }))],
+  /** For what happens between the steps: no baking. */
+  brisk: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
+};
+/** Weights of both strategies. */
+export const PLAN = [0, 10, 50, 100];
+
+export type Stage = Awaited<ReturnType<typeof setStage>>;
+
+async function setStage({ replicas = 1, interval = '1s', alsoServices = [], rates = true, env = {} }: Options = {}) {
+  const closing: (() => unknown)[] = [];
+  const keep = <T>(part: T, close: (part: T) => unknown): T => {
+    closing.unshift(() => close(part));
+    return part;
+  };
+  const close = async () => {
+    for (const step of closing.splice(0)) await step();
+  };
+  try {
+    const worlds: World[] = [];
+    for (const name of ['world', ...alsoServices])
+      worlds.push(keep(await createWorld(undefined, name), (part) => part.remove()));
+    const [world] = worlds;
+    if (!world) throw new Error('a stage has a world');
+    const slack = keep(await startSlack({ rates }), (part) => part.stop());
+    const redis = keep(await startRedis(), (part) => part.stop());
+    const metrics = keep(await startMetricsProxy(), (part) => part.stop());
+    const histories: History[] = [];
+    for (const each of worlds) histories.push(keep(await watchHistory(each), (part) => part.stop()));
+    const config = configFor(worlds, metrics.url, interval);
+    const installation = keep(createInstallation(config, { ...slack.env, REDIS_URL: redis.url, ...env }), (part) =>
+      part.remove(),
+    );
+    const bots: Bot[] = [];
+    for (let n = 0; n < replicas; n += 1) bots.push(keep(await installation.startBot(), (part) => part.stop()));
+    const [[bot], [history]] = [bots, histories];
+    if (!bot || !history) throw new Error('a stage has a bot and an observer');
+    return { world, worlds, slack, redis, metrics, history, histories, bot, bots, cli: installation.cli, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * One stage for the tests of a file; after a test that failed, and may have left it in any state, a new one. Shows what was
+ * seen in the failed test.
+ */
+export function useStage(options: Options = {}): () => Stage {
+  let stage: Stage | undefined;
+  beforeAll(async () => {
+    stage = await setStage(options);
+  });
+  afterEach(async ({ task }) => {
+    if (task.result?.state !== 'fail' || !stage) return;
+    await tell(stage);
+    await stage.close();
+    stage = undefined;
+    stage = await setStage(options);
+  });
+  afterAll(() => stage?.close());
+  return () => {
+    if (!stage) throw new Error('the stage could not be set');
+    return stage;
+  };
+}
+
+async function tell({ slack, histories, bots }: Stage) {
+  const routes = histories.map((history) => `--- route\n${history.show()}`);
+  const logs = bots.map((bot, n) => `--- bot ${n + 1}\n${bot.output().split('\n').slice(-LOG_LINES).join('\n')}`);
+  console.error([`--- channel\n${await slack.transcript()}`, ...routes, ...logs].join('\n'));
+}
+
+function configFor(worlds: readonly World[], prometheus: string, interval: string) {
+  const check = { interval, window: '10s', minRequests: 5 };
+  const services = worlds.map(({ name, namespace }) => [
+    name,
+    {
+      namespace,
+      deployment: name,
+      image: 'buoyantio/world:{version}',
+      versions: '^v[0-9][\\w.-]*$',
+      traffic: { router: 'gateway-api', route: name },
+      strategies: Object.keys(STRATEGIES),
+      checks: [
+        { name: 'success rate', query: 'linkerd/success-rate', min: 99, ...check },
+        { name: 'p99 latency', query: 'linkerd/latency-p99', max: '500ms', ...check },
+      ],
+      tests: [{ name: 'smoke', get: '/', status: 200 }],
+      access: { deploy: ['S_DEVS'], approve: ['S_APPROVERS'], fourEyes: true },
+      coolDown: '3s',
+      readyTimeout: '60s',
+    },
+  ]);
+  return {
+    slack: { channel: 'deploys', tables: false },
+    metrics: { prometheus },
+    services: Object.fromEntries(services),
+    strategies: STRATEGIES,
+  };
+}

@@ -1,0 +1,140 @@
+/** What is rolled out: Deployment, Kubernetes Service and HTTPRoute of one name in a namespace of their own. */
+import { randomBytes } from 'node:crypto';
+import { createKube, type Kube, type Meta } from './kube.ts';
+import { createUsers } from './load.ts';
+import { until } from './wait.ts';
+
+export type Route = {
+  readonly metadata: Meta;
+  readonly spec: {
+    readonly rules: readonly {
+      readonly matches?: readonly { readonly headers?: readonly { readonly name: string; readonly value: string }[] }[];
+      readonly backendRefs: readonly { readonly name: string; readonly weight: number }[];
+    }[];
+  };
+};
+type Deployment = {
+  readonly metadata: Meta;
+  readonly spec: {
+    readonly replicas: number;
+    readonly template: { readonly spec: { readonly containers: readonly { readonly image: string }[] } };
+  };
+  readonly status: {
+    readonly availableReplicas?: number;
+    readonly updatedReplicas?: number;
+    readonly replicas?: number;
+  };
+};
+type Named = { readonly metadata: Meta };
+
+export const GROUP = '/apis/gateway.networking.k8s.io/v1';
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+export async function createWorld(kube: Kube = createKube(), name = 'world') {
+  const proxyUrl = process.env.PROXY_URL;
+  if (!proxyUrl) throw new Error('PROXY_URL is not set; it names the proxy that serves the HTTPRoutes');
+  const namespace = `e2e-${randomBytes(4).toString('hex')}`;
+  const host = `${name}.${namespace}.test`;
+  const paths = {
+    deployment: `/apis/apps/v1/namespaces/${namespace}/deployments`,
+    service: `/api/v1/namespaces/${namespace}/services`,
+    route: `${GROUP}/namespaces/${namespace}/httproutes`,
+    pod: `/api/v1/namespaces/${namespace}/pods`,
+  };
+  const users = createUsers(proxyUrl, host);
+  await kube.create('/api/v1/namespaces', { metadata: { name: namespace } });
+  await kube.create(paths.deployment, deployment(name));
+  await kube.create(paths.service, {
+    metadata: { name },
+    spec: { selector: { app: name }, ports: [{ port: 80, targetPort: 8080 }] },
+  });
+  await kube.create(paths.route, {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { name },
+    spec: {
+      parentRefs: [{ name: 'public', namespace: 'default' }],
+      hostnames: [host],
+      rules: [{ backendRefs: [{ name, port: 80 }] }],
+    },
+  });
+  const getRoute = () => kube.get<Route>(`${paths.route}/${name}`);
+  const getDeployment = (named = name) => kube.get<Deployment>(`${paths.deployment}/${named}`);
+  await until(`both pods of ${name} are available`, async () => (await getDeployment()).status.availableReplicas === 2);
+  await until(`${host} answers`, async () => (await users.send(1)).byVersion.v1 === 1);
+  const before = { route: (await getRoute()).spec, template: (await getDeployment()).spec.template };
+
+  return {
+    name,
+    namespace,
+    kube,
+    paths,
+    users,
+    before,
+    getRoute,
+    getDeployment,
+    /** Pods of the Deployment as it was made, not of its canary. */
+    pods: () => kube.list<Named>(`${paths.pod}?labelSelector=app%3D${name}`),
+    /** Everything in the namespace that Sluice made or would have made. */
+    async leftovers(): Promise<readonly string[]> {
+      const found = await Promise.all(
+        [paths.deployment, paths.service].map(async (path) => {
+          const all = await kube.list<Named>(path);
+          return all.filter(
+            ({ metadata }) => metadata.name !== name || metadata.labels?.['app.kubernetes.io/managed-by'] === 'sluice',
+          );
+        }),
+      );
+      return found.flat().map(({ metadata }) => metadata.name);
+    },
+    /** What Sluice left on the route and on the Deployment, by object. */
+    async marks() {
+      const objects = { route: await getRoute(), deployment: await getDeployment() };
+      return Object.fromEntries(Object.entries(objects).map(([kind, { metadata }]) => [kind, marksOf(metadata)]));
+    },
+    /** Makes one pod of the Deployment unready, as a failing readiness probe does. */
+    async unreadyOne() {
+      const [pod] = await this.pods();
+      if (!pod) throw new Error(`${name} has no pod`);
+      const value = [{ type: 'Ready', status: 'False', reason: 'ProbeFailed' }];
+      await kube.jsonPatch(`${paths.pod}/${pod.metadata.name}/status`, [
+        { op: 'replace', path: '/status/conditions', value },
+      ]);
+    },
+    /** New pods in place of all, as after a repair. */
+    async replacePods() {
+      for (const { metadata } of await this.pods()) await kube.delete(`${paths.pod}/${metadata.name}`);
+      await until(
+        `both pods of ${name} are available`,
+        async () => (await getDeployment()).status.availableReplicas === 2,
+      );
+    },
+    async remove() {
+      await users.close();
+      await kube.delete(`/api/v1/namespaces/${namespace}`);
+    },
+  };
+}
+
+/** Sluice's annotations without their prefix. */
+export const marksOf = ({ annotations = {} }: Meta): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(annotations)
+      .filter(([key]) => key.startsWith('sluice.dev/'))
+      .map(([key, value]) => [key.slice('sluice.dev/'.length), value]),
+  );
+
+function deployment(name: string) {
+  const labels = { app: name };
+  const container = { name, image: 'buoyantio/world:v1', ports: [{ containerPort: 8080 }] };
+  return {
+    metadata: { name, labels },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: labels },
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+      template: { metadata: { labels }, spec: { containers: [container] } },
+    },
+  };
+}
