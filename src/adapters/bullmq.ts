@@ -91,7 +91,7 @@ export function createQueue({
      */
     wakeAt(id, at, now) {
       const slot = Math.ceil(at / SLOT_MS) * SLOT_MS;
-      const deduplication = { id: `at-${id}-${slot}` };
+      const deduplication = { id: `at-${id}-${slot}`, keepLastIfActive: true };
       return add(id, { delay: Math.max(0, slot - now), deduplication });
     },
 

@@ -73,7 +73,9 @@ export function createBot(deps: Deps): Bot {
     }
   }
 
-  const known = (service: string | null): string | null => (service !== null && Object.hasOwn(config.services, service) ? service : null);
+  function known(service: string | null): string | null {
+    return service !== null && Object.hasOwn(config.services, service) ? service : null;
+  }
 
   async function takeIn(request: Request, service: string) {
     try {

@@ -12,13 +12,19 @@ export const silent: Log = {
   error: () => undefined,
 };
 
-export type World = { readonly target: Target; readonly paths: Record<'deployment' | 'service' | 'route' | 'canary', string> };
+export type World = {
+  readonly target: Target;
+  readonly paths: Record<'deployment' | 'service' | 'route' | 'canary', string>;
+};
 
 export const IMAGE = 'buoyantio/world:{version}';
 export const imageOf = (version: string) => IMAGE.replace('{version}', version);
 
 /** `rules`: of the HTTPRoute; default one for `/` that sends to `world`. */
-export async function makeWorld(kube: Kube, { replicas = 3, rules }: { replicas?: number; rules?: Json[] } = {}): Promise<World> {
+export async function makeWorld(
+  kube: Kube,
+  { replicas = 3, rules }: { replicas?: number; rules?: Json[] } = {},
+): Promise<World> {
   const namespace = `hello-${randomBytes(4).toString('hex')}`;
   const metadata = { name: 'world', labels: { team: 'hello' } };
   const at = {
@@ -84,7 +90,8 @@ export async function makeWorld(kube: Kube, { replicas = 3, rules }: { replicas?
   };
 }
 
-export const unmakeWorld = (kube: Kube, { target }: World) => kube.call('DELETE', `/api/v1/namespaces/${target.namespace}`);
+export const unmakeWorld = (kube: Kube, { target }: World) =>
+  kube.call('DELETE', `/api/v1/namespaces/${target.namespace}`);
 
 export const weight = (percent: number): Route => ({ weight: percent, preview: null, mirror: null });
 export const PREVIEW: Route = { weight: 0, preview: { header: 'x-canary', value: 'always' }, mirror: null };

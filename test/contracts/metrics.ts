@@ -57,7 +57,7 @@ const steady = (side: Traffic['side'], over: Partial<Traffic> = {}): Traffic => 
   ...over,
 });
 
-const valueOf = (reading: Reading | undefined): number => {
+const numberIn = (reading: Reading | undefined): number => {
   if (reading && 'value' in reading) return reading.value;
   throw new Error(`no value: ${JSON.stringify(reading)}`);
 };
@@ -102,7 +102,7 @@ export function metricsContract(family: 'linkerd' | 'traefik', open: OpenMetrics
       ['all of them', 1, 0],
     ])('counts failed requests: %s', async (_, failing, expected) => {
       const [success] = await measure([steady('canary', { failing }), steady('stable')], [aCheck(rate)]);
-      expect(valueOf(success?.canary)).toBeCloseTo(expected, 0);
+      expect(numberIn(success?.canary)).toBeCloseTo(expected, 0);
       expect(success?.stable).toEqual({ value: 100 });
     });
 
@@ -125,15 +125,15 @@ export function metricsContract(family: 'linkerd' | 'traefik', open: OpenMetrics
       const now = steady('canary', { startedAgo: 30 });
       const [success, latency] = await measure([earlier, now, steady('stable')], [aCheck(rate), aCheck(p99)], 30);
       expect(success?.canary).toEqual({ value: 100 });
-      expect(valueOf(latency?.canary)).toBeLessThan(1000);
+      expect(numberIn(latency?.canary)).toBeLessThan(1000);
       expect(success?.requests?.canary).toBeLessThan(400);
     });
 
     it('tells a slow canary from a fast one', async () => {
       const [latency] = await measure([steady('canary', { latencyMs: 800 }), steady('stable')], [aCheck(p99)]);
-      expect(valueOf(latency?.canary)).toBeGreaterThan(500);
-      expect(valueOf(latency?.canary)).toBeLessThan(1300);
-      expect(valueOf(latency?.stable)).toBeLessThan(101);
+      expect(numberIn(latency?.canary)).toBeGreaterThan(500);
+      expect(numberIn(latency?.canary)).toBeLessThan(1300);
+      expect(numberIn(latency?.stable)).toBeLessThan(101);
     });
 
     it('draws both lines within the time asked for, of at most 120 points', async () => {

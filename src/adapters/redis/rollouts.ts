@@ -82,11 +82,8 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
 
     async save(loaded, event, { rollout, messages }, { intake = '', releases = [] } = {}) {
       const { id, epoch } = rollout;
-      if (loaded.abort && event.type !== 'abort_requested') return 'conflict';
       // The hash carries the epoch of a recorded abort already: whoever has not seen that abort loses the compare.
       const known = loaded.abort?.epoch ?? loaded.rollout.epoch;
-      if (epoch < known)
-        throw new Error(`save ${event.type} of ${id}: epoch ${epoch} is below ${known}, which is in use`);
       const head = linkHash(loaded.head, rollout.version, loaded.now, event);
       const at = keys.rollout(id);
       hintUnsent(id, messages, loaded.now);
@@ -104,6 +101,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
         ...[messages.length, ...messages.flatMap(written), ...releases.map((release) => JSON.stringify(release))],
       );
       const [seconds, microseconds] = time;
+      if (kind === 'lower epoch') throw new Error(`save ${event.type} of ${id}: epoch ${epoch} is below ${known}`);
       if (kind !== 'saved' || seconds === undefined || microseconds === undefined) {
         log.debug({ rollout: id, event: event.type, version: rollout.version, differs: kind }, 'transition refused');
         return 'conflict';

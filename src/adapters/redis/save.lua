@@ -8,12 +8,12 @@
 local state, events, outbox, lock, epochs, inbox, releases = unpack(KEYS)
 local kept = redis.call('HMGET', state, 'ver', 'epoch', 'head', 'abort')
 local now = redis.call('TIME')
-if not kept[1] then return { 'gone' } end
 if kept[1] ~= ARGV[2] then return { 'version' } end
 if kept[2] ~= ARGV[3] then return { 'epoch' } end
 if kept[3] ~= ARGV[4] then return { 'head' } end
 local aborts = ARGV[6] == '1'
 if kept[4] and not aborts then return { 'abort' } end
+if tonumber(ARGV[8]) < tonumber(ARGV[3]) then return { 'lower epoch' } end
 -- A process that was frozen between load and save has missed what time would have decided. An abort is right at any time.
 if not aborts and now[1] * 1000 + now[2] / 1000 - ARGV[5] > tonumber(ARGV[16]) then return { 'stale' } end
 

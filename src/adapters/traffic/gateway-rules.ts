@@ -66,7 +66,7 @@ function isNarrowed(rule: Rule, journal: Journal): boolean {
 const sameport = (rule: Rule, journal: Journal) =>
   journal.find(({ backendRefs }) => backendRefs[0]?.port === rule.backendRefs?.[0]?.port);
 
-/** The rules with this route in them. Applied to its own result it changes nothing, which is how drift is found. */
+/** The rules with this route in them. */
 export function render(rules: readonly Rule[], journal: Journal, sides: Sides, route: Route): readonly Rule[] {
   const previews: Rule[] = [];
   const rest = rules.flatMap((rule): Rule[] => {
@@ -121,6 +121,22 @@ function withFilters({ filters: _, ...rule }: Rule, filters: readonly Filter[]):
 /** How many rules a rollout routes as they stand; fewer than journalled: somebody took one away. */
 export const countRouted = (rules: readonly Rule[], journal: Journal, sides: Sides) =>
   rules.filter((rule) => roleOf(rule, journal, sides).kind === 'routed').length;
+
+/** Whether the fields that Sluice owns are as this route has them, whatever others did to the rest of the rules. */
+export function shows(rules: readonly Rule[], journal: Journal, sides: Sides, route: Route): boolean {
+  return isDeepStrictEqual(owned(rules, journal, sides), owned(render(rules, journal, sides, route), journal, sides));
+}
+
+function owned(rules: readonly Rule[], journal: Journal, sides: Sides) {
+  return rules.flatMap((rule) => {
+    const { kind } = roleOf(rule, journal, sides);
+    if (kind === 'other') return [];
+    const { backendRefs, matches, filters = [] } = rule;
+    // The rest of a preview rule is a copy, made anew with each write.
+    if (kind === 'preview') return [{ backendRefs, header: matches?.[0]?.headers?.at(-1) }];
+    return [{ backendRefs, mirrors: filters.filter((filter) => isOwnMirror(filter, sides)) }];
+  });
+}
 
 /** Nothing of a rollout is left in the rules. */
 export const isRestored = (rules: readonly Rule[], sides: Sides) =>
@@ -185,18 +201,18 @@ export function readRoute(rules: readonly Rule[], journal: Journal, sides: Sides
     preview: preview ? { header: preview.name, value: preview.value } : null,
     mirror: percent ?? null,
   };
-  return isDeepStrictEqual(render(rules, journal, sides, route), rules) ? route : null;
+  return shows(rules, journal, sides, route) ? route : null;
 }
 
-/** One sentence about the first rule that is not as it was written. */
-export function describe(rules: readonly Rule[], wanted: readonly Rule[]): string {
-  if (rules.length !== wanted.length) return `it has ${rules.length} rules, written were ${wanted.length}`;
-  const index = rules.findIndex((rule, n) => !isDeepStrictEqual(rule, wanted[n]));
-  const [found, written] = [rules[index], wanted[index]];
-  const path = found?.matches?.[0]?.path?.value ?? '/';
-  if (isDeepStrictEqual(found?.backendRefs, written?.backendRefs))
-    return `the filters or matches of the rule for ${path} changed`;
-  return `the rule for ${path} sends to ${backends(found)}, written was ${backends(written)}`;
+/** One sentence about the first rule whose backends are not as they were written. */
+export function describe(rules: readonly Rule[], journal: Journal, sides: Sides, written: Route): string {
+  for (const rule of rules) {
+    const [wanted] = render([rule], journal, sides, { ...written, preview: null });
+    if (!wanted || isDeepStrictEqual(wanted.backendRefs, rule.backendRefs)) continue;
+    const path = rule.matches?.[0]?.path?.value ?? '/';
+    return `the rule for ${path} sends to ${backends(rule)}, written was ${backends(wanted)}`;
+  }
+  return 'its preview or mirror is not as it was written';
 }
 
 const backends = (rule: Rule | undefined) =>

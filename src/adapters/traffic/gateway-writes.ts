@@ -29,6 +29,7 @@ import {
   render,
   restoreOps,
   type Sides,
+  shows,
   stableOps,
 } from './gateway-rules.ts';
 
@@ -69,11 +70,10 @@ export function driftOf(object: HTTPRoute, sides: Sides): Drift | null {
   if (missing > 0) return found(`${missing} of ${journal.length} rules that this rollout routes are gone`, null);
   if (!last)
     return isRestored(rules, sides) ? null : found('it sends to the canary before this rollout wrote that', null);
-  const wanted = render(rules, journal, sides, last);
-  if (isDeepStrictEqual(wanted, rules)) return null;
+  if (shows(rules, journal, sides, last)) return null;
   const route = readRoute(rules, journal, sides);
   const weightOnly = route !== null && isDeepStrictEqual({ ...last, weight: route.weight }, route);
-  return found(describe(rules, wanted), weightOnly ? route.weight : null);
+  return found(describe(rules, journal, sides, last), weightOnly ? route.weight : null);
 }
 
 export function intendClaim(

@@ -1,4 +1,5 @@
 /** What callers see of a Redis that is frozen, gone, emptied or restarted. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createStore, type RedisStore } from '../../../src/adapters/redis/store.ts';
 import { aService, loaded, record, start } from '../../contracts/store.ts';
@@ -70,6 +71,21 @@ describe('a Redis that is gone', () => {
     await expect
       .poll(() => away.take('world', 'key', {}).catch(() => null), { timeout: 5_000 })
       .toMatchObject({ kind: 'new' });
+    await away.close();
+    await door.shut();
+  });
+
+  it('never does later what failed while it was away', async () => {
+    const door = await startDoor(redis.url);
+    const away = createStore({ url: door.url, env: 'test', log: recordingLog() });
+    await away.now();
+    await door.shut();
+    // By then the next try to connect is so far off that a call which waited for it would time out first.
+    await sleep(750);
+    await failsAfter(away.take('world', 'key', {}));
+    await door.open();
+    await expect.poll(() => away.take('world', 'another', {}).catch(() => null), { timeout: 5_000 }).not.toBeNull();
+    expect(await store.intakes('world')).toHaveLength(1);
     await away.close();
     await door.shut();
   });

@@ -76,6 +76,7 @@ describe('the store on Redis', () => {
     const bytes = costs.reduce((sum, [, cost]) => sum + cost, 0);
     console.log(`waiting at gate 3 after ${waiting.rollout.version} events: ${bytes} bytes`, Object.fromEntries(costs));
     expect(bytes).toBeLessThanOrEqual(8_192);
+    expect(Object.fromEntries(costs)).toMatchObject({ outbox: 0 });
   });
 
   it('keeps what has ended for 30 days', async () => {
@@ -106,6 +107,37 @@ describe('the store on Redis', () => {
     expect(created).toEqual({ kind: 'created' });
     expect(await store.holder(service)).toBe(id);
   });
+
+  it.each(['succeeded', 'aborted'])('takes over a lock that a rollout kept although it %s', async (phase) => {
+    const service = aService();
+    const { id } = await start(store, service, env);
+    await withRedis(url, (redis) => redis.hset(keysOf(service, id).state, 'phase', phase));
+    expect((await start(store, service, env)).created).toEqual({ kind: 'created' });
+  });
+
+  it("leaves a lock alone that meanwhile is another's", async () => {
+    const service = aService();
+    const { id } = await start(store, service, env);
+    await withRedis(url, (redis) => redis.set(keysOf(service, id).lock, `${service}-abcdef`));
+    await playTo(store, id, (phase) => phase.kind === 'succeeded');
+    expect(await store.holder(service)).toBe(`${service}-abcdef`);
+  });
+
+  it.each([
+    ['version', 'ver', '7'],
+    ['epoch', 'epoch', '7'],
+    ['last event', 'head', 'another'],
+  ])(
+    'refuses a transition when Redis went to another past: its %s is not the one that was loaded',
+    async (_, field, value) => {
+      const service = aService();
+      const { id } = await start(store, service, env);
+      const found = await loaded(store, id);
+      await withRedis(url, (redis) => redis.hset(keysOf(service, id).state, field, value));
+      expect(await record(store, found, { type: 'message_delivered', key: 'note:1', ts: '1' })).toBe('conflict');
+      expect(await store.events(id)).toHaveLength(1);
+    },
+  );
 
   it('refuses a transition of a rollout that was lost', async () => {
     const service = aService();

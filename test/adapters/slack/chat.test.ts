@@ -120,10 +120,11 @@ describe('when Slack does not do as asked', () => {
   });
 
   it('finds a message whose outcome was unknown', async () => {
+    const asked = { ...waiting(), requestedAt: Date.now() };
     fake.fail({ kind: 'unknown outcome' }, { times: 1 });
-    await bench.chat.show(waiting(), { key: 'root' }).catch(() => undefined);
-    expect(await bench.chat.find(waiting(), 'root')).toBe(fake.root()?.ts);
-    const state = withMessages(waiting(), { root: fake.root()?.ts ?? '' });
+    await bench.chat.show(asked, { key: 'root' }).catch(() => undefined);
+    expect(await bench.chat.find(asked, 'root')).toBe(fake.root()?.ts);
+    const state = withMessages(asked, { root: fake.root()?.ts ?? '' });
     fake.fail({ kind: 'unknown outcome' }, { times: 1, method: 'chat.postMessage' });
     await bench.chat.show(state, { key: 'gate:1' }).catch(() => undefined);
     expect(await bench.chat.find(state, 'gate:1')).toBe(fake.thread()[0]?.ts);

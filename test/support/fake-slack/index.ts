@@ -67,8 +67,10 @@ export async function startFakeSlack() {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
     const path = new URL(request.url ?? '/', url).pathname;
-    if (path.startsWith('/upload/'))
-      return { status: methods.upload(path.slice('/upload/'.length), body) ? 200 : 404, body: 'OK' };
+    if (path.startsWith('/upload/')) {
+      const bytes = await uploaded(request, body);
+      return { status: methods.upload(path.slice('/upload/'.length), bytes) ? 200 : 404, body: 'OK' };
+    }
     if (path.startsWith('/response/')) {
       const error = delivery.respond(path.slice('/response/'.length), JSON.parse(body.toString()));
       return error === null ? { status: 200, body: 'ok' } : { status: 404, body: { ok: false, error } };
@@ -236,6 +238,15 @@ function argsOf(request: IncomingMessage, body: Buffer): Args {
     if (typeof value === 'string') args[field] = JSON.parse(value);
   }
   return args;
+}
+
+/** The file of a form, or the plain body: Slack takes both. */
+async function uploaded(request: IncomingMessage, body: Buffer): Promise<Uint8Array> {
+  const type = request.headers['content-type'] ?? '';
+  if (!type.includes('multipart')) return body;
+  const form = await new Response(new Uint8Array(body), { headers: { 'content-type': type } }).formData();
+  const [file] = [...form.values()].filter((value) => typeof value !== 'string');
+  return file ? new Uint8Array(await file.arrayBuffer()) : new Uint8Array();
 }
 
 function tokenOf(request: IncomingMessage): string | null {

@@ -1,0 +1,84 @@
+import { createCluster } from '../../src/adapters/kubernetes/cluster.ts';
+import { createGatewayApiRouter } from '../../src/adapters/traffic/gateway-api.ts';
+import type { RouterWorld } from '../contracts/router.ts';
+import type { Json, Kube } from './kube.ts';
+import { makeWorld, silent, unmakeWorld } from './world.ts';
+
+/** Owned and foreign rules in one route: what is not Sluice's must come through unchanged. */
+const RULES = [
+  {
+    matches: [{ path: { type: 'PathPrefix', value: '/other' } }],
+    backendRefs: [{ name: 'other', port: 80 }],
+  },
+  {
+    matches: [{ path: { type: 'PathPrefix', value: '/' } }, { path: { type: 'Exact', value: '/x' }, method: 'POST' }],
+    filters: [{ type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'x-from', value: 'edge' }] } }],
+    timeouts: { request: '10s' },
+    backendRefs: [{ name: 'world', port: 80, weight: 7 }],
+  },
+  {
+    matches: [{ path: { type: 'PathPrefix', value: '/api' } }],
+    backendRefs: [
+      {
+        name: 'world',
+        port: 80,
+        filters: [{ type: 'ResponseHeaderModifier', responseHeaderModifier: { add: [{ name: 'x-a', value: 'b' }] } }],
+      },
+    ],
+  },
+];
+
+/** A world for the router contract behind the API server of a kubeconfig. */
+export async function gatewayWorld(kubeconfig: string, kube: Kube): Promise<RouterWorld> {
+  const world = await makeWorld(kube, { rules: RULES });
+  const { route } = world.paths;
+  const clusters = [0, 1].map(() => createCluster({ kubeconfig, log: silent }));
+  const [router, other] = clusters.map((cluster) => createGatewayApiRouter({ cluster, log: silent }));
+  if (!router || !other) throw new Error('two routers are made above');
+  const edit = async (change: (rules: Json[]) => void) => {
+    const { spec } = await kube.get(route);
+    change(spec.rules);
+    await kube.merge(route, { spec: { rules: spec.rules } });
+  };
+  return {
+    router,
+    other,
+    target: world.target,
+    async read() {
+      const { metadata, spec } = await kube.get(route);
+      const annotations = Object.entries(metadata.annotations ?? {}).filter(([key]) => !key.startsWith('sluice.dev/'));
+      return { labels: metadata.labels, annotations, spec };
+    },
+    async marks() {
+      const { annotations = {} } = (await kube.get(route)).metadata;
+      const own = Object.entries<string>(annotations).filter(([key]) => key.startsWith('sluice.dev/'));
+      return Object.fromEntries(own.map(([key, value]) => [key.slice('sluice.dev/'.length), value]));
+    },
+    revision: async () => (await kube.get(route)).metadata.resourceVersion,
+    setWeight: (weight) =>
+      edit((rules) => {
+        for (const { backendRefs } of rules) {
+          const [stable, canary] = backendRefs;
+          if (canary) [stable.weight, canary.weight] = [100 - weight, weight];
+        }
+      }),
+    editOther: () =>
+      edit((rules) => {
+        for (const rule of rules) if (rule.timeouts) rule.timeouts.request = '20s';
+        rules[rules.length - 1].timeouts = { request: '1s' };
+      }),
+    async unmark() {
+      const { annotations } = (await kube.get(route)).metadata;
+      await kube.merge(route, {
+        metadata: { annotations: Object.fromEntries(Object.keys(annotations).map((key) => [key, null])) },
+      });
+    },
+    giveAway: () =>
+      kube.merge(route, { metadata: { labels: { 'rollouts.argoproj.io/gatewayapi-canary': 'in-progress' } } }),
+    remove: () => kube.call('DELETE', route),
+    async end() {
+      for (const cluster of clusters) await cluster.close();
+      await unmakeWorld(kube, world);
+    },
+  };
+}

@@ -1,0 +1,387 @@
+/**
+ * What every router promises (`TrafficRouter` in src/app/ports.ts), asked of an API server. Each test gets a service of its
+ * own, which nobody has touched.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Fence, TrafficRouter } from '../../src/app/ports.ts';
+import { type Route, STABLE_ROUTE, type Target } from '../../src/core/plan.ts';
+
+export type RouterWorld = {
+  readonly router: TrafficRouter;
+  /** Another replica: it shares nothing with `router` but the API server. */
+  readonly other: TrafficRouter;
+  readonly target: Target;
+  /** The route objects as stored, without Sluice's marks and the server's own metadata. */
+  read(): Promise<unknown>;
+  /** Sluice's marks on the route object, by their short names. */
+  marks(): Promise<Readonly<Record<string, string>>>;
+  /** Changes with every write to the route objects. */
+  revision(): Promise<string>;
+  /** Somebody else sets the weights of a claimed route. */
+  setWeight(weight: number): Promise<void>;
+  /** Somebody else edits a field that Sluice does not own. */
+  editOther(): Promise<void>;
+  /** Somebody else takes Sluice's marks off. */
+  unmark(): Promise<void>;
+  /** Another rollout controller takes the route. */
+  giveAway(): Promise<void>;
+  remove(): Promise<void>;
+  end(): Promise<void>;
+};
+
+const fence = (seq: number, epoch = 1, rollout = 'world-1'): Fence => ({ rollout, epoch, seq });
+const at = (weight: number, changes: Partial<Route> = {}): Route => ({ ...STABLE_ROUTE, weight, ...changes });
+const preview = { header: 'x-canary', value: 'always' };
+
+export function routerContract(name: string, make: () => Promise<RouterWorld>): void {
+  describe(`${name} as a router`, () => {
+    let world: RouterWorld;
+    let router: TrafficRouter;
+    let target: Target;
+    beforeEach(async () => {
+      world = await make();
+      ({ router, target } = world);
+    });
+    afterEach(() => world.end());
+
+    const claimed = async () => {
+      const { journal = {}, ...written } = await router.claim(target, fence(1));
+      expect(written).toEqual({ kind: 'done' });
+      return journal;
+    };
+    const routed = async (weight: number) => {
+      const journal = await claimed();
+      expect(await router.setRoute(target, at(weight), fence(2), false)).toEqual({ kind: 'done' });
+      return journal;
+    };
+
+    describe('looking', () => {
+      it('accepts a route that is there and says how high its epoch is', async () => {
+        const seen = await router.preflight(target);
+        expect(seen).toMatchObject({ ok: true, facts: { epoch: 0 } });
+        await claimed();
+        await router.release(target, fence(2, 7));
+        expect(await router.preflight(target)).toMatchObject({ ok: true, facts: { epoch: 7 } });
+      });
+
+      it('refuses a route that does not exist, and names it', async () => {
+        await world.remove();
+        expect(await world.other.preflight(target)).toMatchObject({
+          ok: false,
+          refusals: [expect.stringContaining(target.namespace)],
+        });
+      });
+
+      it('refuses a route that another controller manages', async () => {
+        await world.giveAway();
+        expect(await world.other.preflight(target)).toMatchObject({
+          ok: false,
+          refusals: [expect.stringMatching(/managed by/)],
+        });
+      });
+
+      it('refuses a route that another rollout holds, with the command that ends it', async () => {
+        await claimed();
+        expect(await router.preflight(target)).toMatchObject({
+          ok: false,
+          refusals: [expect.stringMatching(/rollout world-1 .*\/deploy abort world/)],
+        });
+      });
+    });
+
+    describe('claiming', () => {
+      it('moves no traffic', async () => {
+        const before = await world.read();
+        await claimed();
+        expect(await world.read()).toEqual(before);
+        expect(await router.getRoute(target)).toMatchObject({
+          route: STABLE_ROUTE,
+          marks: { rollout: 'world-1', epoch: 1, phase: 'active' },
+        });
+      });
+
+      it('answers a repeat with the same journal and writes nothing', async () => {
+        const journal = await claimed();
+        const revision = await world.revision();
+        expect(await world.other.claim(target, fence(1))).toEqual({ kind: 'done', journal });
+        expect(await world.revision()).toBe(revision);
+      });
+
+      it('keeps the journal when the same rollout claims again with a higher epoch', async () => {
+        const journal = await routed(50);
+        expect(await world.other.claim(target, fence(3, 2))).toEqual({ kind: 'done', journal });
+        expect((await router.setRoute(target, at(100), fence(4), false)).kind).toBe('fenced');
+      });
+
+      it('is refused while another rollout is active', async () => {
+        await claimed();
+        expect(await router.claim(target, fence(1, 2, 'world-2'))).toMatchObject({
+          kind: 'refused',
+          message: expect.stringMatching(/rollout world-1 .*\/deploy abort world/),
+        });
+      });
+
+      it('is open to anyone after a release, above the epoch that was', async () => {
+        await claimed();
+        await router.release(target, fence(2));
+        expect((await router.claim(target, fence(1, 1, 'world-2'))).kind).toBe('fenced');
+        expect((await router.claim(target, fence(1, 2, 'world-2'))).kind).toBe('done');
+      });
+
+      it('is refused when the route is gone', async () => {
+        await world.remove();
+        expect((await world.other.claim(target, fence(1))).kind).toBe('refused');
+      });
+    });
+
+    describe('routing', () => {
+      it.each<[string, () => Route, keyof TrafficRouter['supports']]>([
+        ['a share of the traffic', () => at(10), 'weight'],
+        ['all of the traffic', () => at(100), 'weight'],
+        ['a preview by header at weight 0', () => at(0, { preview }), 'header'],
+        ['a preview beside a share', () => at(25, { preview }), 'header'],
+        ['copies of a share', () => at(0, { mirror: 20 }), 'mirror'],
+        ['preview, copies and share together', () => at(5, { preview, mirror: 50 }), 'mirror'],
+      ])('writes %s and reads it back', async (_, route, feature) => {
+        if (router.supports[feature] !== true) return expect(router.supports[feature]).toMatch(/\w/);
+        await claimed();
+        expect(await router.setRoute(target, route(), fence(2), false)).toEqual({ kind: 'done' });
+        expect(await router.getRoute(target)).toMatchObject({ route: route(), marks: { seq: 2 } });
+        expect(await world.other.getRoute(target)).toMatchObject({ route: route() });
+        expect(await world.other.drift(target, route(), fence(2))).toBeNull();
+      });
+
+      it('leaves nothing of the step before', async () => {
+        await claimed();
+        await router.setRoute(
+          target,
+          at(5, { preview, mirror: router.supports.mirror === true ? 50 : null }),
+          fence(2),
+          false,
+        );
+        await router.setRoute(target, at(10), fence(3), false);
+        expect(await router.getRoute(target)).toMatchObject({ route: at(10) });
+      });
+
+      it('answers a repeat with done and writes nothing', async () => {
+        await routed(10);
+        const revision = await world.revision();
+        expect(await router.setRoute(target, at(10), fence(2), false)).toEqual({ kind: 'done' });
+        expect(await world.other.setRoute(target, at(10), fence(2), false)).toEqual({ kind: 'done' });
+        expect(await world.revision()).toBe(revision);
+      });
+
+      it.each<[string, Fence]>([
+        ['an older epoch of the same rollout', fence(9, 1)],
+        ['another rollout', fence(9, 2, 'world-0')],
+      ])('refuses a late writer: %s', async (_, late) => {
+        await routed(10);
+        expect((await world.other.claim(target, fence(3, 2))).kind).toBe('done');
+        const before = await world.read();
+        expect(await router.setRoute(target, at(100), late, false)).toMatchObject({
+          kind: 'fenced',
+          by: { rollout: 'world-1', epoch: 2 },
+        });
+        expect(await router.setRoute(target, at(100), late, true)).toMatchObject({ kind: 'fenced' });
+        expect(await world.read()).toEqual(before);
+      });
+
+      it('is refused when the route is gone', async () => {
+        await claimed();
+        await world.remove();
+        expect(await router.setRoute(target, at(10), fence(2), false)).toMatchObject({ kind: 'refused' });
+      });
+
+      it('never touches the fields of others, not even those that change meanwhile', async () => {
+        await claimed();
+        await router.setRoute(target, at(10, { preview }), fence(2), false);
+        await world.editOther();
+        expect(await router.setRoute(target, at(50), fence(3), false)).toEqual({ kind: 'done' });
+        await router.reset(target, fence(4), {}, false);
+        await router.release(target, fence(5));
+        const after = await world.read();
+        const fresh = await make();
+        await fresh.editOther();
+        expect(JSON.stringify(after)).toBe(
+          JSON.stringify(await fresh.read()).replaceAll(fresh.target.namespace, target.namespace),
+        );
+        await fresh.end();
+      });
+    });
+
+    describe('meeting a foreign edit', () => {
+      it('says what differs and which weight it found, and writes nothing', async () => {
+        await routed(10);
+        await world.setWeight(30);
+        const drift = { weight: 30, object: expect.stringContaining(target.namespace) };
+        const before = await world.read();
+        expect(await world.other.drift(target, at(10), fence(2))).toMatchObject(drift);
+        expect(await router.setRoute(target, at(50), fence(3), false)).toMatchObject({ kind: 'drifted', drift });
+        expect(await world.read()).toEqual(before);
+      });
+
+      it('replaces it when told to', async () => {
+        await routed(10);
+        await world.setWeight(30);
+        expect(await router.setRoute(target, at(10), fence(3), true)).toEqual({ kind: 'done' });
+        expect(await router.getRoute(target)).toMatchObject({ route: at(10) });
+        expect(await world.other.drift(target, at(10), fence(3))).toBeNull();
+      });
+
+      it('takes missing marks for one', async () => {
+        await routed(10);
+        await world.unmark();
+        expect(await world.other.drift(target, at(10), fence(2))).toMatchObject({ weight: null });
+        expect((await world.other.setRoute(target, at(50), fence(3), false)).kind).toBe('drifted');
+      });
+
+      it('does not take a write of another replica for one', async () => {
+        await routed(10);
+        await router.getRoute(target);
+        await world.other.setRoute(target, at(50), fence(3), false);
+        expect(await router.drift(target, at(10), fence(2))).toBeNull();
+      });
+    });
+
+    describe('giving back', () => {
+      it('restores exactly what was there and keeps the claim until the release', async () => {
+        const before = await world.read();
+        await routed(50);
+        expect(await router.reset(target, fence(3), {}, false)).toEqual({ kind: 'done' });
+        expect(await world.read()).toEqual(before);
+        expect(await router.getRoute(target)).toMatchObject({ route: STABLE_ROUTE, marks: { phase: 'active' } });
+        expect(await router.drift(target, STABLE_ROUTE, fence(3))).toBeNull();
+      });
+
+      it('leaves only the terminal marks after the release', async () => {
+        await routed(50);
+        await router.reset(target, fence(3), {}, false);
+        expect(await router.release(target, fence(4))).toEqual({ kind: 'done' });
+        expect(await world.marks()).toEqual({ rollout: 'world-1', epoch: '1', seq: '4', phase: 'done' });
+        expect(await router.release(target, fence(4))).toEqual({ kind: 'done' });
+      });
+
+      it('does not release what is still routed', async () => {
+        await routed(50);
+        expect((await router.release(target, fence(3))).kind).toBe('refused');
+      });
+
+      it('refuses writes after the release', async () => {
+        await routed(50);
+        await router.reset(target, fence(3), {}, false);
+        await router.release(target, fence(4));
+        expect((await router.setRoute(target, at(100), fence(9), false)).kind).toBe('fenced');
+      });
+    });
+
+    describe('aborting', () => {
+      it('beats an older write that arrives late', async () => {
+        const before = await world.read();
+        await routed(10);
+        expect(await world.other.reset(target, fence(3, 2), {}, true)).toEqual({ kind: 'done' });
+        expect(await router.setRoute(target, at(50), fence(4), false)).toMatchObject({
+          kind: 'fenced',
+          by: { epoch: 2 },
+        });
+        expect(await world.read()).toEqual(before);
+      });
+
+      it('does not care which weight it meets', async () => {
+        const before = await world.read();
+        await routed(10);
+        await router.getRoute(target);
+        await world.other.setRoute(target, at(50, { preview }), fence(3), false);
+        expect(await router.reset(target, fence(4, 2), {}, true)).toEqual({ kind: 'done' });
+        expect(await world.read()).toEqual(before);
+      });
+
+      it('does not care about foreign edits of weights', async () => {
+        const before = await world.read();
+        await routed(10);
+        await world.setWeight(77);
+        expect(await router.reset(target, fence(3, 2), {}, true)).toEqual({ kind: 'done' });
+        expect(await world.read()).toEqual(before);
+      });
+
+      it('works when the marks are gone, by the journal that was kept elsewhere', async () => {
+        const before = await world.read();
+        const journal = await routed(10);
+        await world.unmark();
+        expect(await world.other.reset(target, fence(3, 2), journal, true)).toEqual({ kind: 'done' });
+        expect(await world.read()).toEqual(before);
+      });
+
+      it('may be repeated', async () => {
+        await routed(10);
+        expect(await router.reset(target, fence(3, 2), {}, true)).toEqual({ kind: 'done' });
+        const revision = await world.revision();
+        expect(await router.reset(target, fence(3, 2), {}, true)).toEqual({ kind: 'done' });
+        expect(await world.other.reset(target, fence(3, 2), {}, true)).toEqual({ kind: 'done' });
+        expect(await world.revision()).toBe(revision);
+      });
+
+      it('before the claim, claims: the claim itself comes too late', async () => {
+        const before = await world.read();
+        expect(await router.reset(target, fence(3, 2), {}, true)).toEqual({ kind: 'done' });
+        expect((await world.other.claim(target, fence(1, 1))).kind).toBe('fenced');
+        expect(await world.read()).toEqual(before);
+      });
+
+      it('is over when the route is gone', async () => {
+        await routed(10);
+        await world.remove();
+        expect(await router.reset(target, fence(3, 2), {}, true)).toEqual({ kind: 'done' });
+      });
+
+      it('does not touch the next rollout', async () => {
+        await claimed();
+        await router.release(target, fence(2));
+        await router.claim(target, fence(1, 5, 'world-2'));
+        expect(await router.reset(target, fence(3, 2), {}, true)).toMatchObject({
+          kind: 'fenced',
+          by: { rollout: 'world-2' },
+        });
+        expect(await router.reset(target, fence(3, 9), {}, true)).toMatchObject({
+          kind: 'fenced',
+          by: { rollout: 'world-2' },
+        });
+      });
+    });
+
+    describe('without Redis', () => {
+      it('aborts by what the route itself carries, and says who did', async () => {
+        const before = await world.read();
+        await routed(50);
+        expect(await world.other.blindAbort(target, 'world-1', 'U0BO@now')).toEqual({ kind: 'done' });
+        expect(await world.read()).toEqual(before);
+        const marks = { rollout: 'world-1', epoch: 2, phase: 'active', abort: 'U0BO@now' };
+        expect(await world.other.getRoute(target)).toMatchObject({ route: STABLE_ROUTE, marks });
+        expect((await router.setRoute(target, at(100), fence(3), false)).kind).toBe('fenced');
+        expect(await world.other.blindAbort(target, 'world-1', 'U0EVE@now')).toEqual({ kind: 'done' });
+        expect(await router.listMarked([target.namespace])).toMatchObject([{ marks }]);
+      });
+
+      it.each([
+        ['another rollout holds', 'world-9'],
+        ['nobody holds any more', 'world-1'],
+      ])('refuses a route that %s', async (_, rollout) => {
+        await routed(50);
+        if (rollout === 'world-1') {
+          await router.reset(target, fence(3), {}, false);
+          await router.release(target, fence(4));
+        }
+        const before = await world.read();
+        expect((await world.other.blindAbort(target, rollout, 'U0BO@now')).kind).toBe('refused');
+        expect(await world.read()).toEqual(before);
+      });
+
+      it('lists what is marked, and nothing else', async () => {
+        expect(await router.listMarked([target.namespace])).toEqual([]);
+        await claimed();
+        expect(await world.other.listMarked([target.namespace])).toMatchObject([
+          { object: expect.stringContaining(target.namespace), marks: { rollout: 'world-1', phase: 'active' } },
+        ]);
+      });
+    });
+  });
+}
