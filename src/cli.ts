@@ -1,10 +1,10 @@
 /** The same without Slack: `npm run sluice -- status | abort <service|id> | validate`. */
-import { userInfo, hostname } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import process from 'node:process';
 import { compose, settled } from './compose.ts';
 import { loadConfig, readToolEnv } from './config.ts';
-import { serviceOf } from './core/id.ts';
 import { describePhase } from './core/decide.ts';
+import { serviceOf } from './core/id.ts';
 import { isTerminal, type Rollout } from './core/rollout.ts';
 import { createLog } from './log.ts';
 
@@ -49,14 +49,17 @@ async function withParts(work: (parts: Parts) => Promise<number>): Promise<numbe
     return await work(parts);
   } finally {
     await parts.queue.close();
-    parts.cluster.close();
+    await parts.cluster.close();
     await parts.store.close();
   }
 }
 
 async function status({ store, config }: Parts, target: string | undefined): Promise<number> {
   const services = Object.keys(config.services);
-  const ids = target === undefined ? await store.active(services) : [await idOf(target, config.services, store)].filter((id) => id !== null);
+  const ids =
+    target === undefined
+      ? await store.active(services)
+      : [await idOf(target, config.services, store)].filter((id) => id !== null);
   const loaded = (await Promise.all(ids.map((id) => store.load(id)))).flatMap((one) => (one ? [one.rollout] : []));
   return say(loaded.length === 0 ? 'no rollout runs\n' : loaded.map((rollout) => `${line(rollout)}\n`).join(''), 0);
 }
@@ -65,7 +68,11 @@ async function abort({ store, config, abort, rollouts }: Parts, target: string):
   const id = await idOf(target, config.services, store);
   if (id === null) return say(`no rollout of ${target} runs\n`, 1);
   const user = userInfo().username;
-  const started = await abort(id, { kind: 'cli', user: `${user}@${hostname()}`, name: `cli:${user}@${hostname()}` }, null);
+  const started = await abort(
+    id,
+    { kind: 'cli', user: `${user}@${hostname()}`, name: `cli:${user}@${hostname()}` },
+    null,
+  );
   if (started.kind === 'unknown') return say(`there is no rollout ${id}\n`, 1);
   if (started.kind === 'rejected') return say(`${id}: ${started.rejection.kind}\n`, 1);
   await started.done;
@@ -74,7 +81,10 @@ async function abort({ store, config, abort, rollouts }: Parts, target: string):
     await rollouts.tick(id);
     const loaded = await store.load(id);
     if (!loaded || loaded.rollout.route.weight === 0) {
-      const safe = loaded && (isTerminal(loaded.rollout) || (loaded.rollout.phase.kind === 'aborting' && loaded.rollout.phase.stage !== 'route'));
+      const safe =
+        loaded &&
+        (isTerminal(loaded.rollout) ||
+          (loaded.rollout.phase.kind === 'aborting' && loaded.rollout.phase.stage !== 'route'));
       if (safe) return say(`${line(loaded.rollout)}\nall traffic is on the stable version\n`, 0);
     }
     await new Promise((resolve) => setTimeout(resolve, 200));

@@ -65,5 +65,7 @@ export function settled<T extends { readonly ok: true } | { readonly ok: false; 
   what: string,
 ): Settled<T> {
   if (read.ok) return read as Settled<T>;
-  throw new Error(`Sluice cannot start, nothing was touched (${what}):\n${read.errors.map((error) => `  ${error}`).join('\n')}`);
+  throw new Error(
+    `Sluice cannot start, nothing was touched (${what}):\n${read.errors.map((error) => `  ${error}`).join('\n')}`,
+  );
 }

@@ -14,6 +14,7 @@ import { createSweep } from './app/sweep.ts';
 import { compose, settled } from './compose.ts';
 import { loadConfig, readBotEnv } from './config.ts';
 import { newId } from './core/id.ts';
+import { whoMay } from './core/policy.ts';
 import { createLog } from './log.ts';
 
 const SHUTDOWN_MS = 10_000;
@@ -49,14 +50,27 @@ async function main(): Promise<void> {
   parts.setMessageListener((id) => void flush(id));
 
   const deploy = createDeploy({
-    config, store, chat, people, rollouts, routerOf, workloadOf, log,
+    config,
+    store,
+    chat,
+    people,
+    rollouts,
+    routerOf,
+    workloadOf,
+    log,
     newId: (service) => newId(service, randomBytes),
     onMessages: parts.onMessages,
     remember: (rollout) => commands.remember(rollout),
   });
   const commands = createCommands({ config, store, chat, people, rollouts, abort, deploy, log });
   bot = createBot({
-    config, store, chat, people, abort, commands, log,
+    config,
+    store,
+    chat,
+    people,
+    abort,
+    commands,
+    log,
     routerOf: (service) => routerOf(targetOf(service)),
     newReference: () => randomBytes(4).toString('hex'),
   });
@@ -85,7 +99,7 @@ async function main(): Promise<void> {
     await slack.stop();
     await queue.close();
     web.close();
-    parts.cluster.close();
+    await parts.cluster.close();
     await store.close();
     process.exit(0);
   }
@@ -108,6 +122,9 @@ async function main(): Promise<void> {
   parts.cluster.onChange((namespace) => rollouts.changed(namespace));
   queue.onTick((id) => rollouts.tick(id));
   await slack.start();
+  // Known before anyone needs it: an abort does not wait for Slack.
+  const everyone = Object.values(config.services).flatMap(({ access }) => whoMay('abort', access, null));
+  void people.membership(everyone);
   sweep.start();
   ready = true;
   log.info({ env: config.env, services: Object.keys(config.services), port: env.PORT }, 'Sluice is ready');

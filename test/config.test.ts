@@ -1,7 +1,7 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig, readBotEnv, readToolEnv } from '../src/config.ts';
 import { ConfigFile } from '../src/core/config-schema.ts';
@@ -84,6 +84,8 @@ describe('sluice.yaml', () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'sluice-config-'));
   });
+  afterAll(() => rm(directory, { recursive: true }));
+
   const load = async (text: string) => {
     const path = join(directory, 'sluice.yaml');
     await writeFile(path, text);

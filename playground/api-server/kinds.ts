@@ -50,7 +50,10 @@ export const kinds = {
   services: define<Service>('', 'v1', 'Service', 'services', { ...usual, subresources: ['status'] }),
   pods: define<Pod>('', 'v1', 'Pod', 'pods', withStatus),
   events: define('', 'v1', 'Event', 'events', usual),
-  resourceQuotas: define<ResourceQuota>('', 'v1', 'ResourceQuota', 'resourcequotas', usual),
+  resourceQuotas: define<ResourceQuota>('', 'v1', 'ResourceQuota', 'resourcequotas', {
+    ...usual,
+    subresources: ['status'],
+  }),
   deployments: define<Deployment>(apps, 'v1', 'Deployment', 'deployments', {
     ...counted,
     subresources: ['status', 'scale'],

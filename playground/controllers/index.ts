@@ -4,6 +4,7 @@ import { controlDeployments } from './deployments.ts';
 import { controlEndpoints } from './endpoints.ts';
 import { collectGarbage } from './garbage.ts';
 import { type NodeOptions, playNode } from './pods.ts';
+import { controlQuotas } from './quotas.ts';
 import { controlReplicaSets } from './replica-sets.ts';
 import { controlRoutes } from './routes.ts';
 
@@ -17,6 +18,7 @@ export function startControllers(store: Store, options: ControllerOptions): { st
     controlDeployments(store),
     controlReplicaSets(store),
     controlEndpoints(store),
+    controlQuotas(store),
     controlRoutes(store, options.routeStatusMs),
     collectGarbage(store),
     playNode(store, options),

@@ -1,4 +1,4 @@
-/** The arithmetic of `rate`, `increase` and `histogram_quantile` as Prometheus defines it. */
+/** The arithmetic of `rate`, `increase` and `histogram_quantile` as Prometheus 3 defines it. */
 import type { Point } from './series.ts';
 
 /**

@@ -99,7 +99,7 @@ export function parseQuery(query: string): Expression {
       expect(')');
       return inner;
     }
-    if (is('{')) return { kind: 'select', matchers: matchers() };
+    if (is('{')) return { kind: 'select', matchers: bounded(matchers(), token) };
     if (token.kind !== 'name') refuse(token, 'a number, a metric or a function');
     take();
     if (aggregations.includes(token.text)) return aggregate(token.text as Aggregation);
@@ -164,6 +164,14 @@ export function parseQuery(query: string): Expression {
   function named(what: string): Token {
     const token = take();
     return token.kind === 'name' ? token : refuse(token, what);
+  }
+
+  /** Would read every series there is. */
+  function bounded(matchers: readonly Matcher[], { at }: Token): readonly Matcher[] {
+    if (matchers.some(({ operator, value }) => (operator === '=' || operator === '=~') && value !== ''))
+      return matchers;
+    if (matchers.some(({ operator, value }) => operator === '!=' && value === '')) return matchers;
+    throw new QueryError(`1:${at + 1}: parse error: vector selector must contain at least one non-empty matcher`);
   }
 
   const expression = binary(0);

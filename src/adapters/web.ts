@@ -9,7 +9,10 @@ export type Health = {
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown;
 
-export function createWeb(health: Health, slack: { readonly path: string; readonly listener: Listener } | null): Server {
+export function createWeb(
+  health: Health,
+  slack: { readonly path: string; readonly listener: Listener } | null,
+): Server {
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?')[0];
     if (slack && path === slack.path) return void slack.listener(request, response);

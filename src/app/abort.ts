@@ -23,11 +23,16 @@ export function createAbort(deps: Deps, rollouts: Rollouts): Abort {
     if (!asked) return { kind: 'unknown' };
     const { loaded } = asked;
     if (!asked.recorded || !loaded.abort) {
-      const kind = loaded.abort || loaded.rollout.phase.kind === 'aborting' ? 'already aborting' : endedOrPromoted(loaded.rollout);
+      const kind =
+        loaded.abort || loaded.rollout.phase.kind === 'aborting' ? 'already aborting' : endedOrPromoted(loaded.rollout);
       return { kind: 'rejected', rejection: { kind }, rollout: loaded.rollout };
     }
     const { epoch } = loaded.abort;
-    const decided = decide(loaded.rollout, { type: 'abort_requested', cause: { kind: 'person', actor, reason }, epoch }, loaded.now);
+    const decided = decide(
+      loaded.rollout,
+      { type: 'abort_requested', cause: { kind: 'person', actor, reason }, epoch },
+      loaded.now,
+    );
     if (!decided.ok) return { kind: 'rejected', rejection: decided.rejection, rollout: loaded.rollout };
     return { kind: 'started', rollout: decided.rollout, done: carryOut(loaded, decided.rollout) };
   };
@@ -42,8 +47,10 @@ export function createAbort(deps: Deps, rollouts: Rollouts): Abort {
     ]);
     log.info({ ms: deps.clock() - started, reverted: reverted.status, recorded: absorbed.status }, 'abort carried out');
     try {
-      if (reverted.status === 'fulfilled' && reverted.value.kind === 'event') await rollouts.record(aborting.id, reverted.value.event);
-      else if (reverted.status === 'rejected') log.warn({ err: reverted.reason }, 'route patch of the abort failed, will be repeated');
+      if (reverted.status === 'fulfilled' && reverted.value.kind === 'event')
+        await rollouts.record(aborting.id, reverted.value.event);
+      else if (reverted.status === 'rejected')
+        log.warn({ err: reverted.reason }, 'route patch of the abort failed, will be repeated');
       // The rest (epochs, clean-up) and every repeat is the ordinary tick's work.
       await rollouts.tick(aborting.id);
     } catch (error) {

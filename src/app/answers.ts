@@ -8,16 +8,40 @@ import type { Verb } from '../core/policy.ts';
 import type { Gate, Rejection, Rollout } from '../core/rollout.ts';
 
 export type Answer =
-  | { readonly kind: 'help'; readonly services: readonly { readonly name: string; readonly strategies: readonly string[] }[] }
+  | {
+      readonly kind: 'help';
+      readonly services: readonly { readonly name: string; readonly strategies: readonly string[] }[];
+    }
   | { readonly kind: 'command error'; readonly error: CommandError }
-  | { readonly kind: 'unknown service'; readonly given: string; readonly near: string | null; readonly known: readonly string[] }
-  | { readonly kind: 'bad version'; readonly service: string; readonly given: string; readonly pattern: string; readonly near: string | null }
-  | { readonly kind: 'unknown strategy'; readonly given: string; readonly near: string | null; readonly known: readonly string[] }
+  | {
+      readonly kind: 'unknown service';
+      readonly given: string;
+      readonly near: string | null;
+      readonly known: readonly string[];
+    }
+  | {
+      readonly kind: 'bad version';
+      readonly service: string;
+      readonly given: string;
+      readonly pattern: string;
+      readonly near: string | null;
+    }
+  | {
+      readonly kind: 'unknown strategy';
+      readonly given: string;
+      readonly near: string | null;
+      readonly known: readonly string[];
+    }
   | { readonly kind: 'already live'; readonly service: string; readonly version: string }
   /** `link`: permalink of the holder's root message, when Slack could give it. */
   | { readonly kind: 'busy'; readonly holder: Rollout; readonly link: string | null }
   /** Preflight said no: each refusal names the place and the remedy; nothing was touched. */
-  | { readonly kind: 'refused'; readonly service: string; readonly version: string; readonly refusals: readonly string[] }
+  | {
+      readonly kind: 'refused';
+      readonly service: string;
+      readonly version: string;
+      readonly refusals: readonly string[];
+    }
   /** `groups`: user and group ids that may. */
   | { readonly kind: 'not allowed'; readonly verb: Verb; readonly service: string; readonly groups: readonly string[] }
   /** Membership could not be read, so the answer is no. */
@@ -26,9 +50,19 @@ export type Answer =
   | { readonly kind: 'not a member' }
   | { readonly kind: 'dry run'; readonly plan: Plan }
   | { readonly kind: 'started'; readonly rollout: Rollout; readonly link: string | null }
-  | { readonly kind: 'status'; readonly rollouts: readonly { readonly rollout: Rollout; readonly link: string | null }[]; readonly service: string | null; readonly live: string | null }
+  | {
+      readonly kind: 'status';
+      readonly rollouts: readonly { readonly rollout: Rollout; readonly link: string | null }[];
+      readonly service: string | null;
+      readonly live: string | null;
+    }
   | { readonly kind: 'no rollout'; readonly given: string }
-  | { readonly kind: 'nothing to roll back to'; readonly service: string; readonly given: string | null; readonly known: readonly string[] }
+  | {
+      readonly kind: 'nothing to roll back to';
+      readonly service: string;
+      readonly given: string | null;
+      readonly known: readonly string[];
+    }
   | { readonly kind: 'rejected'; readonly verb: Verb; readonly rejection: Rejection; readonly rollout: Rollout }
   | { readonly kind: 'approved'; readonly gate: Gate; readonly rollout: Rollout }
   | { readonly kind: 'held'; readonly gate: Gate }
@@ -36,7 +70,13 @@ export type Answer =
   | { readonly kind: 'aborting'; readonly rollout: Rollout }
   /** Redis was away: the route was patched straight, the rest follows when Redis is back. */
   | { readonly kind: 'aborted blind'; readonly service: string; readonly id: string }
-  | { readonly kind: 'blind abort failed'; readonly service: string; readonly id: string; readonly error: string; readonly command: string }
+  | {
+      readonly kind: 'blind abort failed';
+      readonly service: string;
+      readonly id: string;
+      readonly error: string;
+      readonly command: string;
+    }
   /** Not recorded (Redis does not answer): nothing happened, try again. */
   | { readonly kind: 'not recorded' }
   /** The same request came before, or is older than 5 minutes or from the future. */

@@ -5,16 +5,14 @@
 import { parseCommand } from '../core/command.ts';
 import type { Config } from '../core/config.ts';
 import { serviceOf } from '../core/id.ts';
-import type { Actor } from '../core/plan.ts';
-import { mayDo } from '../core/policy.ts';
-import type { Rollout } from '../core/rollout.ts';
+import { mayDo, whoMay } from '../core/policy.ts';
 import type { Abort, AbortStart } from './abort.ts';
 import type { Answer } from './answers.ts';
+import type { Commands } from './commands.ts';
 import { reasonOf } from './effects.ts';
 import type { People } from './people.ts';
 import type { Chat, Log, ReplyTo, Store, TrafficRouter } from './ports.ts';
-import type { Bot, Request } from './requests.ts';
-import type { Commands } from './commands.ts';
+import { actorOf, type Bot, type Request } from './requests.ts';
 
 type Deps = {
   readonly config: Config;
@@ -48,10 +46,12 @@ export function createBot(deps: Deps): Bot {
         return { after: answering(request.replyTo, () => blindCommand(request, wanted)) };
       }
       if (taken.kind === 'duplicate') return { after: answering(request.replyTo, async () => ({ kind: 'replayed' })) };
-      const work = commands.answer(request, { service, id: taken.id });
+      const work = () => commands.answer(request, { service, id: taken.id });
+      if (!abortCommand(request)) return { after: answering(request.replyTo, work) };
       // An abort that was typed does not wait for its acknowledgement.
-      if (abortCommand(request)) work.catch(() => undefined);
-      return { after: answering(request.replyTo, () => work) };
+      const started = work();
+      started.catch(() => undefined);
+      return { after: answering(request.replyTo, () => started) };
     },
   };
 
@@ -87,35 +87,50 @@ export function createBot(deps: Deps): Bot {
   }
 
   async function abortAtOnce(request: Request, click: AbortClick): Promise<{ after: () => Promise<void> }> {
-    const allowed = mayAbort(request, click);
-    if (allowed !== null) {
-      // Not known as someone who may: the slow way asks Slack and the rollout itself, after the acknowledgement.
-      return { after: answering(request.replyTo, () => commands.abortById(request, click.rollout, click.reason)) };
-    }
+    if (!mayAbort(request, click)) return { after: answering(request.replyTo, () => abortAfterAsking(request, click)) };
+    const done = await abortNow(request, click);
+    return { after: answering(request.replyTo, () => done()) };
+  }
+
+  /** Not known as someone who may: Slack is asked, then the rollout itself, after the acknowledgement. */
+  async function abortAfterAsking(request: Request, click: AbortClick): Promise<Answer> {
+    const access = config.services[click.service]?.access;
+    if (access) await people.membership(whoMay('abort', access, null));
+    if (!mayAbort(request, click)) return commands.abortById(request, click.rollout, click.reason);
+    const done = await abortNow(request, click);
+    return done();
+  }
+
+  /** Recorded, and on its way to the cluster, when this resolves; what it resolves with waits for the cluster's answer. */
+  async function abortNow(request: Request, click: AbortClick): Promise<() => Promise<Answer>> {
     let started: AbortStart;
     try {
       started = await abort(click.rollout, actorOf(request), click.reason);
     } catch (error) {
-      log.warn({ rollout: click.rollout, err: error }, 'abort not recorded: Redis does not answer, going straight to the cluster');
+      log.warn(
+        { rollout: click.rollout, err: error },
+        'abort not recorded: Redis does not answer, going straight to the cluster',
+      );
       const done = blind(request, click);
-      return { after: answering(request.replyTo, () => done) };
+      return () => done;
     }
-    return { after: answering(request.replyTo, () => commands.abortAnswer(click.rollout, started)) };
+    return () => commands.abortAnswer(click.rollout, started);
   }
 
-  /** Decided from memory alone; null: allowed. */
-  function mayAbort(request: Request, { rollout, service }: AbortClick): 'unknown' | null {
+  /** Decided from memory alone, since nothing may stand before an abort. */
+  function mayAbort(request: Request, { rollout, service }: AbortClick): boolean {
     const access = known(service) === null ? null : config.services[service]?.access;
-    if (!access || !people.wasFullMember(request.user)) return 'unknown';
+    if (!access || !people.wasFullMember(request.user)) return false;
     const requester = commands.requesterOf(rollout);
-    const verdict = mayDo('abort', request.user, { access, requester }, people.lastKnown(), people.now());
-    return verdict.kind === 'allowed' ? null : 'unknown';
+    return mayDo('abort', request.user, { access, requester }, people.lastKnown(), people.now()).kind === 'allowed';
   }
 
   function abortCommand({ what }: Request): { target: string } | null {
     if (what.kind !== 'command') return null;
     const parsed = parseCommand(what.text);
-    return parsed.ok && parsed.command.kind === 'abort' && parsed.command.target !== null ? { target: parsed.command.target } : null;
+    return parsed.ok && parsed.command.kind === 'abort' && parsed.command.target !== null
+      ? { target: parsed.command.target }
+      : null;
   }
 
   async function blindCommand(request: Request, { target }: { target: string }): Promise<Answer> {
@@ -124,7 +139,7 @@ export function createBot(deps: Deps): Bot {
     const rollout = held?.marks?.rollout;
     if (!rollout || held?.marks?.phase !== 'active') return { kind: 'no rollout', given: target };
     const click = { rollout, service, reason: null };
-    if (mayAbort(request, click) !== null) return { kind: 'not recorded' };
+    if (!mayAbort(request, click)) return { kind: 'not recorded' };
     return blind(request, click);
   }
 
@@ -136,7 +151,13 @@ export function createBot(deps: Deps): Bot {
       const error = written.kind === 'fenced' ? `the route belongs to rollout ${written.by.rollout}` : wordsOf(written);
       return { kind: 'blind abort failed', service, id: rollout, error, command: commands.byHand(service) };
     } catch (error) {
-      return { kind: 'blind abort failed', service, id: rollout, error: reasonOf(error), command: commands.byHand(service) };
+      return {
+        kind: 'blind abort failed',
+        service,
+        id: rollout,
+        error: reasonOf(error),
+        command: commands.byHand(service),
+      };
     }
   }
 
@@ -165,9 +186,3 @@ export function createBot(deps: Deps): Bot {
 function wordsOf(written: { kind: string; message?: string; drift?: { difference: string } }): string {
   return written.message ?? written.drift?.difference ?? written.kind;
 }
-
-export function actorOf(request: Pick<Request, 'user' | 'name'>): Actor {
-  return { kind: 'person', user: request.user, name: request.name };
-}
-
-export type Requesters = (rollout: string) => Rollout['plan']['requester'] | null;

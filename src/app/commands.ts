@@ -3,20 +3,16 @@ import { type Command, parseCommand } from '../core/command.ts';
 import type { Config } from '../core/config.ts';
 import { serviceOf } from '../core/id.ts';
 import type { Actor, Plan } from '../core/plan.ts';
-import { mayDo, type Verb } from '../core/policy.ts';
+import { type Membership, mayDo, type Verb, whoMay } from '../core/policy.ts';
 import { type Event, openGate, type Rollout } from '../core/rollout.ts';
 import { nearest } from '../core/suggest.ts';
 import type { Abort, AbortStart } from './abort.ts';
 import type { Answer } from './answers.ts';
-import { actorOf } from './bot.ts';
 import type { Deploy } from './deploy.ts';
 import type { Rollouts } from './handle.ts';
 import type { People } from './people.ts';
 import type { Chat, Loaded, Log, Store } from './ports.ts';
-import type { Click, Request } from './requests.ts';
-
-/** The inbox entry that goes away with what the request causes. */
-export type Taken = { readonly service: string; readonly id: string } | null;
+import { actorOf, type Click, type Request, type Taken } from './requests.ts';
 
 type Deps = {
   readonly config: Config;
@@ -32,6 +28,7 @@ type Deps = {
 export type Commands = ReturnType<typeof createCommands>;
 
 const REQUESTERS_KEPT = 10_000;
+const INTAKE_LEASE_MS = 30_000;
 
 export function createCommands(deps: Deps) {
   const { config, store, chat, people, rollouts, abort, deploy } = deps;
@@ -39,14 +36,21 @@ export function createCommands(deps: Deps) {
 
   /** Does it, drops the inbox entry, answers. null: the change shows itself, nothing to add. */
   async function answer(request: Request, taken: Taken): Promise<Answer | null> {
-    const said = await act(request, taken);
-    if (taken) await store.drop(taken.service, taken.id);
-    return said;
+    const lease = taken ? await store.lease(`intake:${taken.service}:${taken.id}`, INTAKE_LEASE_MS) : null;
+    // Another replica found it lying and answers it.
+    if (taken && !lease) return null;
+    try {
+      const said = await act(request, taken);
+      if (taken) await store.drop(taken.service, taken.id);
+      return said;
+    } finally {
+      await lease?.release();
+    }
   }
 
   async function act(request: Request, taken: Taken): Promise<Answer | null> {
     const { what } = request;
-    if (!(await people.isFullMember(request.user))) return { kind: 'not a member' };
+    if (!(await isMember(request))) return { kind: 'not a member' };
     if (what.kind === 'click') return click(request, what.click, what.reason, taken);
     const parsed = parseCommand(what.text);
     if (!parsed.ok) return { kind: 'command error', error: parsed.error };
@@ -54,7 +58,20 @@ export function createCommands(deps: Deps) {
     return command(request, parsed.command, here, taken);
   }
 
-  function command(request: Request, typed: Command, here: Rollout | null, taken: Taken): Promise<Answer | null> | Answer {
+  /** An abort never waits for Slack: what was last known counts. */
+  async function isMember({ what, user }: Request): Promise<boolean> {
+    const parsed = what.kind === 'command' ? parseCommand(what.text) : null;
+    const aborts =
+      what.kind === 'click' ? what.click.action === 'abort' : parsed?.ok && parsed.command.kind === 'abort';
+    return aborts ? people.wasFullMember(user) : people.isFullMember(user);
+  }
+
+  function command(
+    request: Request,
+    typed: Command,
+    here: Rollout | null,
+    taken: Taken,
+  ): Promise<Answer | null> | Answer {
     switch (typed.kind) {
       case 'help':
         return help();
@@ -65,13 +82,20 @@ export function createCommands(deps: Deps) {
       case 'deploy':
         return deploy.start(request, typed, taken);
       case 'rollback':
-        return rollBack(request, typed.service ?? here?.plan.target.service ?? null, typed.version, typed.reason, taken);
+        return rollBack(
+          request,
+          typed.service ?? here?.plan.target.service ?? null,
+          typed.version,
+          typed.reason,
+          taken,
+        );
       case 'abort':
         return abortTarget(request, typed.target ?? here?.id ?? null, typed.reason);
       case 'approve': {
         const gate = here && openGate(here);
         if (!here) return { kind: 'no rollout', given: 'this thread' };
-        if (!gate) return { kind: 'rejected', verb: 'approve', rejection: { kind: 'gate closed', gate: null }, rollout: here };
+        if (!gate)
+          return { kind: 'rejected', verb: 'approve', rejection: { kind: 'gate closed', gate: null }, rollout: here };
         return click(request, { action: 'approve', rollout: here.id, gate: gate.id }, typed.reason, taken);
       }
       default:
@@ -80,7 +104,10 @@ export function createCommands(deps: Deps) {
   }
 
   function help(): Answer {
-    return { kind: 'help', services: Object.values(config.services).map(({ name, strategies }) => ({ name, strategies })) };
+    return {
+      kind: 'help',
+      services: Object.values(config.services).map(({ name, strategies }) => ({ name, strategies })),
+    };
   }
 
   async function list(): Promise<Answer> {
@@ -96,7 +123,12 @@ export function createCommands(deps: Deps) {
     const loaded = id === null ? null : await store.load(id);
     if (!service && !loaded) return unknownTarget(target);
     const [newest] = service ? await store.releases(service) : [];
-    return { kind: 'status', rollouts: await Promise.all(found([loaded]).map(linked)), service, live: newest?.version ?? null };
+    return {
+      kind: 'status',
+      rollouts: await Promise.all(found([loaded]).map(linked)),
+      service,
+      live: newest?.version ?? null,
+    };
   }
 
   const linked = async (rollout: Rollout) => ({ rollout, link: await link(rollout) });
@@ -127,27 +159,39 @@ export function createCommands(deps: Deps) {
     const verb: Verb = clicked.action === 'hold' ? 'hold' : 'approve';
     const refused = await refusal(request, verb, rollout);
     if (refused) return refused;
-    const recorded = await rollouts.record(rollout.id, gateEvent(clicked, actorOf(request), reason), taken ? { intake: taken.id } : {});
+    const recorded = await rollouts.record(
+      rollout.id,
+      gateEvent(clicked, actorOf(request), reason),
+      taken ? { intake: taken.id } : {},
+    );
     if (!recorded) return { kind: 'no rollout', given: rollout.id };
-    if (!recorded.ok) return { kind: 'rejected', verb, rejection: recorded.rejection, rollout: recorded.loaded.rollout };
-    void rollouts.tick(rollout.id).catch((error: unknown) => deps.log.warn({ rollout: rollout.id, err: error }, 'goes on with the sweep'));
+    if (!recorded.ok)
+      return { kind: 'rejected', verb, rejection: recorded.rejection, rollout: recorded.loaded.rollout };
+    void rollouts
+      .tick(rollout.id)
+      .catch((error: unknown) => deps.log.warn({ rollout: rollout.id, err: error }, 'goes on with the sweep'));
     const gate = recorded.loaded.rollout.gates.find(({ id }) => id === clicked.gate);
-    if (gate && clicked.action === 'approve' && gate.decision === null) return { kind: 'approved', gate, rollout: recorded.loaded.rollout };
+    if (gate && clicked.action === 'approve' && gate.decision === null)
+      return { kind: 'approved', gate, rollout: recorded.loaded.rollout };
     return gate && clicked.action === 'hold' ? { kind: 'held', gate } : null;
   }
 
   /** null: allowed. */
   async function refusal(request: Request, verb: Verb, { plan }: Rollout): Promise<Answer | null> {
     const { access, requester, target } = plan;
-    const membership = await people.membership([...access.deploy, ...access.approve, ...access.abort, ...access.onCall]);
-    const verdict = mayDo(verb, request.user, { access, requester }, membership, people.now());
+    const judge = (membership: Membership) =>
+      mayDo(verb, request.user, { access, requester }, membership, people.now());
+    if (verb === 'abort' && judge(people.lastKnown()).kind === 'allowed') return null;
+    const verdict = judge(await people.membership(whoMay(verb, access, requester)));
     if (verdict.kind === 'allowed') return null;
-    if (verdict.kind === 'denied') return { kind: 'not allowed', verb, service: target.service, groups: verdict.groups };
+    if (verdict.kind === 'denied')
+      return { kind: 'not allowed', verb, service: target.service, groups: verdict.groups };
     return { kind: 'membership unknown', verb, service: target.service, error: verdict.groups.join(', ') };
   }
 
   async function abortTarget(request: Request, target: string | null, reason: string | null): Promise<Answer> {
-    if (target === null) return { kind: 'command error', error: { kind: 'missing service', usage: 'abort <service|id>' } };
+    if (target === null)
+      return { kind: 'command error', error: { kind: 'missing service', usage: 'abort <service|id>' } };
     const held = Object.hasOwn(config.services, target) ? await store.holder(target) : target;
     if (held !== null && serviceOf(held) !== null) return abortById(request, held, reason);
     return unknownTarget(target);
@@ -164,13 +208,21 @@ export function createCommands(deps: Deps) {
 
   async function abortAnswer(id: string, started: AbortStart): Promise<Answer> {
     if (started.kind === 'unknown') return { kind: 'no rollout', given: id };
-    if (started.kind === 'rejected') return { kind: 'rejected', verb: 'abort', rejection: started.rejection, rollout: started.rollout };
+    if (started.kind === 'rejected')
+      return { kind: 'rejected', verb: 'abort', rejection: started.rejection, rollout: started.rollout };
     await started.done;
     return { kind: 'aborting', rollout: started.rollout };
   }
 
-  async function rollBack(request: Request, service: string | null, version: string | null, reason: string | null, taken: Taken): Promise<Answer> {
-    if (service === null) return { kind: 'command error', error: { kind: 'missing service', usage: 'rollback <service> [to <version>]' } };
+  async function rollBack(
+    request: Request,
+    service: string | null,
+    version: string | null,
+    reason: string | null,
+    taken: Taken,
+  ): Promise<Answer> {
+    if (service === null)
+      return { kind: 'command error', error: { kind: 'missing service', usage: 'rollback <service> [to <version>]' } };
     await hurryClean(request, service);
     return deploy.rollBack(request, { service, version, reason }, taken);
   }
@@ -179,7 +231,8 @@ export function createCommands(deps: Deps) {
   async function rollBackFrom(request: Request, rollout: Rollout, taken: Taken): Promise<Answer> {
     const { service } = rollout.plan.target;
     const [newest] = await store.releases(service);
-    if (newest?.rollout !== rollout.id) return { kind: 'rejected', verb: 'roll back', rejection: { kind: 'stale' }, rollout };
+    if (newest?.rollout !== rollout.id)
+      return { kind: 'rejected', verb: 'roll back', rejection: { kind: 'stale' }, rollout };
     return rollBack(request, service, rollout.plan.from, null, taken);
   }
 
@@ -187,7 +240,7 @@ export function createCommands(deps: Deps) {
   async function hurryClean(request: Request, service: string): Promise<void> {
     const holder = await store.holder(service);
     const loaded = holder === null ? null : await load(holder);
-    if (!loaded || loaded.rollout.phase.kind !== 'promoting' || (await refusal(request, 'roll back', loaded.rollout))) return;
+    if (loaded?.rollout.phase.kind !== 'promoting' || (await refusal(request, 'roll back', loaded.rollout))) return;
     await rollouts.record(loaded.rollout.id, { type: 'cool_down_cut', actor: actorOf(request) });
     await rollouts.tick(loaded.rollout.id);
   }
@@ -215,9 +268,14 @@ export function createCommands(deps: Deps) {
   };
 }
 
-const found = (loaded: readonly (Loaded | null)[]): readonly Rollout[] => loaded.flatMap((one) => (one ? [one.rollout] : []));
+const found = (loaded: readonly (Loaded | null)[]): readonly Rollout[] =>
+  loaded.flatMap((one) => (one ? [one.rollout] : []));
 
-function gateEvent(clicked: Exclude<Click, { action: 'abort' | 'rollback' }>, actor: Actor, reason: string | null): Event {
+function gateEvent(
+  clicked: Exclude<Click, { action: 'abort' | 'rollback' }>,
+  actor: Actor,
+  reason: string | null,
+): Event {
   const { gate } = clicked;
   switch (clicked.action) {
     case 'approve':

@@ -4,15 +4,13 @@ import { type Config, isVersion, planOf, type Service } from '../core/config.ts'
 import { begin } from '../core/decide.ts';
 import type { Plan, Target } from '../core/plan.ts';
 import { mayDo, type Verb } from '../core/policy.ts';
-import type { Event } from '../core/rollout.ts';
+import { type Event, isAbortable } from '../core/rollout.ts';
 import { nearest } from '../core/suggest.ts';
 import type { Answer } from './answers.ts';
-import { actorOf } from './bot.ts';
-import type { Taken } from './commands.ts';
 import { pause, type Rollouts } from './handle.ts';
 import type { People } from './people.ts';
 import type { Chat, Log, Release, Store, TrafficRouter, Workload, WorkloadFacts } from './ports.ts';
-import type { Request } from './requests.ts';
+import { actorOf, type Request, type Taken } from './requests.ts';
 
 type Deps = {
   readonly config: Config;
@@ -29,7 +27,12 @@ type Deps = {
 };
 
 type DeployCommand = Extract<Command, { kind: 'deploy' }>;
-type Facts = { readonly workload: WorkloadFacts; readonly epoch: number; readonly warnings: readonly string[]; readonly channel: string };
+type Facts = {
+  readonly workload: WorkloadFacts;
+  readonly epoch: number;
+  readonly warnings: readonly string[];
+  readonly channel: string;
+};
 
 export type Deploy = ReturnType<typeof createDeploy>;
 
@@ -47,16 +50,28 @@ export function createDeploy(deps: Deps) {
     const { version } = typed;
     if (!isVersion(service, version)) {
       const past = (await store.releases(service.name)).map((release) => release.version);
-      return { kind: 'bad version', service: service.name, given: version, pattern: service.versions, near: nearest(version, past) };
+      return {
+        kind: 'bad version',
+        service: service.name,
+        given: version,
+        pattern: service.versions,
+        near: nearest(version, past),
+      };
     }
     if (typed.strategy !== null && !service.strategies.includes(typed.strategy)) {
-      return { kind: 'unknown strategy', given: typed.strategy, near: nearest(typed.strategy, service.strategies), known: service.strategies };
+      return {
+        kind: 'unknown strategy',
+        given: typed.strategy,
+        near: nearest(typed.strategy, service.strategies),
+        known: service.strategies,
+      };
     }
     const busy = await holding(service.name);
     if (busy) return busy;
     const looked = await look(service, version);
     if ('kind' in looked) return looked;
-    if (looked.workload.version === version && !typed.redeploy) return { kind: 'already live', service: service.name, version };
+    if (looked.workload.version === version && !typed.redeploy)
+      return { kind: 'already live', service: service.name, version };
     const plan = planOf(config, {
       service: service.name,
       kind: 'deploy',
@@ -89,7 +104,11 @@ export function createDeploy(deps: Deps) {
     if (refused) return refused;
     // A rollout that is only cleaning up ends in a moment.
     let busy = await holding(service.name);
-    for (let tries = 0; busy?.holder.phase.kind === 'promoting' && tries < LOCK_FREE_TRIES; tries++) {
+    for (
+      let tries = 0;
+      busy?.holder.phase.kind === 'promoting' && !isAbortable(busy.holder) && tries < LOCK_FREE_TRIES;
+      tries++
+    ) {
       await pause(200);
       busy = await holding(service.name);
     }
@@ -151,7 +170,10 @@ export function createDeploy(deps: Deps) {
     ]);
     const refusals = [
       ...(channel.ok ? [] : [channel.problem]),
-      ...groups.map(({ group, error }) => `The bot cannot read the members of user group ${group} (${error}): check the id in sluice.yaml and the scope usergroups:read.`),
+      ...groups.map(
+        ({ group, error }) =>
+          `The bot cannot read the members of user group ${group} (${error}): check the id in sluice.yaml and the scope usergroups:read.`,
+      ),
       ...(workload.ok ? [] : workload.refusals),
       ...(route.ok ? [] : route.refusals),
     ];
@@ -192,7 +214,9 @@ export function createDeploy(deps: Deps) {
     deps.remember(begun.rollout);
     deps.log.info({ rollout: id, version: plan.version, by: plan.requester }, 'rollout created');
     deps.onMessages(id);
-    void deps.rollouts.tick(id).catch((error: unknown) => deps.log.warn({ rollout: id, err: error }, 'first tick failed'));
+    void deps.rollouts
+      .tick(id)
+      .catch((error: unknown) => deps.log.warn({ rollout: id, err: error }, 'first tick failed'));
     return { kind: 'started', rollout: begun.rollout, link: null };
   }
 

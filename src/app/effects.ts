@@ -3,8 +3,31 @@ import { judge, type Measured } from '../core/analysis.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Event, Rollout, TestResult } from '../core/rollout.ts';
 import { ABORT_STALLED_MS, type Effect } from '../core/schedule.ts';
-import type { Deps } from './handle.ts';
-import type { CanaryState, Fence, Loaded, Marks, Release, Written } from './ports.ts';
+import type {
+  CanaryState,
+  Fence,
+  Loaded,
+  Log,
+  Marks,
+  Metrics,
+  Prober,
+  Release,
+  Store,
+  TrafficRouter,
+  Workload,
+  Written,
+} from './ports.ts';
+
+export type EffectDeps = {
+  readonly store: Store;
+  readonly router: (rollout: Rollout) => TrafficRouter;
+  readonly workload: (rollout: Rollout) => Workload;
+  readonly metrics: Metrics;
+  readonly prober: Prober;
+  readonly log: Log;
+  /** Local clock, ms: only for budgets and back-off, never for decisions. */
+  readonly clock: () => number;
+};
 
 export type Outcome =
   | { readonly kind: 'event'; readonly event: Event; readonly extra?: { readonly releases: readonly Release[] } }
@@ -21,7 +44,7 @@ const PROBE_TRIES = 3;
 const PENDING: Outcome = { kind: 'pending' };
 const happened = (event: Event): Outcome => ({ kind: 'event', event });
 
-export async function runEffect(deps: Deps, loaded: Loaded, effect: Effect): Promise<Outcome> {
+export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect): Promise<Outcome> {
   const { rollout, now } = loaded;
   const { plan, seq } = rollout;
   const { target } = plan;
@@ -44,7 +67,10 @@ export async function runEffect(deps: Deps, loaded: Loaded, effect: Effect): Pro
     case 'create canary':
       return written(await workload.createCanary(plan, fence), seq, 'starting', { type: 'created', seq });
     case 'scale canary':
-      return written(await workload.scaleCanary(target, effect.weight, fence), seq, 'starting', { type: 'scaled', seq });
+      return written(await workload.scaleCanary(target, effect.weight, fence), seq, 'starting', {
+        type: 'scaled',
+        seq,
+      });
     case 'await canary': {
       const state = await workload.canaryState(target);
       if (state.kind === 'ready') return happened({ type: 'canary_ready', seq });
@@ -52,13 +78,20 @@ export async function runEffect(deps: Deps, loaded: Loaded, effect: Effect): Pro
       return message === null ? PENDING : happened({ type: 'start_failed', seq, message });
     }
     case 'set route':
-      return written(await router.setRoute(target, effect.route, fence, effect.overwrite), seq, 'moving', { type: 'routed', seq });
+      return written(await router.setRoute(target, effect.route, fence, effect.overwrite), seq, 'moving', {
+        type: 'routed',
+        seq,
+      });
     case 'confirm route': {
       const answer = await router.confirmed(target);
       if (answer.kind === 'confirmed') return happened({ type: 'confirmed', seq, warning: null });
       if (now - effect.since < CONFIRM_MS) return PENDING;
       if (answer.kind === 'pending') {
-        return happened({ type: 'confirmed', seq, warning: `No controller confirmed the route within ${CONFIRM_MS / 1000} s.` });
+        return happened({
+          type: 'confirmed',
+          seq,
+          warning: `No controller confirmed the route within ${CONFIRM_MS / 1000} s.`,
+        });
       }
       return rollout.phase.kind === 'promoting'
         ? happened({ type: 'confirmed', seq, warning: `The route's controller refuses it: ${answer.message}` })
@@ -69,7 +102,10 @@ export async function runEffect(deps: Deps, loaded: Loaded, effect: Effect): Pro
     case 'sample':
       return sample(deps, loaded, effect);
     case 'promote':
-      return written(await workload.promote(plan, fence, effect.overwrite), seq, 'moving', { type: 'template_set', seq });
+      return written(await workload.promote(plan, fence, effect.overwrite), seq, 'moving', {
+        type: 'template_set',
+        seq,
+      });
     case 'await stable': {
       const state = await workload.stableState(target);
       if (state.kind === 'ready') return happened({ type: 'stable_ready', seq });
@@ -87,7 +123,8 @@ export async function runEffect(deps: Deps, loaded: Loaded, effect: Effect): Pro
       if (cleaned.kind === 'drifted') throw new Error(`clean up ${rollout.id}: ${cleaned.drift.difference}`);
       if (cleaned.kind === 'refused') throw new Error(`clean up ${rollout.id}: ${cleaned.message}`);
       const released = await router.release(target, fence);
-      if (released.kind === 'drifted') throw new Error(`release the route of ${rollout.id}: ${released.drift.difference}`);
+      if (released.kind === 'drifted')
+        throw new Error(`release the route of ${rollout.id}: ${released.drift.difference}`);
       return happened({ type: 'cleaned', seq });
     }
     case 'revert':
@@ -106,7 +143,7 @@ export async function runEffect(deps: Deps, loaded: Loaded, effect: Effect): Pro
  * All traffic back to stable. During a promotion stable gets its old template back as well, and traffic waits only where no
  * old pod could answer it.
  */
-export async function revert(deps: Deps, loaded: Loaded, demote: boolean): Promise<Outcome> {
+export async function revert(deps: EffectDeps, loaded: Loaded, demote: boolean): Promise<Outcome> {
   const { rollout, now } = loaded;
   const { target } = rollout.plan;
   const { seq, phase } = rollout;
@@ -114,12 +151,14 @@ export async function revert(deps: Deps, loaded: Loaded, demote: boolean): Promi
   try {
     if (demote) {
       const demoted = await deps.workload(rollout).demote(target, fence);
-      if (demoted.kind === 'done' && demoted.mayRoute === false) throw new Error('waiting for one Ready pod of the old version');
+      if (demoted.kind === 'done' && demoted.mayRoute === false)
+        throw new Error('waiting for one Ready pod of the old version');
     }
     const reset = await deps.router(rollout).reset(target, fence, rollout.journal, true);
     if (reset.kind === 'drifted') throw new Error(reset.drift.difference);
     // Gone, or another rollout's: nothing of ours routes there any more.
-    if (reset.kind === 'fenced' && reset.by.rollout === rollout.id && reset.by.epoch > rollout.epoch) return { kind: 'fenced', by: reset.by };
+    if (reset.kind === 'fenced' && reset.by.rollout === rollout.id && reset.by.epoch > rollout.epoch)
+      return { kind: 'fenced', by: reset.by };
     return happened({ type: 'reverted', seq });
   } catch (error) {
     const late = phase.kind === 'aborting' && !phase.stalled && now - phase.startedAt >= ABORT_STALLED_MS;
@@ -138,23 +177,38 @@ function written(result: Written, seq: number, when: 'starting' | 'moving', done
       return { kind: 'fenced', by: result.by };
     case 'drifted':
       return when === 'starting'
-        ? happened({ type: 'start_failed', seq, message: `${result.drift.object} was changed by somebody else: ${result.drift.difference}` })
+        ? happened({
+            type: 'start_failed',
+            seq,
+            message: `${result.drift.object} was changed by somebody else: ${result.drift.difference}`,
+          })
         : happened({ type: 'drifted', seq, drift: result.drift });
     case 'refused':
       return happened(
-        when === 'starting' ? { type: 'start_failed', seq, message: result.message } : { type: 'write_refused', seq, message: result.message },
+        when === 'starting'
+          ? { type: 'start_failed', seq, message: result.message }
+          : { type: 'write_refused', seq, message: result.message },
       );
     default:
       return result satisfies never;
   }
 }
 
-function whyNotReady(deps: Deps, state: Exclude<CanaryState, { kind: 'ready' }>, waitedMs: number, limitMs: number): string | null {
+function whyNotReady(
+  deps: EffectDeps,
+  state: Exclude<CanaryState, { kind: 'ready' }>,
+  waitedMs: number,
+  limitMs: number,
+): string | null {
   if (state.kind === 'failing' && deps.clock() - state.since >= FAILING_MS) return state.reason;
   return waitedMs >= limitMs ? `not Ready within ${Math.round(limitMs / 1000)} s: ${state.reason}` : null;
 }
 
-async function sample(deps: Deps, { rollout, now }: Loaded, effect: Extract<Effect, { kind: 'sample' }>): Promise<Outcome> {
+async function sample(
+  deps: EffectDeps,
+  { rollout, now }: Loaded,
+  effect: Extract<Effect, { kind: 'sample' }>,
+): Promise<Outcome> {
   const { plan, seq, epoch } = rollout;
   const checks = plan.checks.filter((check) => effect.checks.includes(check.name));
   if (!effect.judge && rollout.route.weight > 0) {
@@ -176,18 +230,22 @@ function unmeasured(check: string): Measured {
   return { check, canary: { missing: 'not measured' }, stable: { missing: 'not measured' }, requests: null };
 }
 
-async function test(deps: Deps, rollout: Rollout): Promise<readonly TestResult[]> {
+async function test(deps: EffectDeps, rollout: Rollout): Promise<readonly TestResult[]> {
   const addresses = await deps.workload(rollout).canaryAddresses(rollout.plan.target);
   const results: TestResult[] = [];
   for (const { name, get, status } of rollout.plan.tests) {
     let failure = addresses.length === 0 ? 'no canary pod is Ready' : null;
     for (const address of addresses) failure ??= await probe(deps, `${address}${get}`, status);
-    results.push({ test: name, passed: failure === null, detail: failure ?? `${status} from ${addresses.length} of ${addresses.length} pods` });
+    results.push({
+      test: name,
+      passed: failure === null,
+      detail: failure ?? `${status} from ${addresses.length} of ${addresses.length} pods`,
+    });
   }
   return results;
 }
 
-async function probe(deps: Deps, url: string, status: number): Promise<string | null> {
+async function probe(deps: EffectDeps, url: string, status: number): Promise<string | null> {
   let failure = '';
   for (let tries = 0; tries < PROBE_TRIES; tries++) {
     const answer = await deps.prober.probe(url);
@@ -199,7 +257,7 @@ async function probe(deps: Deps, url: string, status: number): Promise<string | 
 }
 
 /** What served before: kept so that a rollback can bring the whole template back. */
-async function releaseBefore(deps: Deps, rollout: Rollout, now: number): Promise<readonly Release[]> {
+async function releaseBefore(deps: EffectDeps, rollout: Rollout, now: number): Promise<readonly Release[]> {
   const { plan } = rollout;
   if (plan.from === null) return [];
   const [newest] = await deps.store.releases(plan.target.service);
@@ -207,11 +265,17 @@ async function releaseBefore(deps: Deps, rollout: Rollout, now: number): Promise
   return release(deps, rollout, plan.from, '', now);
 }
 
-function releaseNow(deps: Deps, rollout: Rollout, now: number): Promise<readonly Release[]> {
+function releaseNow(deps: EffectDeps, rollout: Rollout, now: number): Promise<readonly Release[]> {
   return release(deps, rollout, rollout.plan.version, rollout.id, now);
 }
 
-async function release(deps: Deps, rollout: Rollout, version: Plan['version'], id: string, at: number): Promise<readonly Release[]> {
+async function release(
+  deps: EffectDeps,
+  rollout: Rollout,
+  version: Plan['version'],
+  id: string,
+  at: number,
+): Promise<readonly Release[]> {
   const serving = await deps.workload(rollout).stableTemplate(rollout.plan.target);
   return serving ? [{ version, image: serving.image, template: serving.template, rollout: id, at }] : [];
 }

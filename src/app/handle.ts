@@ -5,19 +5,11 @@
 import { decide } from '../core/decide.ts';
 import { type Event, isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
 import { next, nextLook } from '../core/schedule.ts';
-import { type Outcome, runEffect } from './effects.ts';
-import type { Loaded, Log, Marks, Metrics, Prober, Queue, Release, Store, TrafficRouter, Workload } from './ports.ts';
+import { type EffectDeps, type Outcome, runEffect } from './effects.ts';
+import type { Loaded, Marks, Queue, Release } from './ports.ts';
 
-export type Deps = {
-  readonly store: Store;
+export type Deps = EffectDeps & {
   readonly queue: Queue;
-  readonly router: (rollout: Rollout) => TrafficRouter;
-  readonly workload: (rollout: Rollout) => Workload;
-  readonly metrics: Metrics;
-  readonly prober: Prober;
-  readonly log: Log;
-  /** Local clock, ms: only for budgets and back-off, never for decisions. */
-  readonly clock: () => number;
   /** Between 0 and 1; spreads retries. */
   readonly random: () => number;
   /** For tests that stop a process at a named place; does nothing otherwise. */
@@ -154,13 +146,18 @@ export function createRollouts(deps: Deps) {
   async function observe(rollout: Rollout): Promise<Outcome> {
     const { phase, plan } = rollout;
     const writing = (phase.kind === 'stepping' || phase.kind === 'promoting') && phase.stage === 'route';
-    if (rollout.routeSeq === 0 || writing || phase.kind === 'drifted' || phase.kind === 'aborting') return { kind: 'pending' };
+    if (rollout.routeSeq === 0 || writing || phase.kind === 'drifted' || phase.kind === 'aborting')
+      return { kind: 'pending' };
     const router = deps.router(rollout);
     const seen = await router.getRoute(plan.target);
     const marks = seen?.marks ?? null;
     if (marks && (marks.rollout !== rollout.id || marks.epoch > rollout.epoch)) return { kind: 'fenced', by: marks };
     if (phase.kind === 'promoting' && phase.stage !== 'template' && phase.stage !== 'ready') return { kind: 'pending' };
-    const drift = await router.drift(plan.target, rollout.route, { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.routeSeq });
+    const drift = await router.drift(plan.target, rollout.route, {
+      rollout: rollout.id,
+      epoch: rollout.epoch,
+      seq: rollout.routeSeq,
+    });
     return drift ? { kind: 'event', event: { type: 'drifted', seq: rollout.seq, drift } } : { kind: 'pending' };
   }
 

@@ -6,7 +6,12 @@ import type { MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
 import { pause, type Rollouts } from './handle.ts';
 import type { Chat, Log, Store } from './ports.ts';
 
-type Deps = { readonly store: Store; readonly chat: Chat; readonly rollouts: Pick<Rollouts, 'record'>; readonly log: Log };
+type Deps = {
+  readonly store: Store;
+  readonly chat: Chat;
+  readonly rollouts: Pick<Rollouts, 'record'>;
+  readonly log: Log;
+};
 
 const LEASE_MS = 15_000;
 /** Slack asks to wait longer than this: come back with the sweep instead of holding the lease. */
@@ -51,7 +56,10 @@ export function createOutbox({ store, chat, rollouts, log }: Deps) {
         const waiting = await store.unsent(id);
         const loaded = waiting.length > 0 ? await store.load(id) : null;
         if (!loaded) return true;
-        const first = mostUrgent(waiting.map((entry) => entry.outgoing), loaded.rollout);
+        const first = mostUrgent(
+          waiting.map((entry) => entry.outgoing),
+          loaded.rollout,
+        );
         if (!first) return false;
         const entries = waiting.filter((entry) => entry.outgoing.key === first.key).map((entry) => entry.entry);
         if (!(await send(loaded.rollout, first))) return false;

@@ -30,7 +30,9 @@ export function createPeople({ store, chat, log, clock }: { store: Store; chat: 
   }
 
   async function refresh(group: string): Promise<void> {
-    const answer = await chat.groupMembers(group).catch((error: unknown) => ({ ok: false as const, error: String(error) }));
+    const answer = await chat
+      .groupMembers(group)
+      .catch((error: unknown) => ({ ok: false as const, error: String(error) }));
     if (!answer.ok) {
       log.warn({ group, error: answer.error }, 'user group could not be read');
       unreadable.set(group, answer.error);
@@ -38,7 +40,9 @@ export function createPeople({ store, chat, log, clock }: { store: Store; chat: 
     }
     unreadable.delete(group);
     known.set(group, { users: answer.users, atMs: clock() });
-    await store.saveMembers(group, answer.users).catch((error: unknown) => log.warn({ group, err: error }, 'membership not kept'));
+    await store
+      .saveMembers(group, answer.users)
+      .catch((error: unknown) => log.warn({ group, err: error }, 'membership not kept'));
   }
 
   const lastKnown = (): Membership => Object.fromEntries(known);

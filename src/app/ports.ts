@@ -4,8 +4,8 @@
  */
 import type { Measured } from '../core/analysis.ts';
 import type { Actor, Check, Plan, Route, SmokeTest, Target } from '../core/plan.ts';
-import type { Answer } from './answers.ts';
 import type { Drift, Event, MessageKey, Outgoing, Rollout, TestResult } from '../core/rollout.ts';
+import type { Answer } from './answers.ts';
 
 export type Log = {
   child(fields: Record<string, unknown>): Log;
@@ -75,7 +75,11 @@ export type TrafficRouter = {
   /** Whether the route's controller took the last write: `pending` while it has not answered. */
   confirmed(
     target: Target,
-  ): Promise<{ readonly kind: 'confirmed' } | { readonly kind: 'pending' } | { readonly kind: 'rejected'; readonly message: string }>;
+  ): Promise<
+    | { readonly kind: 'confirmed' }
+    | { readonly kind: 'pending' }
+    | { readonly kind: 'rejected'; readonly message: string }
+  >;
   /** What differs from what this rollout last wrote, as far as the watched copy shows; null: nothing. */
   drift(target: Target, route: Route, fence: Fence): Promise<Drift | null>;
   /** Takes the claim off (phase `done`). */
@@ -126,7 +130,9 @@ export type Workload = {
   /** Deletes what was made (preconditions uid and resourceVersion) and takes the claim off stable. */
   cleanUp(target: Target, fence: Fence): Promise<Written>;
   /** Whole pod template and image that stable has now, from the watched copy; null: the Deployment is gone. */
-  stableTemplate(target: Target): Promise<{ readonly template: Readonly<Record<string, unknown>>; readonly image: string } | null>;
+  stableTemplate(
+    target: Target,
+  ): Promise<{ readonly template: Readonly<Record<string, unknown>>; readonly image: string } | null>;
   /** Image of the canary, for a rollout that Redis has lost; null: there is no canary. */
   canaryImage(target: Target): Promise<string | null>;
   /** `http://address:port` of every Ready canary pod. */
@@ -139,7 +145,11 @@ export type Prober = { probe(url: string): Promise<{ readonly status: number } |
 // ---- metrics -------------------------------------------------------------------------------------------------------
 
 /** One line of the gate's picture. `at`: ms since 1970. */
-export type Series = { readonly check: Check; readonly side: 'canary' | 'stable'; readonly points: readonly { readonly at: number; readonly value: number }[] };
+export type Series = {
+  readonly check: Check;
+  readonly side: 'canary' | 'stable';
+  readonly points: readonly { readonly at: number; readonly value: number }[];
+};
 
 export type Metrics = {
   /**
@@ -166,7 +176,13 @@ export type Loaded = {
 };
 
 /** A version that a rollout made the stable one. */
-export type Release = { readonly version: string; readonly image: string; readonly template: Readonly<Record<string, unknown>>; readonly rollout: string; readonly at: number };
+export type Release = {
+  readonly version: string;
+  readonly image: string;
+  readonly template: Readonly<Record<string, unknown>>;
+  readonly rollout: string;
+  readonly at: number;
+};
 
 /** A typed command or a click, recorded before it is acknowledged. */
 export type Intake = {
@@ -175,23 +191,41 @@ export type Intake = {
   readonly body: unknown;
 };
 
-export type RecordedEvent = { readonly version: number; readonly at: number; readonly event: Event; readonly hash: string };
+export type RecordedEvent = {
+  readonly version: number;
+  readonly at: number;
+  readonly event: Event;
+  readonly hash: string;
+};
 
 export type Store = {
   /** Redis TIME, ms. */
   now(): Promise<number>;
   load(id: string): Promise<Loaded | null>;
   /** Takes the service's lock, writes the rollout and its first event, drops the intake; `busy` names the holder. */
-  create(begun: { readonly rollout: Rollout; readonly messages: readonly Outgoing[] }, event: Event, intake: string | null): Promise<{ readonly kind: 'created' } | { readonly kind: 'busy'; readonly by: string }>;
+  create(
+    begun: { readonly rollout: Rollout; readonly messages: readonly Outgoing[] },
+    event: Event,
+    intake: string | null,
+  ): Promise<{ readonly kind: 'created' } | { readonly kind: 'busy'; readonly by: string }>;
   /** One transition by compare-and-set on version and epoch; `conflict`: load again and decide again. */
-  save(loaded: Loaded, event: Event, decided: { readonly rollout: Rollout; readonly messages: readonly Outgoing[] }, extra?: { readonly intake?: string; readonly releases?: readonly Release[] }): Promise<Loaded | 'conflict'>;
+  save(
+    loaded: Loaded,
+    event: Event,
+    decided: { readonly rollout: Rollout; readonly messages: readonly Outgoing[] },
+    extra?: { readonly intake?: string; readonly releases?: readonly Release[] },
+  ): Promise<Loaded | 'conflict'>;
   /** Epoch that a new rollout of the service starts with: above everything this Redis knows and `seen` in the cluster. */
   nextEpoch(service: string, seen: number): Promise<number>;
   /**
    * One round trip: records an abort and raises the epoch, so that every transition and cluster write of before is refused;
    * answers with the state. `recorded` false: nothing to abort any more (see the rollout's phase).
    */
-  requestAbort(id: string, actor: Actor, reason: string | null): Promise<{ readonly loaded: Loaded; readonly recorded: boolean } | null>;
+  requestAbort(
+    id: string,
+    actor: Actor,
+    reason: string | null,
+  ): Promise<{ readonly loaded: Loaded; readonly recorded: boolean } | null>;
   /** Id of the rollout that holds the service's lock. */
   holder(service: string): Promise<string | null>;
   events(id: string): Promise<readonly RecordedEvent[]>;
@@ -199,7 +233,11 @@ export type Store = {
   releases(service: string): Promise<readonly Release[]>;
 
   /** One round trip before the ack: records a command or click once by `key` (replays are `duplicate`). */
-  take(service: string, key: string, body: unknown): Promise<{ readonly kind: 'new'; readonly id: string } | { readonly kind: 'duplicate' }>;
+  take(
+    service: string,
+    key: string,
+    body: unknown,
+  ): Promise<{ readonly kind: 'new'; readonly id: string } | { readonly kind: 'duplicate' }>;
   intakes(service: string): Promise<readonly Intake[]>;
   drop(service: string, id: string): Promise<void>;
 
@@ -248,7 +286,9 @@ export type Sent =
   /** It can never be shown (deleted root, archived channel): logged and dropped after the fallback. */
   | { readonly kind: 'impossible'; readonly error: string };
 
-export type GroupMembers = { readonly ok: true; readonly users: readonly string[] } | { readonly ok: false; readonly error: string };
+export type GroupMembers =
+  | { readonly ok: true; readonly users: readonly string[] }
+  | { readonly ok: false; readonly error: string };
 
 export type Chat = {
   /** Posts the message of `key`, or edits it when `rollout.messages` has it. Throws on faults (unknown outcome included). */
@@ -256,7 +296,9 @@ export type Chat = {
   /** Looks for a message whose outcome is unknown by its metadata; null: not there (or not allowed to look). */
   find(rollout: Rollout, key: MessageKey): Promise<string | null>;
   /** Finds a channel by name or id; `problem`: why the bot cannot post there, with the remedy. Throws on faults. */
-  channel(nameOrId: string): Promise<{ readonly ok: true; readonly id: string } | { readonly ok: false; readonly problem: string }>;
+  channel(
+    nameOrId: string,
+  ): Promise<{ readonly ok: true; readonly id: string } | { readonly ok: false; readonly problem: string }>;
   groupMembers(group: string): Promise<GroupMembers>;
   /** Guests, deactivated people, bots and strangers may nothing. */
   isFullMember(user: string): Promise<boolean>;
@@ -266,4 +308,9 @@ export type Chat = {
 };
 
 /** Where a command or click came from. */
-export type ReplyTo = { readonly user: string; readonly channel: string; readonly thread: string | null; readonly responseUrl: string | null };
+export type ReplyTo = {
+  readonly user: string;
+  readonly channel: string;
+  readonly thread: string | null;
+  readonly responseUrl: string | null;
+};

@@ -1,9 +1,14 @@
 /** What people ask for, as the chat adapter hands it over; JSON-serialisable, since it is recorded before the ack. */
+import type { Actor } from '../core/plan.ts';
 import type { ReplyTo } from './ports.ts';
 
 /** Button of a message. Approve carries the gate, Abort what an abort needs without Redis. */
 export type Click =
-  | { readonly action: 'approve' | 'hold' | 'reapply' | 'accept' | 'retry' | 'keep'; readonly rollout: string; readonly gate: string }
+  | {
+      readonly action: 'approve' | 'hold' | 'reapply' | 'accept' | 'retry' | 'keep';
+      readonly rollout: string;
+      readonly gate: string;
+    }
   | { readonly action: 'abort'; readonly rollout: string; readonly env: string; readonly service: string }
   | { readonly action: 'rollback'; readonly rollout: string };
 
@@ -14,9 +19,12 @@ export type Request = {
   readonly name: string;
   readonly team: string;
   readonly replyTo: ReplyTo;
-  readonly what:
-    /** `thread`: where `@sluice …` was said: service and id default to that thread's rollout. */
-    | { readonly kind: 'command'; readonly text: string; readonly thread: { readonly channel: string; readonly ts: string } | null }
+  readonly what: /** `thread`: where `@sluice …` was said: service and id default to that thread's rollout. */
+    | {
+        readonly kind: 'command';
+        readonly text: string;
+        readonly thread: { readonly channel: string; readonly ts: string } | null;
+      }
     | { readonly kind: 'click'; readonly click: Click; readonly reason: string | null };
 };
 
@@ -28,3 +36,10 @@ export type Bot = {
    */
   receive(request: Request): Promise<{ readonly after: () => Promise<void> }>;
 };
+
+/** The inbox entry that goes away with what the request causes; null: it was not recorded. */
+export type Taken = { readonly service: string; readonly id: string } | null;
+
+export function actorOf(request: Pick<Request, 'user' | 'name'>): Actor {
+  return { kind: 'person', user: request.user, name: request.name };
+}

@@ -81,8 +81,6 @@ export function createSweep(deps: Deps) {
       const now = await store.now();
       for (const intake of await store.intakes(service)) {
         if (now - Number(intake.id.split('-')[0]) < ABANDONED_MS) continue;
-        const lease = await store.lease(`intake:${service}:${intake.id}`, 30_000);
-        if (!lease) continue;
         const request = intake.body as Request;
         log.info({ service, intake: intake.id }, 'taking up a request that was left over');
         const said = await deps.commands.answer(request, { service, id: intake.id });
@@ -172,7 +170,11 @@ export function createSweep(deps: Deps) {
     log.warn({ rollout: id, epoch: raised }, 'Redis had lost this rollout: aborting it');
     const message = 'Redis had lost this rollout; it was found by its marks in the cluster';
     const by = abortedBy === null ? '' : ` (aborted there by ${abortedBy.split('@')[0]})`;
-    await rollouts.record(id, { type: 'abort_requested', cause: { kind: 'fenced', message: message + by }, epoch: raised + 1 });
+    await rollouts.record(id, {
+      type: 'abort_requested',
+      cause: { kind: 'fenced', message: message + by },
+      epoch: raised + 1,
+    });
     deps.onMessages(id);
     await rollouts.tick(id);
   }

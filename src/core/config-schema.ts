@@ -22,7 +22,6 @@ export const isPreset = (query: string): query is Preset => Object.hasOwn(PRESET
 
 /** What `{{…}}` in a check's own PromQL may name. */
 export const VARIABLES = ['namespace', 'workload', 'service', 'window'] as const;
-export type Variable = (typeof VARIABLES)[number];
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const LONGEST_MS = 30 * 24 * 3_600_000;
@@ -72,7 +71,7 @@ const label = (what: string, max: number) => {
 };
 
 /** Names of services and strategies, and of the environment. */
-export const Name = label('a name', 40);
+const Name = label('a name', 40);
 
 const ID = /^[UWS][A-Z0-9_]+$/;
 const id = text('the id of a Slack person (U…, W…) or user group (S…)', ID);

@@ -4,7 +4,7 @@ import type { Access, Actor } from './plan.ts';
 export type Verb = 'deploy' | 'approve' | 'abort' | 'roll back' | 'hold';
 
 /** Members of a user group as last read at `atMs`. */
-export type Members = { readonly users: readonly string[]; readonly atMs: number };
+type Members = { readonly users: readonly string[]; readonly atMs: number };
 
 /** By user group id; a group that could never be read is absent. */
 export type Membership = Readonly<Record<string, Members | undefined>>;
@@ -17,7 +17,7 @@ export type Permission =
   | { readonly kind: 'unknown'; readonly groups: readonly string[] };
 
 /** Older membership decides aborts only: a person who has left a group may stop a rollout, but not move it. */
-export const MEMBERSHIP_MAX_AGE_MS = 60_000;
+const MEMBERSHIP_MAX_AGE_MS = 60_000;
 
 /** User and group ids that may. `requester`: the rollout's, null before there is one. */
 export function whoMay(verb: Verb, access: Access, requester: Actor | null): readonly string[] {
@@ -37,9 +37,6 @@ export function whoMay(verb: Verb, access: Access, requester: Actor | null): rea
   }
 }
 
-/** Groups whose members are needed to judge `ids`; the others are people. */
-export const groupsIn = (ids: readonly string[]) => ids.filter(isGroup);
-
 export function mayDo(
   verb: Verb,
   user: string,
@@ -51,7 +48,7 @@ export function mayDo(
   if (ids.includes(user) && !isGroup(user)) return { kind: 'allowed' };
   const maxAgeMs = verb === 'abort' ? Number.POSITIVE_INFINITY : MEMBERSHIP_MAX_AGE_MS;
   const unknown: string[] = [];
-  for (const group of groupsIn(ids)) {
+  for (const group of ids.filter(isGroup)) {
     const members = membership[group];
     if (!members || now - members.atMs > maxAgeMs) unknown.push(group);
     else if (members.users.includes(user)) return { kind: 'allowed' };

@@ -2,10 +2,14 @@
 import { afterAll } from 'vitest';
 import { gatewayWorld } from '../cluster/gateway-world.ts';
 import { openKube } from '../cluster/kube.ts';
+import { twinWorld } from '../cluster/twin-world.ts';
 import { routerContract } from '../contracts/router.ts';
+import { twinPreflightContract, workloadContract } from '../contracts/workload.ts';
 
 const kubeconfig = process.env.KUBECONFIG ?? '';
 const kube = openKube(kubeconfig);
 afterAll(() => kube.close());
 
 routerContract('gateway-api', () => gatewayWorld(kubeconfig, kube));
+workloadContract('twin', (options) => twinWorld(kubeconfig, kube, options));
+twinPreflightContract(() => twinWorld(kubeconfig, kube));

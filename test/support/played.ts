@@ -65,7 +65,7 @@ export function samplePlan(service: string, env: string): Plan {
   };
 }
 
-export function passing(plan: Plan): CheckResult[] {
+function passing(plan: Plan): CheckResult[] {
   return plan.checks.map(({ name }, index) => ({
     check: name,
     canary: { value: 99.873_421 - index * 10 },

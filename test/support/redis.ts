@@ -82,6 +82,10 @@ export async function startDoor(to: string) {
   return {
     url: `redis://127.0.0.1:${port}`,
     open: () => listen(port),
+    /** Those who are connected hear nothing any more, as from a machine that lost its power; new connections work. */
+    stall() {
+      for (const socket of sockets) socket.unpipe().pause();
+    },
     async shut() {
       const closed = once(door, 'close');
       door.close();

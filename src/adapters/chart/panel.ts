@@ -86,8 +86,9 @@ function valueRange(check: Check, points: Points): [number, number] {
   const low = Math.min(...values);
   const high = Math.max(...values);
   const air = (high - low) * 0.1 || Math.abs(high) * 0.1 || 1;
-  if (check.unit === '%') return [Math.max(0, low - air), high <= 100 ? Math.min(100, high + air) : high + air];
-  return [low >= 0 ? 0 : low - air, high + air];
+  const floor = low >= 0 ? 0 : low - air;
+  if (check.unit !== '%') return [floor, high + air];
+  return [Math.max(floor, low - air), high <= 100 ? Math.min(100, high + air) : high + air];
 }
 
 type Scale = (value: number) => number;
@@ -151,7 +152,7 @@ function endNames(points: Readonly<Record<Side, Points>>, { unit }: Check, y: Sc
       const left = plot.right + 8;
       return (
         text(side, left, at - 4, LABEL_SIZE, style) +
-        text(value, left, at + LABEL_SIZE, LABEL_SIZE, { fill: STYLE[side].color })
+        text(cutTo(value, LABEL_SIZE, MARGIN.right - 8), left, at + LABEL_SIZE, LABEL_SIZE, { fill: STYLE[side].color })
       );
     })
     .join('');

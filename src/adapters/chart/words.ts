@@ -7,12 +7,14 @@ const precise = new Intl.NumberFormat('en', { notation: 'compact', maximumSignif
 /** `99.95%`, `512 ms`, `1.25K` */
 export function valueWords(value: number, unit: Check['unit']): string {
   if (unit === '%') return `${Number(value.toFixed(2))}%`;
+  if (unit === 'ms' && Math.abs(value) >= 100 && Math.abs(value) < 10_000) return `${Math.round(value)} ms`;
   if (unit === 'ms' && Math.abs(value) >= 10_000) return `${precise.format(value / 1000)} s`;
   return `${precise.format(value)}${unit === '' ? '' : ` ${unit}`}`;
 }
 
 /** For an axis whose title has the unit. */
-export const tickWords = (value: number) => compact.format(value);
+export const tickWords = (value: number) =>
+  value !== 0 && Math.abs(value) < 0.001 ? value.toExponential() : compact.format(value);
 
 /** `min 99%`, or both ends. */
 export function limitWords({ min, max, unit }: Check): string {

@@ -53,6 +53,8 @@ import {
 
 /** Pods are watched only when a Deployment takes longer than most do. */
 const PATIENCE_MS = 4_000;
+/** Told from `DONE`, which is also the answer when all was there. */
+const CREATED: Written = { kind: 'done' };
 
 export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Workload {
   /** Since when this process sees something not Ready, and failing, by subject. */
@@ -84,7 +86,7 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
   ): Promise<Written> {
     if (!(await cluster.view(kind, ref.namespace).get(ref.name))) {
       const outcome = await cluster.create(kind, ref, draft);
-      if (outcome.ok) return DONE;
+      if (outcome.ok) return CREATED;
       if (outcome.error.kind !== 'conflict') return refused(outcome.error.message);
     }
     return write(cluster, kind, ref, (object) => {
@@ -93,6 +95,14 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
         throw new Error(`${nameOf(kind, ref)} is still being deleted`);
       return intend(object);
     });
+  }
+
+  /** Nothing fences a creation: whoever finds afterwards that it came too late takes its work away again. */
+  async function lateFor(target: Target, fence: Fence): Promise<Written | null> {
+    const now = await cluster.get(Deployments, deploymentOf(target));
+    const stopped = now && barrier(readMarks(now), fence);
+    if (stopped) for (const one of made(target)) await takeAway(one, fence);
+    return stopped;
   }
 
   /** Not Ready for a while: what the pods say. */
@@ -159,13 +169,14 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
       const template = newTemplate(plan, target.container, restore.template);
       const draft = canaryDeployment(object, template, label, plan.steps[0]?.route.weight ?? 0, fence);
       const sides = sideServices(service, label, fence);
-      const [canary, canaryService, stableService] = [canaryOf(target), canaryOf(target), sideOf(target)];
+      const [canary, side] = [canaryOf(target), sideOf(target)];
       const results = await Promise.all([
         ensure(Deployments, canary, draft, (found) => adoptDeployment(found, fence, draft)),
-        ensure(Services, canaryService, sides.canary, (found) => adoptService(Services, found, fence, sides.canary)),
-        ensure(Services, stableService, sides.stable, (found) => adoptService(Services, found, fence, sides.stable)),
+        ensure(Services, canary, sides.canary, (found) => adoptService(Services, found, fence, sides.canary)),
+        ensure(Services, side, sides.stable, (found) => adoptService(Services, found, fence, sides.stable)),
       ]);
-      return plain(results.find(({ kind }) => kind !== 'done') ?? DONE);
+      const late = results.includes(CREATED) ? await lateFor(target, fence) : null;
+      return late ?? plain(results.find(({ kind }) => kind !== 'done') ?? DONE);
     },
 
     async scaleCanary(target, weight, fence) {

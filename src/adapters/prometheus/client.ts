@@ -1,8 +1,8 @@
 /** Prometheus' HTTP API (`/api/v1/query`, `/api/v1/query_range`). Whatever goes wrong is an answer: why there is no value. */
 import { z } from 'zod';
 
-export type Points = readonly { readonly at: number; readonly value: number }[];
-export type Missing = { readonly missing: string };
+type Points = readonly { readonly at: number; readonly value: number }[];
+type Missing = { readonly missing: string };
 
 export type PrometheusClient = {
   /** The one number that the query gives now. `lookbackMs`: older samples do not count. */

@@ -7,7 +7,7 @@ local holder = redis.call('GET', lock)
 if holder then
   -- A lock whose rollout ended or was lost holds nothing. The holder's key has the tag of the keys above.
   local phase = redis.call('HGET', ARGV[2] .. holder, 'phase')
-  if phase and phase ~= 'aborted' then return { 'busy', holder } end
+  if phase and phase ~= 'succeeded' and phase ~= 'aborted' then return { 'busy', holder } end
 end
 if redis.call('EXISTS', state) == 1 then return { 'exists', ARGV[1] } end
 -- Fencing tokens are never used twice.

@@ -4,8 +4,6 @@
  */
 import { serviceOf } from '../../core/id.ts';
 
-export type RolloutKeys = ReturnType<ReturnType<typeof createKeys>['rollout']>;
-
 export function createKeys(env: string) {
   const service = (name: string) => {
     const tag = `sluice:{${env}/${name}}`;

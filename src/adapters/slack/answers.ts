@@ -4,7 +4,7 @@
  */
 import type { Answer } from '../../app/answers.ts';
 import { COMMANDS, type CommandError } from '../../core/command.ts';
-import type { Plan } from '../../core/plan.ts';
+import type { Actor, Plan } from '../../core/plan.ts';
 import { gateDeadline, isAbortable, openGate, type Rejection, type Rollout } from '../../core/rollout.ts';
 import { code, codeBlock, count, date, either, mention, plain, utc, who } from './mrkdwn.ts';
 import { limitOf } from './snapshot.ts';
@@ -83,6 +83,9 @@ export function say(answer: Answer): string {
       return answer satisfies never;
   }
 }
+
+/** Ephemeral, so it notifies nobody; it shows the name that each reader knows. */
+const person = (actor: Actor) => (actor.kind === 'person' ? mention(actor.user) : who(actor));
 
 const meant = (near: string | null) => (near === null ? '' : ` Did you mean ${code(near, 80)}?`);
 
@@ -184,7 +187,7 @@ function refused({ service, version, refusals }: Of<'refused'>): string {
 function busy({ holder, link }: Of<'busy'>): string {
   const { plan } = holder;
   const where = link === null ? plain(holder.id, 80) : `<${link}|${plain(holder.id, 80)}>`;
-  return `${serviceOf(plan)} is busy: ${who(plan.requester)} is rolling out ${versionOf(plan)}, step ${stepCount(holder)}, ${stateOf(holder)} (${where}). Wait until it ends, or abort it with ${code(`/deploy abort ${plan.target.service}`, 100)}.`;
+  return `${serviceOf(plan)} is busy: ${person(plan.requester)} is rolling out ${versionOf(plan)}, step ${stepCount(holder)}, ${stateOf(holder)} (${where}). Wait until it ends, or abort it with ${code(`/deploy abort ${plan.target.service}`, 100)}.`;
 }
 
 function notAllowed({ verb, service, groups }: Of<'not allowed'>): string {
@@ -229,7 +232,7 @@ function statusLine(rollout: Rollout, link: string | null): string {
   const step = isAbortable(rollout) ? `step ${stepCount(rollout)}, ${route.weight}%, ` : '';
   const until = deadline ? ` until ${date(deadline)}` : '';
   const id = plain(rollout.id, 80);
-  return `• *${nameOf(plan)}*: ${step}${stateOf(rollout)}${until}, by ${who(plan.requester)} (${link === null ? id : `<${link}|${id}>`})`;
+  return `• *${nameOf(plan)}*: ${step}${stateOf(rollout)}${until}; by ${person(plan.requester)} (${link === null ? id : `<${link}|${id}>`})`;
 }
 
 function rejected(rejection: Rejection, rollout: Rollout, verb: Of<'rejected'>['verb']): string {
@@ -270,6 +273,6 @@ function gateClosed({ gate }: Extract<Rejection, { kind: 'gate closed' }>, rollo
   const { decision } = gate;
   if (!decision) return `This gate asks for another decision. ${now}`;
   const names =
-    decision.kind === 'approved' ? gate.approvals.map(({ actor }) => who(actor)).join(', ') : who(decision.actor);
+    decision.kind === 'approved' ? gate.approvals.map(({ actor }) => person(actor)).join(', ') : person(decision.actor);
   return `This gate was decided at ${utc(decision.at)}: ${decision.kind} by ${names}. ${now}`;
 }

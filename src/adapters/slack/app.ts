@@ -77,18 +77,17 @@ export function createSlack(options: SlackOptions): Slack {
   const intake = listen(app, { bot: options.bot, client, directory, tell, log });
 
   let stopped = false;
-  let isOpen = true;
   const requestListener = socket ? null : createGuard({ signingSecret: signingSecret ?? '', next: takeIn, tell, log });
 
   return {
     chat,
     requestListener,
     async start() {
-      await Promise.race([connect(), pause(START_MS).then(() => log.warn({}, 'Slack does not answer yet'))]);
+      const connected = await Promise.race([connect().then(() => true), pause(START_MS).then(() => false)]);
+      if (!connected) log.warn({}, 'starting without Slack: it is connected as soon as it answers');
     },
     async stop() {
       stopped = true;
-      isOpen = false;
       const closed = socket ? socket.client.disconnect() : Promise.resolve();
       await Promise.race([Promise.allSettled([closed, intake.settled()]), pause(STOP_MS)]);
     },
@@ -102,7 +101,7 @@ export function createSlack(options: SlackOptions): Slack {
   }
 
   function takeIn(...[request, response]: Parameters<RequestListener>): void {
-    if (receiver instanceof HTTPReceiver && isOpen) {
+    if (receiver instanceof HTTPReceiver && !stopped) {
       receiver.requestListener(request, response);
       return;
     }

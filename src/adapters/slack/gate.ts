@@ -149,7 +149,7 @@ function decisionLine(rollout: Rollout, gate: Gate, time: (ms: number) => string
 
 function abortLine({ phase }: Rollout, gate: Gate, at: string): string {
   const cause = phase.kind === 'aborting' || phase.kind === 'aborted' ? phase.cause : null;
-  if (cause?.kind === 'check') return `Aborted ${at}: check ${plain(cause.check, MAX.name)} failed.`;
+  if (cause?.kind === 'check') return `Aborted because check ${plain(cause.check, MAX.name)} failed, ${at}.`;
   const by = gate.decision ? who(gate.decision.actor) : 'Sluice';
   return cause?.kind === 'person' && cause.reason
     ? `Aborted by ${by} ${at}: ${sentence(plain(cause.reason, MAX.reason))}`

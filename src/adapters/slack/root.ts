@@ -45,17 +45,17 @@ const envOf = (plan: Plan) => (plan.env === 'default' || plan.env === '' ? '' : 
 function ended(cause: AbortCause): string {
   switch (cause.kind) {
     case 'person':
-      return 'is aborted';
+      return 'aborted';
     case 'check':
-      return 'is aborted: a check failed';
+      return 'aborted: a check failed';
     case 'not started':
       return 'did not start';
     case 'expired':
       return 'expired';
     case 'refused by the cluster':
-      return 'is refused by the cluster';
+      return 'refused by the cluster';
     case 'fenced':
-      return 'is stopped';
+      return 'stopped';
     default:
       return cause satisfies never;
   }

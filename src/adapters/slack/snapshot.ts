@@ -143,7 +143,7 @@ export function verdictLine(plan: Plan, gate: Gate): string {
 export function failure(plan: Plan, result: CheckResult): string {
   const check = checkOf(plan, result);
   const value = reading(result.canary, check?.unit ?? '');
-  const limit = check ? ` (limit: ${limitOf(check)})` : '';
+  const limit = check ? `, limit ${limitOf(check)}` : '';
   return `${plain(result.check, MAX.name)} is ${value} on the canary${limit}`;
 }
 

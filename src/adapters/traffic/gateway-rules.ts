@@ -127,8 +127,8 @@ export function shows(rules: readonly Rule[], journal: Journal, sides: Sides, ro
   return isDeepStrictEqual(owned(rules, journal, sides), owned(render(rules, journal, sides, route), journal, sides));
 }
 
-function owned(rules: readonly Rule[], journal: Journal, sides: Sides) {
-  return rules.flatMap((rule) => {
+function owned(rules: readonly Rule[], journal: Journal, sides: Sides): readonly unknown[] {
+  return rules.flatMap((rule): readonly unknown[] => {
     const { kind } = roleOf(rule, journal, sides);
     if (kind === 'other') return [];
     const { backendRefs, matches, filters = [] } = rule;

@@ -14,7 +14,7 @@ export type FakePrometheus = {
   close(): Promise<void>;
 };
 
-export const json =
+const json =
   (body: unknown, status = 200): Answer =>
   (response) => {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));

@@ -90,6 +90,17 @@ describe('a Redis that is gone', () => {
     await door.shut();
   });
 
+  it('is left for another connection when it vanished without a word', async () => {
+    const door = await startDoor(redis.url);
+    const away = createStore({ url: door.url, env: 'test', log: recordingLog() });
+    await away.now();
+    door.stall();
+    await failsAfter(away.take('world', 'key', {}));
+    await expect.poll(() => away.take('world', 'another', {}).catch(() => null), { timeout: 3_000 }).not.toBeNull();
+    await away.close();
+    await door.shut();
+  });
+
   it('lets a store start, fail, close, and say so once', async () => {
     const door = await startDoor(redis.url);
     await door.shut();

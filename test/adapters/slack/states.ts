@@ -291,6 +291,8 @@ export const SAID: readonly Said[] = [
 
 // ---- words that would like to break out ------------------------------------------------------------------------------
 
+/** Kubernetes and the configuration allow no longer names, and no other characters. */
+const LONGEST = 'w'.repeat(63);
 const LONG = 'x'.repeat(5000);
 const EVIL = '<!channel> <@U0BO> <https://evil.example|click> & ``` *bold* \u202Eevil\u202C \u{1F680}\nsecond line';
 
@@ -300,7 +302,7 @@ function hostile(state: Rollout, words: string): Rollout {
   const name = words.slice(0, 63);
   return {
     ...state,
-    id: `world-${words.slice(0, 40)}`,
+    id: `${LONGEST}-7k2q9x`,
     plan: {
       ...state.plan,
       version: words.slice(0, 128),
@@ -313,9 +315,9 @@ function hostile(state: Rollout, words: string): Rollout {
       access: { ...state.plan.access, approve: Array.from({ length: 40 }, (_, i) => `S0TEAM${i}`) },
       target: {
         ...state.plan.target,
-        service: name,
-        deployment: name,
-        traffic: { router: 'gateway-api', routes: [`${name}/${name}`] },
+        service: LONGEST,
+        deployment: LONGEST,
+        traffic: { router: 'gateway-api', routes: [`${LONGEST}/${LONGEST}`] },
       },
       checks: Array.from({ length: 60 }, (_, i) => ({ ...latency, name: `${words.slice(0, 200)}${i}` })),
     },

@@ -1,0 +1,14 @@
+import { afterAll } from 'vitest';
+import { createPlayground } from '../../playground/playground.ts';
+import { gatewayWorld } from '../cluster/gateway-world.ts';
+import { openKube } from '../cluster/kube.ts';
+import { routerContract } from '../contracts/router.ts';
+
+const playground = await createPlayground({ readyAfterMs: 20, drainMs: 20 });
+const kube = openKube(playground.kubeconfig);
+afterAll(async () => {
+  await kube.close();
+  await playground.stop();
+});
+
+routerContract('gateway-api', () => gatewayWorld(playground.kubeconfig, kube));

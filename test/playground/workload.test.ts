@@ -1,0 +1,15 @@
+import { afterAll } from 'vitest';
+import { createPlayground } from '../../playground/playground.ts';
+import { openKube } from '../cluster/kube.ts';
+import { twinWorld } from '../cluster/twin-world.ts';
+import { twinPreflightContract, workloadContract } from '../contracts/workload.ts';
+
+const playground = await createPlayground({ readyAfterMs: 20, drainMs: 20 });
+const kube = openKube(playground.kubeconfig);
+afterAll(async () => {
+  await kube.close();
+  await playground.stop();
+});
+
+workloadContract('twin', (options) => twinWorld(playground.kubeconfig, kube, options));
+twinPreflightContract(() => twinWorld(playground.kubeconfig, kube));
