@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   });
   const { chat } = slack;
   const people = createPeople({ store, chat, log, clock: Date.now });
-  const outbox = createOutbox({ store, chat, rollouts, log });
+  const outbox = createOutbox({ store, queue, chat, rollouts, log });
   const flush = (id: string) => outbox.flush(id);
   parts.setMessageListener((id) => void flush(id));
 
@@ -127,7 +127,9 @@ async function main(): Promise<void> {
   void people.membership(everyone);
   sweep.start();
   ready = true;
-  log.info({ env: config.env, services: Object.keys(config.services), port: env.PORT }, 'Sluice is ready');
+  const address = web.address();
+  const port = typeof address === 'object' ? address?.port : env.PORT;
+  log.info({ env: config.env, services: Object.keys(config.services), port }, 'Sluice is ready');
 }
 
 main().catch((error: unknown) => {

@@ -2,6 +2,7 @@
 import type {
   Deployment,
   EndpointSlice,
+  Gateway,
   HttpRoute,
   KubeObject,
   Pod,
@@ -75,7 +76,7 @@ export const kinds = {
     custom: true,
     namespaced: false,
   }),
-  gateways: define(gateway, 'v1', 'Gateway', 'gateways', { ...withStatus, custom: true }),
+  gateways: define<Gateway>(gateway, 'v1', 'Gateway', 'gateways', { ...withStatus, custom: true }),
   referenceGrants: define(gateway, 'v1beta1', 'ReferenceGrant', 'referencegrants', { ...counted, custom: true }),
   httpRoutes: define<HttpRoute>(gateway, 'v1', 'HTTPRoute', 'httproutes', { ...withStatus, custom: true }),
 } as const;

@@ -159,6 +159,8 @@ export type EndpointSlice = KubeObject & {
   readonly ports: readonly { readonly name: string; readonly protocol: string; readonly port: number }[] | null;
 };
 
+export type Gateway = KubeObject & { readonly spec: { readonly listeners?: readonly { readonly name: string }[] } };
+
 export type ParentRef = {
   readonly group: string;
   readonly kind: string;

@@ -1,6 +1,6 @@
 /** Writes the status of HTTPRoutes for the Gateways that exist, a moment after each change, as a proxy's controller does. */
 import { kinds } from '../api-server/kinds.ts';
-import type { Condition, HttpRoute, ParentRef } from '../api-server/objects.ts';
+import type { BackendRef, Condition, HttpRoute, ParentRef } from '../api-server/objects.ts';
 import type { Store } from '../api-server/store.ts';
 import { setCondition } from './conditions.ts';
 import { keyOf, type Loop, splitKey, startLoop } from './loop.ts';
@@ -35,7 +35,8 @@ function writeStatus(store: Store, route: HttpRoute | undefined): void {
       conditions: conditionsFor(store, route, parentRef),
     }));
   const others = (route.status?.parents ?? []).filter(({ controllerName }) => controllerName !== CONTROLLER);
-  if (parents.length === 0 && route.status === undefined) return;
+  // What was said of a parent that is no longer ours stays, as measured on Traefik.
+  if (parents.length === 0) return;
   const status = { parents: [...others, ...parents] };
   store.update(kinds.httpRoutes, { ...route, metadata: { name, namespace }, status }, 'status');
 }
@@ -51,12 +52,33 @@ function conditionsFor(store: Store, { metadata, spec, status }: HttpRoute, pare
   );
   const missing = spec.rules
     .flatMap(({ backendRefs = [] }) => backendRefs)
-    .find(({ name, namespace }) => !store.get(kinds.services, namespace ?? metadata.namespace, name));
+    .find((ref) => !isThere(store, ref, metadata.namespace));
   const observedGeneration = metadata.generation ?? 1;
   const resolved = missing
-    ? ({ status: 'False', reason: 'BackendNotFound', message: `Service ${missing.name} not found` } as const)
+    ? ({
+        status: 'False',
+        reason: 'BackendNotFound',
+        message: `Service ${missing.name} with port ${missing.port} not found`,
+      } as const)
     : ({ status: 'True', reason: 'ResolvedRefs', message: '' } as const);
-  const accepted = { type: 'Accepted', status: 'True', reason: 'Accepted', message: '', observedGeneration } as const;
-  const all = setCondition(old?.conditions, accepted);
+  const accepted = hasListener(store, parent, metadata.namespace)
+    ? ({ status: 'True', reason: 'Accepted', message: '' } as const)
+    : ({ status: 'False', reason: 'NoMatchingParent', message: `no listener ${parent.sectionName}` } as const);
+  const all = setCondition(old?.conditions, { type: 'Accepted', ...accepted, observedGeneration });
   return setCondition(all, { type: 'ResolvedRefs', ...resolved, observedGeneration });
+}
+
+function isThere(store: Store, { name, namespace, port }: BackendRef, own: string | undefined): boolean {
+  const service = store.get(kinds.services, namespace ?? own, name);
+  return (service?.spec.ports ?? []).some((one) => one.port === port);
+}
+
+export function hasListener(
+  store: Store,
+  { name, namespace, sectionName }: ParentRef,
+  own: string | undefined,
+): boolean {
+  const gateway = store.get(kinds.gateways, namespace ?? own, name);
+  if (!gateway || sectionName === undefined) return gateway !== undefined;
+  return (gateway.spec.listeners ?? []).some((listener) => listener.name === sectionName);
 }

@@ -195,9 +195,11 @@ export function createRollouts(deps: Deps) {
     }
   }
 
+  /** null: each transition has set the due time itself; nothing here knows better. */
   async function schedule(id: string, at: number | null): Promise<void> {
+    if (at === null) return;
     await store.schedule(id, at);
-    if (at === null || at === alarms.get(id)) return;
+    if (at === alarms.get(id)) return;
     const now = await store.now();
     // Far ones are the sweep's, or a rollout that is looked at often would pile up an alarm for each look.
     if (at - now > FAR_MS) return;

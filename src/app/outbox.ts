@@ -4,10 +4,11 @@
  */
 import type { MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
 import { pause, type Rollouts } from './handle.ts';
-import type { Chat, Log, Store } from './ports.ts';
+import type { Chat, Log, Queue, Store } from './ports.ts';
 
 type Deps = {
   readonly store: Store;
+  readonly queue: Pick<Queue, 'wake'>;
   readonly chat: Chat;
   readonly rollouts: Pick<Rollouts, 'record'>;
   readonly log: Log;
@@ -18,7 +19,7 @@ const LEASE_MS = 15_000;
 const LONGEST_WAIT_MS = 2_000;
 const RETRIES_MS = [250, 1_000, 3_000] as const;
 
-export function createOutbox({ store, chat, rollouts, log }: Deps) {
+export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   const running = new Set<string>();
   const again = new Set<string>();
 
@@ -92,7 +93,11 @@ export function createOutbox({ store, chat, rollouts, log }: Deps) {
       if (outgoing.key === 'root' && !posted) await giveUp(rollout, sent.error);
       return true;
     }
-    if (!posted) await rollouts.record(rollout.id, { type: 'message_delivered', key: outgoing.key, ts: sent.ts });
+    if (!posted) {
+      await rollouts.record(rollout.id, { type: 'message_delivered', key: outgoing.key, ts: sent.ts });
+      // The first message starts the first step, a gate's starts its clock.
+      await queue.wake(rollout.id);
+    }
     return true;
   }
 

@@ -143,7 +143,11 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
         ['copies of a share', () => at(0, { mirror: 20 }), 'mirror'],
         ['preview, copies and share together', () => at(5, { preview, mirror: 50 }), 'mirror'],
       ])('writes %s and reads it back', async (_, route, feature) => {
-        if (router.supports[feature] !== true) return expect(router.supports[feature]).toMatch(/\w/);
+        if (router.supports[feature] !== true) {
+          expect(router.supports[feature]).toMatch(/\w/);
+          expect((await router.setRoute(target, route(), fence(2), false)).kind).toBe('refused');
+          return;
+        }
         await claimed();
         expect(await router.setRoute(target, route(), fence(2), false)).toEqual({ kind: 'done' });
         expect(await router.getRoute(target)).toMatchObject({ route: route(), marks: { seq: 2 } });

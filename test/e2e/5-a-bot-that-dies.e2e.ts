@@ -97,6 +97,6 @@ async function holdOnce(matches: (asked: Asked) => boolean): Promise<{ readonly 
 async function abort(rollout: Rollout) {
   await rollout.abort();
   await until('the canary gets nothing', () => rollout.history.last()?.canary === 0);
-  await rollout.ended(/world v2 aborted/);
+  await rollout.ended(/world v2 is aborted/);
   await expectBackToStable(rollout);
 }

@@ -206,11 +206,17 @@ describe('an HTTPRoute', () => {
   const conditions = () =>
     route().status?.parents[0]?.conditions.map(({ type, status, reason }) => [type, status, reason]);
 
-  function create(gateway: string): void {
-    const spec = { parentRefs: [{ name: gateway }], rules: [{ backendRefs: [{ name: 'world', port: 80 }] }] };
+  function create(gateway: string, sectionName?: string): void {
+    const parentRefs = [{ name: gateway, ...(sectionName && { sectionName }) }];
     const apiVersion = 'gateway.networking.k8s.io/v1';
-    store.create(kinds.gateways, { apiVersion, kind: 'Gateway', metadata: { name: 'public', namespace }, spec: {} });
-    store.create(kinds.httpRoutes, { apiVersion, kind: 'HTTPRoute', metadata: { name: 'world', namespace }, spec });
+    const spec = { listeners: [{ name: 'web' }] };
+    store.create(kinds.gateways, { apiVersion, kind: 'Gateway', metadata: { name: 'public', namespace }, spec });
+    store.create(kinds.httpRoutes, {
+      apiVersion,
+      kind: 'HTTPRoute',
+      metadata: { name: 'world', namespace },
+      spec: { parentRefs, rules: [{ backendRefs: [{ name: 'world', port: 80 }] }] },
+    });
   }
 
   it('is confirmed at its generation, or says which Kubernetes Service is missing', async () => {
@@ -222,6 +228,12 @@ describe('an HTTPRoute', () => {
     await until(() => conditions()?.some(([type, status]) => type === 'ResolvedRefs' && status === 'True') === true);
     expect(conditions()).toContainEqual(['Accepted', 'True', 'Accepted']);
     expect(route().status?.parents[0]?.conditions[0]?.observedGeneration).toBe(1);
+  });
+
+  it('is not accepted by a listener that its Gateway does not have', async () => {
+    create('public', 'unknown');
+    await until(() => route().status !== undefined);
+    expect(conditions()).toContainEqual(['Accepted', 'False', 'NoMatchingParent']);
   });
 
   it('gets no status when nobody knows its Gateway', async () => {

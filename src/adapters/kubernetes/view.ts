@@ -2,6 +2,7 @@
  * The objects of one kind in one namespace as the API server streams them: one WATCH that first sends what exists, then
  * every change. Nothing is polled, and whatever Sluice itself reads or writes is put in at once.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../app/ports.ts';
 import { bookmarkSchema, type Held } from './objects.ts';
 
@@ -44,7 +45,7 @@ class Restart extends Error {}
 export function createView<T extends Held>(source: Source<T>, isHeld: (object: T) => boolean, log: Log): View<T> {
   const objects = new Map<string, T>();
   const closing = new AbortController();
-  let waiters: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  let waiters: ((error?: unknown) => void)[] = [];
   /** Position of the stream; null: everything is to be loaded. */
   let position: string | null = null;
   let live = false;
@@ -54,21 +55,20 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
   const settle = (error?: unknown) => {
     const all = waiters;
     waiters = [];
-    for (const waiter of all) error === undefined ? waiter.resolve() : waiter.reject(error);
+    for (const waiter of all) waiter(error);
   };
 
   function current(): Promise<void> {
     usedAt = Date.now();
     if (live) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no watch within ${CALL_TIMEOUT_MS} ms`)), CALL_TIMEOUT_MS);
-      const settled =
-        <A extends unknown[]>(then: (...args: A) => void) =>
-        (...args: A) => {
-          clearTimeout(timer);
-          then(...args);
-        };
-      waiters.push({ resolve: settled(resolve), reject: settled(reject) });
+      const late = () => reject(new Error(`no watch within ${CALL_TIMEOUT_MS} ms`));
+      const timer = setTimeout(late, CALL_TIMEOUT_MS);
+      waiters.push((error) => {
+        clearTimeout(timer);
+        if (error === undefined) resolve();
+        else reject(error);
+      });
     });
   }
 
@@ -81,7 +81,9 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
 
   function replaceAll(loaded: ReadonlyMap<string, T>, at: string): void {
     for (const [name, object] of objects) {
-      if (!loaded.has(name) && !isNewer(object, at)) objects.delete(name);
+      if (loaded.has(name) || isNewer(object, at)) continue;
+      objects.delete(name);
+      source.changed(object);
     }
     for (const object of loaded.values()) {
       if (put(object)) source.changed(object);
@@ -163,7 +165,8 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
       }
       live = false;
       retryMs = Date.now() - startedAt > LAST_RETRY_MS ? FIRST_RETRY_MS : Math.min(retryMs * 2, LAST_RETRY_MS);
-      await sleep(retryMs * (0.5 + Math.random() / 2), closing.signal);
+      const options = { ref: false, signal: closing.signal };
+      await pause(retryMs * (0.5 + Math.random() / 2), undefined, options).catch(() => undefined);
     }
     settle(new Error('the watch was closed'));
   }
@@ -203,15 +206,3 @@ function isNewer(object: Held, than: string): boolean {
 const status = (error: unknown) => (error instanceof Error && 'status' in error ? error.status : null);
 const isGone = (error: unknown) => error instanceof Restart || status(error) === 410;
 const isUnsupported = (error: unknown) => error instanceof Restart || status(error) === 400 || status(error) === 422;
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    timer.unref();
-    const stop = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    signal.addEventListener('abort', stop, { once: true });
-  });
-}

@@ -10,6 +10,7 @@ import { createDirectory } from './directory.ts';
 import { reasonOf, slackError } from './errors.ts';
 import { createGuard } from './http.ts';
 import { listen } from './intake.ts';
+import { inWords } from './local-page.ts';
 import { createTeller } from './tell.ts';
 
 export type SlackOptions = {
@@ -59,8 +60,17 @@ export function createSlack(options: SlackOptions): Slack {
     rejectRateLimitedCalls: true,
   });
   const directory = createDirectory(client, log);
-  const tell = createTeller(client, apiUrl ?? null, log);
-  const chat = createChat({ ...options, fallbackChannel: options.fallbackChannel ?? null, client, directory, tell });
+  const isLocalPage = apiUrl !== undefined && !options.tables;
+  const draw = isLocalPage ? inWords : <T>(message: T) => message;
+  const tell = createTeller({ client, apiUrl: apiUrl ?? null, log, draw });
+  const chat = createChat({
+    ...options,
+    fallbackChannel: options.fallbackChannel ?? null,
+    client,
+    directory,
+    tell,
+    draw,
+  });
 
   // Bolt's own client keeps its retries: Socket Mode reconnects with them.
   const socket = appToken ? new SocketModeReceiver({ appToken, logger, installerOptions: { clientOptions } }) : null;

@@ -11,7 +11,7 @@ import type { Message } from './block-kit.ts';
 import type { Directory } from './directory.ts';
 import { reasonOf, troubleOf } from './errors.ts';
 import { render, simplest } from './message.ts';
-import { plain } from './mrkdwn.ts';
+import { cut, plain } from './mrkdwn.ts';
 import type { Teller } from './tell.ts';
 import { gateKey } from './words.ts';
 
@@ -26,6 +26,8 @@ type Deps = {
   /** Name or id of the channel for what cannot be shown in a rollout's own. */
   readonly fallbackChannel: string | null;
   readonly chart: (rollout: Rollout, gate: number) => Promise<Picture | null>;
+  /** Last change before it is shown. */
+  readonly draw: (message: Message) => Message;
 };
 
 /** Marks our messages, so that one whose outcome is unknown can be found again. */
@@ -59,22 +61,25 @@ export function createChat(deps: Deps): Chat {
     const { key } = outgoing;
     if (key.startsWith('chart:')) return picture(rollout, key);
     const there = placeOf(rollout, key);
-    const known = { now: Date.now(), gateLink: await gateLink(rollout) };
-    const draw = () => render(rollout, outgoing, { ...known, tables });
+    const isLinking = key === 'root' || outgoing.note !== undefined;
+    const known = { now: Date.now(), gateLink: isLinking ? await gateLink(rollout) : null };
+    const draw = () => {
+      const message = render(rollout, outgoing, { ...known, tables });
+      return message && deps.draw(message);
+    };
     const message = draw();
     if (!message) return { kind: 'impossible', error: `nothing to show under ${key}` };
-    const attempts = [draw, ...(tables ? [withoutTables] : []), () => simplest(message)];
-    for (const attempt of attempts) {
-      const sent = await send(rollout, key, there, attempt() ?? message);
-      if (sent.kind !== 'impossible' || !/blocks|msg_too_long/.test(sent.error)) return sent;
-      log.warn({ rollout: rollout.id, key, error: sent.error }, 'Slack refuses the blocks, trying simpler ones');
+    let sent = await send(rollout, key, there, message);
+    if (isTooRich(sent) && hasTable(message)) {
+      log.warn({ rollout: rollout.id, key }, 'Slack takes no tables: fields from now on');
+      tables = false;
+      sent = await send(rollout, key, there, draw() ?? message);
     }
-    return { kind: 'impossible', error: 'invalid_blocks' };
-
-    function withoutTables() {
-      if (message?.blocks.some((block) => block.type === 'table')) tables = false;
-      return draw();
+    if (isTooRich(sent)) {
+      log.warn({ rollout: rollout.id, key }, 'Slack refuses the blocks: words and buttons only');
+      sent = await send(rollout, key, there, simplest(message));
     }
+    return sent;
   }
 
   async function send(rollout: Rollout, key: MessageKey, there: Place | null, message: Message): Promise<Sent> {
@@ -114,7 +119,7 @@ export function createChat(deps: Deps): Chat {
   }
 
   async function edit({ channel, ts }: Place, { text, blocks }: Message): Promise<string> {
-    await client.apiCall('chat.update', { channel, ts, text, blocks, ...LITERAL });
+    await client.apiCall('chat.update', { channel, ts, text, blocks, parse: 'none', link_names: false });
     return ts;
   }
 
@@ -188,7 +193,7 @@ export function createChat(deps: Deps): Chat {
         file: Buffer.from(drawn.png),
         filename: `${rollout.id}-${key.replace(':', '-')}.png`,
         title: 'Canary and stable',
-        alt_text: drawn.alt.slice(0, 1000),
+        alt_text: cut(drawn.alt, 1000),
         channel_id: root.channel,
         thread_ts: root.ts,
       });
@@ -228,6 +233,9 @@ export function createChat(deps: Deps): Chat {
     if (map.size > LINKS_KEPT && oldest !== undefined) map.delete(oldest);
   }
 }
+
+const isTooRich = (sent: Sent) => sent.kind === 'impossible' && /blocks|msg_too_long/.test(sent.error);
+const hasTable = ({ blocks }: Message) => blocks.some(({ type }) => type === 'table');
 
 /** Nothing a person typed is linked, and no link is unfolded. */
 const LITERAL = { parse: 'none', link_names: false, unfurl_links: false, unfurl_media: false } as const;

@@ -3,7 +3,7 @@ import type { Button, KnownBlock } from '@slack/types';
 import type { Rollout } from '../../core/rollout.ts';
 import { type Gate, looksGood } from '../../core/rollout.ts';
 import { actions, button, confirm, context, type Message, type Show, section } from './block-kit.ts';
-import { bar, code, count, date, duration, either, mention, plain, quote, sentence, utc, who } from './mrkdwn.ts';
+import { bar, code, count, date, duration, either, ended, mention, plain, quote, utc, who } from './mrkdwn.ts';
 import { snapshotBlocks, testLine, verdictLine } from './snapshot.ts';
 import { MAX, nameOf, serviceOf, stableOf, stepCount, versionOf, weightAt } from './words.ts';
 
@@ -152,7 +152,7 @@ function abortLine({ phase }: Rollout, gate: Gate, at: string): string {
   if (cause?.kind === 'check') return `Aborted because check ${plain(cause.check, MAX.name)} failed, ${at}.`;
   const by = gate.decision ? who(gate.decision.actor) : 'Sluice';
   return cause?.kind === 'person' && cause.reason
-    ? `Aborted by ${by} ${at}: ${sentence(plain(cause.reason, MAX.reason))}`
+    ? `Aborted by ${by} ${at}: ${ended(plain(cause.reason, MAX.reason))}`
     : `Aborted by ${by} ${at}.`;
 }
 
@@ -188,7 +188,7 @@ function driftGate(rollout: Rollout, gate: Gate): Message {
     `*Abort* sends all traffic back to ${stableOf(plan)}.`,
   ];
   return {
-    text: `${nameOf(plan)} is stopped: somebody else changed ${plain(drift.object, 130)}. ${sentence(plain(drift.difference, MAX.message))} Re-apply, accept or abort in Slack.`,
+    text: `${nameOf(plan)} is stopped: somebody else changed ${plain(drift.object, 130)}. ${ended(plain(drift.difference, MAX.message))} Re-apply, accept or abort in Slack.`,
     blocks: [
       section(
         `*${nameOf(plan)} is stopped: somebody else changed ${plain(drift.object, 130)}*\n${either(plan.access.approve.map(mention))}, please decide. Nothing moves until then; the checks go on.`,
@@ -226,7 +226,7 @@ function haltedGate(rollout: Rollout, gate: Gate): Message {
   const traffic = `${bar(rollout.route.weight)} ${rollout.route.weight}% of the traffic is on the canary of ${versionOf(plan)} and stays there.`;
   const kept = `*Kept*: the canary goes on serving. Retry or abort when you are ready.`;
   return {
-    text: `${nameOf(plan)}: promotion halted. ${sentence(plain(phase.why, MAX.message))} ${phase.kept ? 'Kept on the canary.' : 'Retry, abort or keep in Slack.'}`,
+    text: `${nameOf(plan)}: promotion halted. ${ended(plain(phase.why, MAX.message))} ${phase.kept ? 'Kept on the canary.' : 'Retry, abort or keep in Slack.'}`,
     blocks: [
       section(`*The promotion of ${nameOf(plan)} is halted*\n${either(asked.map(mention))}, please decide.`),
       section(`${quote(phase.why, MAX.message)}\n${traffic}`),

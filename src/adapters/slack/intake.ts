@@ -122,7 +122,8 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
     await ack();
     const click = clickOf('approve', pressed.value);
     if (!click || !('gate' in click)) return tell(replyTo, OLD_BUTTON);
-    if (!(await isOurTeam(teamOf(body)))) return tell(replyTo, say({ kind: 'not a member' }));
+    const foreign = await foreignTeam(teamOf(body));
+    if (foreign) return tell(replyTo, foreign);
     const view = approveAnywayForm({
       rollout: click.rollout,
       gate: click.gate,
@@ -182,7 +183,8 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
   }
 
   async function take(request: Request, ack: Ack): Promise<void> {
-    if (!(await isOurTeam(request.team))) return ack.refused(say({ kind: 'not a member' }));
+    const foreign = await foreignTeam(request.team);
+    if (foreign) return ack.refused(foreign);
     const received = recorded(request);
     const outcome = await within(RECORD_MS, received);
     if (outcome === 'late') {
@@ -207,13 +209,14 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
     }
   }
 
-  /** Denied when Slack never told who we are. */
-  async function isOurTeam(team: string): Promise<boolean> {
+  /** What to say to people of another workspace, and to everybody while Slack has not told who we are; null: go on. */
+  async function foreignTeam(team: string): Promise<string | null> {
     const own = await within(
       IDENTITY_MS,
       directory.identity().catch(() => null),
     );
-    return own !== 'late' && own !== null && own.team === team;
+    if (own === 'late' || own === null) return say({ kind: 'not recorded' });
+    return own.team === team ? null : say({ kind: 'not a member' });
   }
 }
 

@@ -86,11 +86,13 @@ export function duration(ms: number): string {
   return parts.slice(0, 2).join(' ') || '0 s';
 }
 
-/** `it broke` -> `It broke.`; what has an end keeps it. */
-export function sentence(text: string): string {
-  const words = text.trim();
-  const first = /^\p{Ll}/u.test(words) && !/^v?\d/.test(words) ? words.charAt(0).toUpperCase() + words.slice(1) : words;
-  return /[.!?…]$/.test(first) ? first : `${first}.`;
+/** Ends with a full stop; what has an end keeps it. */
+export function ended(text: string): string {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
+
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Decoration only: the number always stands beside it. */

@@ -3,7 +3,7 @@ import type { KnownBlock } from '@slack/types';
 import type { Plan } from '../../core/plan.ts';
 import type { AbortCause, Rollout } from '../../core/rollout.ts';
 import { actions, button, confirm, context, type Message, section } from './block-kit.ts';
-import { count, duration, plain, quote, sentence, who } from './mrkdwn.ts';
+import { count, duration, ended, plain, quote, who } from './mrkdwn.ts';
 import { failure } from './snapshot.ts';
 import { MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
 
@@ -53,7 +53,7 @@ function aborted(rollout: Rollout, cause: AbortCause, from: string): Message {
   if (approvals) blocks.push(section(approvals));
   blocks.push(context(`${facts(rollout)} · next: ${next}`));
   return {
-    text: `${outcome}. ${traffic}${why ? ` ${sentence(why.replace(/^>/, ''))}` : ''}`,
+    text: `${outcome}. ${traffic}${why ? ` ${ended(why.replace(/^>/, ''))}` : ''}`,
     blocks,
     broadcast: cause.kind !== 'person',
   };

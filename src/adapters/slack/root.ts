@@ -4,7 +4,7 @@ import type { Plan } from '../../core/plan.ts';
 import { type AbortCause, isAbortable, openGate, type Rollout } from '../../core/rollout.ts';
 import { actions, button, context, header, type Message, type Show, section } from './block-kit.ts';
 import { abortButton } from './gate.ts';
-import { bar, date, plain, sentence, who } from './mrkdwn.ts';
+import { bar, capital, date, plain, who } from './mrkdwn.ts';
 import { failure } from './snapshot.ts';
 import { endWords, MAX, nameOf, routeWords, serviceOf, stateOf, stepCount, versionOf } from './words.ts';
 
@@ -32,7 +32,7 @@ function title(rollout: Rollout): string {
     return plan.kind === 'rollback'
       ? `${serviceOf(plan)} is rolled back to ${shortVersion(plan.version)}`
       : `${shortName(plan)} is live`;
-  if (outcome !== null) return `${shortName(plan)} ${ended(outcome)}`;
+  if (outcome !== null) return `${shortName(plan)} ${titleOf(outcome)}`;
   const from = plan.from === null ? '' : `${shortVersion(plan.from)} → `;
   return `${serviceOf(plan)} ${from}${shortVersion(plan.version)} · ${plain(plan.strategy, 30)}${envOf(plan)}`;
 }
@@ -42,7 +42,7 @@ const shortVersion = (version: string) => plain(version, 24);
 const shortName = (plan: Plan) => `${serviceOf(plan)} ${shortVersion(plan.version)}`;
 const envOf = (plan: Plan) => (plan.env === 'default' || plan.env === '' ? '' : ` · ${plain(plan.env, 30)}`);
 
-function ended(cause: AbortCause): string {
+function titleOf(cause: AbortCause): string {
   switch (cause.kind) {
     case 'person':
       return 'aborted';
@@ -62,7 +62,7 @@ function ended(cause: AbortCause): string {
 }
 
 function progress(rollout: Rollout): string {
-  const state = sentence(stateOf(rollout));
+  const state = `${capital(stateOf(rollout))}.`;
   if (outcomeOf(rollout) !== null) return state;
   const { phase, plan, route } = rollout;
   // From the promotion on v2 is in both: the route says 0% again while every request reaches it.
@@ -81,7 +81,7 @@ function facts(rollout: Rollout): string {
 /** One line for what a reader must know besides the state. */
 function noticeOf(rollout: Rollout): string | null {
   const { plan, guard, phase } = rollout;
-  if (phase.kind === 'aborting' && phase.stage === 'route') return sentence(endWords(phase.cause, phase.from));
+  if (phase.kind === 'aborting' && phase.stage === 'route') return `${capital(endWords(phase.cause, phase.from))}.`;
   const failing = outcomeOf(rollout) === null ? guard?.last.find((result) => result.verdict === 'fail') : undefined;
   if (failing) return `Check fails: ${failure(plan, failing)}.`;
   const warning = rollout.warnings[0];

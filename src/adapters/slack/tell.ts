@@ -6,6 +6,14 @@ import { cut } from './mrkdwn.ts';
 
 export type Teller = (to: ReplyTo, text: string) => Promise<void>;
 
+type Deps = {
+  readonly client: WebClient;
+  readonly apiUrl: string | null;
+  readonly log: Log;
+  /** Last change before it is shown. */
+  readonly draw: (text: string) => string;
+};
+
 const TIMEOUT_MS = 5000;
 const TEXT_MAX = 4000;
 
@@ -13,9 +21,9 @@ const TEXT_MAX = 4000;
  * By response_url, else as an ephemeral message, else as a direct message; never throws. The address comes with the
  * request: anything but Slack's own host is not called.
  */
-export function createTeller(client: WebClient, apiUrl: string | null, log: Log): Teller {
+export function createTeller({ client, apiUrl, log, draw }: Deps): Teller {
   return async (to, words) => {
-    const text = cut(words, TEXT_MAX);
+    const text = cut(draw(words), TEXT_MAX);
     const ways = [
       ['response_url', () => byResponseUrl(to, text)],
       ['ephemeral', () => ephemeral(to, text)],

@@ -22,6 +22,9 @@ import {
 } from './gateway-writes.ts';
 
 const RESETS = 5;
+/** Seen with Traefik 3.7: it confirms a rule with RequestMirror, and answers 500 to all its requests. */
+const NO_MIRROR =
+  'an HTTPRoute can ask for copies, but controllers that cannot make them (Traefik is one) then fail all requests of the rule';
 
 export function createGatewayApiRouter({ cluster, log }: { cluster: Cluster; log: Log }): TrafficRouter {
   const send = (ref: Ref, intend: (object: HTTPRoute) => Intent, gone?: Written) =>
@@ -57,7 +60,7 @@ export function createGatewayApiRouter({ cluster, log }: { cluster: Cluster; log
   }
 
   return {
-    supports: { weight: true, header: true, mirror: true },
+    supports: { weight: true, header: true, mirror: NO_MIRROR },
 
     preflight: (target) => lookAtRoutes(cluster, target),
 
@@ -75,6 +78,7 @@ export function createGatewayApiRouter({ cluster, log }: { cluster: Cluster; log
     },
 
     async setRoute(target, route, fence, overwrite) {
+      if (route.mirror !== null) return refused(NO_MIRROR);
       const sides = sidesOf(target.deployment);
       const over = overwrite ? await overwriting(target) : null;
       const raised: { ref: Ref; before: Route }[] = [];

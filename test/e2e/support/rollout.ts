@@ -83,9 +83,11 @@ export async function expectBackToStable(rollout: Rollout) {
 }
 
 export async function expectStable({ world, history, ...rollout }: Rollout) {
-  await until('nothing of the canary is left', async () => (await world.leftovers()).length === 0, {
-    seen: () => history.show(),
-  });
+  // The result is told as soon as stable has all traffic; the canary is taken away after its cool-down.
+  const isOver = async () =>
+    (await world.leftovers()).length === 0 &&
+    Object.values(await world.marks()).every(({ phase }) => phase !== 'active');
+  await until('nothing of the canary is left', isOver, { seen: () => history.show() });
   const [route, deployment] = [await world.getRoute(), await world.getDeployment()];
   expect(route.spec).toEqual(world.before.route);
   expect(deployment.spec.template).toEqual(world.before.template);

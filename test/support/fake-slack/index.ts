@@ -13,7 +13,7 @@ import { createWorkspace, type Message, type Name, personOf } from './workspace.
 export type { Message, Name } from './workspace.ts';
 
 const TOKEN = 'xoxb-fake';
-const SIGNING_SECRET = 'fake signing secret';
+const SIGNING_SECRET = 'fake-signing-secret';
 const JSON_FIELDS = ['blocks', 'view', 'metadata', 'files'];
 
 /** What a Web API call meets instead of an answer. */

@@ -1,0 +1,137 @@
+/** The whole bot as it is deployed, a process of its own, between a simulated cluster and a small Slack. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { stringify } from 'yaml';
+import { type Kind, kinds } from '../../../playground/api-server/kinds.ts';
+import type { HttpRoute, KubeObject } from '../../../playground/api-server/objects.ts';
+import { createPlayground } from '../../../playground/playground.ts';
+import { HOST, NAMESPACE } from '../../../playground/world.ts';
+import { startFakeSlack } from '../../support/fake-slack/index.ts';
+import { redisCorner } from '../../support/redis.ts';
+
+const START_MS = 15_000;
+
+export type Stage = Awaited<ReturnType<typeof setStage>>;
+
+const step = (weight: number) => ({ weight, bake: '1s', gate: true });
+
+function configuration(env: string, prometheus: string): object {
+  const check = { interval: '1s', window: '10s', minRequests: 3 };
+  return {
+    env,
+    slack: { channel: 'deploys', tables: false },
+    metrics: { prometheus },
+    services: {
+      world: {
+        namespace: NAMESPACE,
+        deployment: 'world',
+        image: 'buoyantio/world:{version}',
+        versions: 'v[0-9][\\w.-]*',
+        traffic: { router: 'gateway-api', route: 'world' },
+        strategies: ['short', 'brisk'],
+        checks: [
+          { name: 'success rate', query: 'linkerd/success-rate', min: 99, ...check },
+          { name: 'p99 latency', query: 'linkerd/latency-p99', max: '500ms', ...check },
+        ],
+        tests: [{ name: 'smoke', get: '/', status: 200 }],
+        access: { deploy: ['S_DEVS'], approve: ['S_APPROVERS'] },
+        coolDown: '1s',
+        readyTimeout: '30s',
+      },
+    },
+    strategies: {
+      short: [{ preview: { header: 'x-canary: always' }, test: true, gate: true }, step(10), step(50), step(100)],
+      brisk: [{ weight: 50, gate: true }, { weight: 100, gate: true }],
+    },
+  };
+}
+
+export async function setStage({ replicas = 2 } = {}) {
+  const playground = await createPlayground({ world: { replicas } });
+  const slack = await startFakeSlack();
+  const corner = redisCorner();
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-scenario-'));
+  const file = join(folder, 'sluice.yaml');
+  writeFileSync(file, stringify(configuration(corner.env, playground.prometheusUrl)));
+  const environment = {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    SLUICE_CONFIG: file,
+    KUBECONFIG: playground.kubeconfig,
+    REDIS_URL: corner.url,
+    SLACK_BOT_TOKEN: slack.token,
+    SLACK_SIGNING_SECRET: slack.signingSecret,
+    SLACK_API_URL: slack.apiUrl,
+    PORT: '0',
+  };
+  const bots = new Set<ChildProcess>();
+  const lines: string[] = [];
+
+  /** Starts a bot and points Slack at it; resolves when it is ready. */
+  async function startBot(more: Record<string, string> = {}) {
+    const child = spawn(process.execPath, ['src/main.ts'], {
+      env: { ...environment, ...more },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    bots.add(child);
+    child.once('exit', () => bots.delete(child));
+    const errors: string[] = [];
+    child.stderr.on('data', (chunk) => errors.push(String(chunk)));
+    const output = createInterface({ input: child.stdout });
+    const port = await new Promise<number>((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`the bot is not ready:\n${lines.join('\n')}`)), START_MS);
+      child.once('exit', () => reject(new Error(`the bot ended at its start:\n${errors.join('')}`)));
+      output.on('line', (line) => {
+        lines.push(line);
+        const ready = /"port":(\d+).*Sluice is ready/.exec(line);
+        if (!ready) return;
+        clearTimeout(late);
+        resolve(Number(ready[1]));
+      });
+    });
+    slack.botUrl = `http://127.0.0.1:${port}/slack/events`;
+    return {
+      kill: async (signal: NodeJS.Signals = 'SIGKILL') => {
+        if (child.exitCode !== null || child.signalCode !== null) return;
+        child.kill(signal);
+        await once(child, 'exit');
+      },
+    };
+  }
+
+  const weights: number[] = [];
+  const unsubscribe = playground.store.subscribe(({ kind, object }) => {
+    if (kind !== kinds.httpRoutes) return;
+    const weight = canaryWeight(object as HttpRoute);
+    if (weight !== weights.at(-1)) weights.push(weight);
+  });
+
+  return {
+    playground,
+    slack,
+    startBot,
+    log: () => lines.join('\n'),
+    /** Users of the service, some requests a second until stopped. */
+    users: (perSecond: number) => playground.load({ perSecond, host: HOST }),
+    /** Canary weights of the route in the order they were set, from the first change on. */
+    weights,
+    get: <T extends KubeObject>(kind: Kind<T>, name: string) => playground.store.get(kind, NAMESPACE, name),
+    async stop() {
+      unsubscribe();
+      for (const child of bots) child.kill('SIGKILL');
+      await Promise.all([...bots].map((child) => once(child, 'exit')));
+      await Promise.all([playground.stop(), slack.stop(), corner.clear()]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Share of the canary in the rule that has no header match. */
+function canaryWeight({ spec }: HttpRoute): number {
+  const plain = spec.rules?.find((rule) => !rule.matches?.some(({ headers }) => headers && headers.length > 0));
+  return plain?.backendRefs?.find(({ name }) => name === 'world-canary')?.weight ?? 0;
+}
