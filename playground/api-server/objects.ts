@@ -186,7 +186,7 @@ export type RouteMatch = {
   readonly method?: string;
 };
 
-export type RouteFilter = {
+type RouteFilter = {
   readonly type: string;
   readonly requestMirror?: {
     readonly backendRef: BackendRef;

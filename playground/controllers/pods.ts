@@ -22,6 +22,7 @@ export function playNode(store: Store, { readyAfterMs, drainMs, run }: NodeOptio
   const running = new Map<string, Running>();
   const timers = new Set<ReturnType<typeof setTimeout>>();
   const ending = new Set<string>();
+  let stopped = false;
 
   const later = (ms: number, act: () => void) => {
     const timer = setTimeout(() => {
@@ -37,6 +38,7 @@ export function playNode(store: Store, { readyAfterMs, drainMs, run }: NodeOptio
     const complaint = complaintOf(pod);
     if (complaint) return report(pod, null, complaint);
     const containers = await run(pod);
+    if (stopped) return containers.stop();
     running.set(metadata.uid, containers);
     const still = current(metadata);
     if (still && !still.metadata.deletionTimestamp) report(still, containers.ip, null);
@@ -82,6 +84,7 @@ export function playNode(store: Store, { readyAfterMs, drainMs, run }: NodeOptio
 
   return {
     stop() {
+      stopped = true;
       unsubscribe();
       for (const timer of timers) clearTimeout(timer);
       for (const uid of [...running.keys()]) halt(uid);

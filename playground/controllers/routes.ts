@@ -5,7 +5,7 @@ import type { Store } from '../api-server/store.ts';
 import { setCondition } from './conditions.ts';
 import { keyOf, type Loop, splitKey, startLoop } from './loop.ts';
 
-export const CONTROLLER = 'sluice.dev/playground';
+const CONTROLLER = 'sluice.dev/playground';
 
 export function controlRoutes(store: Store, delayMs: number): Loop {
   const loop = startLoop(store, {

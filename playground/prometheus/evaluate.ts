@@ -5,7 +5,7 @@ import type { Aggregation, Arithmetic, Expression } from './parser.ts';
 import { type Labels, seriesKey } from './registry.ts';
 import type { Database, Series } from './series.ts';
 
-export type Item = { readonly labels: Labels; readonly value: number };
+type Item = { readonly labels: Labels; readonly value: number };
 export type Value =
   | { readonly kind: 'scalar'; readonly value: number }
   | { readonly kind: 'vector'; readonly items: readonly Item[] };

@@ -7,7 +7,7 @@ import type { Matcher } from './series.ts';
 
 export type Arithmetic = '+' | '-' | '*' | '/' | '%';
 export type Aggregation = 'sum' | 'avg' | 'min' | 'max' | 'count';
-export type RangeFunction = 'rate' | 'increase';
+type RangeFunction = 'rate' | 'increase';
 
 export type Expression =
   | { readonly kind: 'number'; readonly value: number }

@@ -9,7 +9,7 @@ export type LoadOptions = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-export type LoadCounts = {
+type LoadCounts = {
   readonly sent: number;
   /** Not sent because too many were still unanswered. */
   readonly skipped: number;

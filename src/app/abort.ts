@@ -4,7 +4,7 @@
  */
 import { decide } from '../core/decide.ts';
 import type { Actor } from '../core/plan.ts';
-import type { Rejection, Rollout } from '../core/rollout.ts';
+import { isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
 import { revert } from './effects.ts';
 import type { Deps, Rollouts } from './handle.ts';
 import type { Loaded } from './ports.ts';
@@ -60,5 +60,5 @@ export function createAbort(deps: Deps, rollouts: Rollouts): Abort {
 }
 
 function endedOrPromoted(rollout: Rollout): 'ended' | 'already promoted' {
-  return rollout.phase.kind === 'promoting' ? 'already promoted' : 'ended';
+  return isTerminal(rollout) ? 'ended' : 'already promoted';
 }

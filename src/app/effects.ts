@@ -113,16 +113,22 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
       return happened({ type: 'promotion_late', seq, message: state.reason });
     }
     case 'end route': {
-      const reset = await router.reset(target, fence, rollout.journal, false);
+      // Overwriting is what the abort does too: it does not test the weights that it replaces.
+      const reset = await router.reset(target, fence, rollout.journal, effect.overwrite);
+      // Another rollout has the route already: ours has ended there.
+      if (reset.kind === 'fenced' && reset.by.rollout !== rollout.id) return happened({ type: 'routed', seq });
       const outcome = written(reset, seq, 'moving', { type: 'routed', seq });
       if (reset.kind !== 'done' || outcome.kind !== 'event') return outcome;
       return { ...outcome, extra: { releases: await releaseNow(deps, rollout, now) } };
     }
     case 'clean up': {
       const cleaned = await workload.cleanUp(target, fence);
+      // Another rollout's objects are not ours to clean; a newer epoch of our own is.
+      if (cleaned.kind === 'fenced' && cleaned.by.rollout === rollout.id) return { kind: 'fenced', by: cleaned.by };
       if (cleaned.kind === 'drifted') throw new Error(`clean up ${rollout.id}: ${cleaned.drift.difference}`);
       if (cleaned.kind === 'refused') throw new Error(`clean up ${rollout.id}: ${cleaned.message}`);
       const released = await router.release(target, fence);
+      if (released.kind === 'fenced' && released.by.rollout === rollout.id) return { kind: 'fenced', by: released.by };
       if (released.kind === 'drifted')
         throw new Error(`release the route of ${rollout.id}: ${released.drift.difference}`);
       return happened({ type: 'cleaned', seq });

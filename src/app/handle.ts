@@ -3,8 +3,8 @@
  * the version compare of the store and the fence in the cluster decide whose work counts.
  */
 import { decide } from '../core/decide.ts';
-import { type Event, isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
-import { next, nextLook } from '../core/schedule.ts';
+import { type AbortCause, type Event, isAbortable, isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
+import { type Effect, type Next, next, nextLook } from '../core/schedule.ts';
 import { type EffectDeps, type Outcome, runEffect } from './effects.ts';
 import type { Loaded, Marks, Queue, Release } from './ports.ts';
 
@@ -123,64 +123,64 @@ export function createRollouts(deps: Deps) {
       followed.set(id, namespacesOf(rollout));
       if (deps.clock() > end) return now;
       const wish = next(rollout, now);
-      if (wish.kind === 'event') {
-        await record(id, wish.event);
-        continue;
-      }
-      const outcome: Outcome = wish.kind === 'effect' ? await run(loaded, wish.effect) : await observe(rollout);
-      if (outcome.kind === 'event') await record(id, outcome.event, outcome.extra);
-      else if (outcome.kind === 'fenced') await fenced(rollout, outcome.by);
-      else return dueAfter(rollout, now, wish.kind === 'effect');
+      const outcome = await turn(loaded, wish);
+      if (outcome.kind === 'pending') return dueAfter(rollout, now, wish.kind === 'effect');
+      const went =
+        outcome.kind === 'event' ? await record(id, outcome.event, outcome.extra) : await fenced(rollout, outcome.by);
+      // What the state refuses now it may take later; asking again at once would only spin.
+      if (!went?.ok && went?.loaded.rollout.version === rollout.version) return now + POLL_MS;
     }
   }
 
-  async function run(loaded: Loaded, effect: Parameters<typeof runEffect>[2]): Promise<Outcome> {
+  async function turn(loaded: Loaded, wish: Next): Promise<Outcome> {
+    if (wish.kind === 'event') return { kind: 'event', event: wish.event };
+    const { rollout } = loaded;
+    const holder = await otherHolder(rollout);
+    if (holder) return { kind: 'fenced', by: holder };
+    const outcome = wish.kind === 'effect' ? await run(loaded, wish.effect) : ({ kind: 'pending' } as const);
+    return outcome.kind === 'pending' ? observe(rollout) : outcome;
+  }
+
+  async function run(loaded: Loaded, effect: Effect): Promise<Outcome> {
     deps.failpoint(`before ${effect.kind}`);
     const outcome = await runEffect(deps, loaded, effect);
     deps.failpoint(`after ${effect.kind}`);
-    // While a phase waits for the cluster, the route may be taken or changed as well.
-    return outcome.kind === 'pending' ? observe(loaded.rollout) : outcome;
+    return outcome;
   }
 
-  /** A route that somebody else changed, or another holder took, seen in the watched copy. */
+  /** A newer epoch or another rollout on the route, as the watched copy shows it: nothing may be concluded from the rest. */
+  async function otherHolder(rollout: Rollout): Promise<Marks | null> {
+    // From the abort and the last stage of a promotion on, the writes themselves find out.
+    if (rollout.routeSeq === 0 || !isAbortable(rollout)) return null;
+    const marks = (await deps.router(rollout).getRoute(rollout.plan.target))?.marks ?? null;
+    return marks && (marks.rollout !== rollout.id || marks.epoch > rollout.epoch) ? marks : null;
+  }
+
+  /** A route that somebody else changed; during the promotion the write that ends the route meets it. */
   async function observe(rollout: Rollout): Promise<Outcome> {
-    const { phase, plan } = rollout;
-    const writing = (phase.kind === 'stepping' || phase.kind === 'promoting') && phase.stage === 'route';
-    if (rollout.routeSeq === 0 || writing || phase.kind === 'drifted' || phase.kind === 'aborting')
-      return { kind: 'pending' };
-    const router = deps.router(rollout);
-    const seen = await router.getRoute(plan.target);
-    const marks = seen?.marks ?? null;
-    if (marks && (marks.rollout !== rollout.id || marks.epoch > rollout.epoch)) return { kind: 'fenced', by: marks };
-    if (phase.kind === 'promoting' && phase.stage !== 'template' && phase.stage !== 'ready') return { kind: 'pending' };
-    const drift = await router.drift(plan.target, rollout.route, {
-      rollout: rollout.id,
-      epoch: rollout.epoch,
-      seq: rollout.routeSeq,
-    });
-    return drift ? { kind: 'event', event: { type: 'drifted', seq: rollout.seq, drift } } : { kind: 'pending' };
+    const { phase, plan, seq } = rollout;
+    const settled = phase.kind === 'waiting' || (phase.kind === 'stepping' && phase.stage !== 'route');
+    if (rollout.routeSeq === 0 || !settled) return { kind: 'pending' };
+    const fence = { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.routeSeq };
+    const drift = await deps.router(rollout).drift(plan.target, rollout.route, fence);
+    return drift ? { kind: 'event', event: { type: 'drifted', seq, drift } } : { kind: 'pending' };
   }
 
   /**
    * The cluster knows a newer holder. If Redis knows it too, this replica was late and does nothing. If not, Redis went back
    * in time or an abort was made without it: the safe side wins, the rollout aborts above the epoch that was found.
    */
-  async function fenced(rollout: Rollout, by: Marks): Promise<void> {
+  async function fenced(rollout: Rollout, by: Marks): Promise<Recorded | null> {
     const loaded = await store.load(rollout.id);
-    if (!loaded || isTerminal(loaded.rollout)) return;
+    if (!loaded || isTerminal(loaded.rollout)) return null;
     const ours = by.rollout === rollout.id;
-    if (ours && (loaded.rollout.epoch >= by.epoch || (loaded.abort?.epoch ?? 0) >= by.epoch)) return;
-    const cause =
-      ours && by.abort !== null
-        ? ({ kind: 'person', actor: blindActor(by.abort), reason: null } as const)
-        : ({
-            kind: 'fenced',
-            message: ours
-              ? 'the cluster carries a newer state of this rollout than Redis does'
-              : `rollout ${by.rollout} has taken over its objects`,
-          } as const);
-    log.warn({ rollout: rollout.id, by }, 'the cluster is ahead of Redis: aborting');
-    await record(rollout.id, { type: 'abort_requested', cause, epoch: by.epoch + 1 });
+    if (ours && (loaded.rollout.epoch >= by.epoch || (loaded.abort?.epoch ?? 0) >= by.epoch)) return null;
+    const epoch = by.epoch + 1;
+    log.warn({ rollout: rollout.id, by }, 'the cluster is ahead of Redis');
+    if (!isAbortable(loaded.rollout) && loaded.rollout.phase.kind !== 'aborting' && ours) {
+      return record(rollout.id, { type: 'overtaken', epoch });
+    }
+    return record(rollout.id, { type: 'abort_requested', cause: overtakenBy(rollout.id, by), epoch });
   }
 
   /** Something changed in a namespace: the rollouts that this process follows there look again, once for a burst. */
@@ -219,6 +219,12 @@ function dueAfter(rollout: Rollout, now: number, polling: boolean): number | nul
 
 function namespacesOf({ plan: { target } }: Rollout): readonly string[] {
   return [target.namespace, ...target.traffic.routes.map((route) => route.split('/')[0] ?? '')];
+}
+
+function overtakenBy(id: string, by: Marks): AbortCause {
+  if (by.rollout !== id) return { kind: 'fenced', message: `rollout ${by.rollout} has taken over its objects` };
+  if (by.abort !== null) return { kind: 'person', actor: blindActor(by.abort), reason: null };
+  return { kind: 'fenced', message: 'the cluster carries a newer state of this rollout than Redis does' };
 }
 
 /** `U0BO@2026-11-20T10:00:00Z` as the route carries it after an abort without Redis. */

@@ -228,6 +228,9 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       }
       if (!isAbortable(rollout)) return refuse({ kind: 'already promoted' });
       return abort(rollout, event.cause, now, Math.max(event.epoch, rollout.epoch + 1));
+    case 'overtaken':
+      if (phase.kind !== 'promoting' || isAbortable(rollout) || event.epoch <= rollout.epoch) return STALE;
+      return to({ ...phase, since: now }, { epoch: event.epoch }, []);
     case 'reverted':
       if (phase.kind !== 'aborting' || phase.stage !== 'route') return STALE;
       return to(
@@ -290,14 +293,20 @@ function startGuard(plan: Plan, now: number): Guard {
 
 /** Takes the results in; when a check fails too often the change is the abort. */
 function weigh(rollout: Rollout, guard: Guard, results: readonly CheckResult[], now: number): Guard | Change {
-  const failures = countFailures(guard.failures, results);
+  // A judgement just after a sample sees nearly the same window: only what was due counts as one more failure.
+  const due = results.filter(({ check, verdict }) => verdict === 'pass' || (guard.next[check] ?? 0) <= now);
+  const failures = countFailures(guard.failures, due);
   const measured = new Map(results.map((result) => [result.check, result]));
   const before = new Map(guard.last.map((result) => [result.check, result]));
   const last = rollout.plan.checks.flatMap((check) => measured.get(check.name) ?? before.get(check.name) ?? []);
   const bad = tripped(rollout.plan.checks, failures);
-  if (bad && isAbortable(rollout)) return abort(rollout, { kind: 'check', check: bad.name, results: last }, now);
+  // Halted means that nothing moves without a person.
+  const moves = isAbortable(rollout) && rollout.phase.kind !== 'halted';
+  if (bad && moves) return abort(rollout, { kind: 'check', check: bad.name, results: last }, now);
   const next = { ...guard.next };
-  for (const check of rollout.plan.checks) if (measured.has(check.name)) next[check.name] = now + check.intervalMs;
+  for (const check of rollout.plan.checks) {
+    if (measured.has(check.name) && (next[check.name] ?? 0) <= now) next[check.name] = now + check.intervalMs;
+  }
   return { ...guard, failures, last, next };
 }
 
@@ -450,6 +459,13 @@ function accept(rollout: Rollout, gate: Gate, actor: Gate['approvals'][number]['
   const found = rollout.phase.drift.weight;
   const low = rollout.plan.steps[rollout.step - 1]?.route.weight ?? 0;
   const high = rollout.plan.steps[rollout.step + 1]?.route.weight ?? 100;
+  const { access, requester } = rollout.plan;
+  // Else the requester could raise the weight by hand and then accept it alone.
+  if (access.fourEyes && samePerson(actor, requester)) return refuse({ kind: 'four eyes' });
+  // What is promoted carries all traffic.
+  const isLast = rollout.step === rollout.plan.steps.length - 1;
+  if (isLast && found !== wantedRoute(rollout).weight)
+    return refuse({ kind: 'not acceptable', low: high, high, found });
   if (found === null || rollout.phase.resume === 'promotion' || found < low || found > high) {
     return refuse({ kind: 'not acceptable', low, high, found });
   }

@@ -171,6 +171,8 @@ export type Event =
   | { readonly type: 'cool_down_cut'; readonly actor: Actor }
   | Answer<'cleaned'>
   | { readonly type: 'abort_requested'; readonly cause: AbortCause; readonly epoch: number }
+  /** The cluster was found at a higher epoch after stable had taken over (P3): go on above it, there is nothing to abort. */
+  | { readonly type: 'overtaken'; readonly epoch: number }
   | Answer<'reverted'>
   | Answer<'refenced'>
   | Answer<'abort_stalled', { readonly message: string }>

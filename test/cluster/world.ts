@@ -1,5 +1,6 @@
 /** A service `world` in a namespace of its own: Deployment, Kubernetes Service and HTTPRoute, as its owners made them. */
 import { randomBytes } from 'node:crypto';
+import type { Cluster } from '../../src/adapters/kubernetes/cluster.ts';
 import type { Log } from '../../src/app/ports.ts';
 import type { Plan, Route, Step, Target } from '../../src/core/plan.ts';
 import type { Json, Kube } from './kube.ts';
@@ -10,6 +11,22 @@ export const silent: Log = {
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
+};
+
+/** Nobody answers here: for what must not ask. */
+export const deadCluster: Cluster = {
+  get: () => Promise.reject(new Error('no cluster')),
+  list: () => Promise.reject(new Error('no cluster')),
+  create: () => Promise.reject(new Error('no cluster')),
+  patch: () => Promise.reject(new Error('no cluster')),
+  remove: () => Promise.reject(new Error('no cluster')),
+  missingRights: () => Promise.reject(new Error('no cluster')),
+  view: () => {
+    throw new Error('no cluster');
+  },
+  peek: () => null,
+  onChange: () => () => undefined,
+  close: () => Promise.resolve(),
 };
 
 export type World = {

@@ -61,6 +61,7 @@ const EVENTS: Readonly<Record<Event['type'], (rollout: Rollout) => Event>> = {
   cool_down_cut: () => ({ type: 'cool_down_cut', actor: ann }),
   cleaned: ({ seq }) => ({ type: 'cleaned', seq }),
   abort_requested: ({ epoch }) => abortBy(ann, epoch),
+  overtaken: ({ epoch }) => ({ type: 'overtaken', epoch: epoch + 1 }),
   reverted: ({ seq }) => ({ type: 'reverted', seq }),
   refenced: ({ seq }) => ({ type: 'refenced', seq }),
   abort_stalled: ({ seq }) => ({ type: 'abort_stalled', seq, message: 'no answer' }),
@@ -131,6 +132,7 @@ describe('each event moves only the phases that ask for it', () => {
         'halted',
       ),
     ],
+    ['overtaken', stays(...PROMOTING.slice(2))],
     ['reverted', moves('aborting fence', 'aborting route')],
     ['refenced', moves('aborting cool', 'aborting fence')],
     ['abort_stalled', stays(...ABORTING)],
@@ -149,7 +151,7 @@ describe('each event moves only the phases that ask for it', () => {
   });
 
   it('has a row for every event', () => {
-    expect(Object.keys(EVENTS)).toHaveLength(33);
+    expect(Object.keys(EVENTS)).toHaveLength(34);
   });
 });
 
@@ -323,6 +325,20 @@ describe('failing checks', () => {
       kind: 'gate closed',
       gate: { decision: { kind: 'aborted' } },
     });
+  });
+
+  it('seen again by the judgement just after a sample is not a second failure', () => {
+    const story = createStory().until('stepping bake').sample('fail');
+    const { seq } = story.tell({ type: 'baked', seq: story.rollout.seq }).rollout;
+    story.tell({ type: 'judged', seq, results: results(story.rollout, 'fail') });
+    expect(story.label).toBe('waiting');
+    expect(story.gate.results).toMatchObject([{ verdict: 'fail' }]);
+    expect(story.sample('fail').label).toBe('aborting route');
+  });
+
+  it('move nothing while halted: a person decides', () => {
+    const story = AT.halted?.() ?? createStory();
+    expect(story.sample('fail').sample('fail').sample('fail').label).toBe('halted');
   });
 
   it('abort at the judgement too', () => {
@@ -525,7 +541,7 @@ describe('the clock of a gate', () => {
 });
 
 describe('a change from outside', () => {
-  const accept = (story: Story): Event => ({ type: 'accepted', gate: story.gate.id, actor: ann });
+  const accept = (story: Story, actor = ann): Event => ({ type: 'accepted', gate: story.gate.id, actor });
   const reapply = (story: Story): Event => ({ type: 'reapplied', gate: story.gate.id, actor: ann });
   const atSecondGate = () => createStory().until(({ step, phase }) => step === 1 && phase.kind === 'waiting');
 
@@ -583,6 +599,16 @@ describe('a change from outside', () => {
     expect(story.rollout).toMatchObject({ step: 1, route: { weight } });
     story.approve(ann).until('stepping route');
     expect(wantedRoute(story.rollout).weight).toBe(100);
+  });
+
+  it('is not accepted by the requester, who could have made it', () => {
+    const story = drifted(atSecondGate(), 60);
+    expect(story.refusal(accept(story, requester))).toEqual({ kind: 'four eyes' });
+  });
+
+  it('at the last step is accepted only with all traffic', () => {
+    const last = createStory().until(({ step, phase }) => step === 2 && label(phase) === 'waiting');
+    expect(drifted(last, 60).refusal(accept(last))).toMatchObject({ kind: 'not acceptable', found: 60 });
   });
 
   it('at the first step accepts from 0 to the second', () => {

@@ -4,7 +4,7 @@ import { Agent, fetch } from 'undici';
 export type Connection = { readonly server: string; readonly token: string; readonly ca?: string };
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are whatever the server says; assertions look into them
-export type Body = any;
+type Body = any;
 export type Answer = { readonly status: number; readonly body: Body };
 export type WatchEvent = { readonly type: string; readonly object: Body };
 

@@ -22,9 +22,6 @@ export type Show = {
 
 const LIMITS = { header: 150, section: 3000, field: 2000, fields: 10, button: 75, cell: 200 } as const;
 
-/** Slack refuses a whole message when its block text is too long (seen from 11,300 characters on). */
-export const BLOCK_TEXT_BUDGET = 10_000;
-
 export const header = (text: string): KnownBlock => ({
   type: 'header',
   text: { type: 'plain_text', text: cut(text, LIMITS.header), emoji: false },

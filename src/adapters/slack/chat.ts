@@ -12,6 +12,7 @@ import type { Directory } from './directory.ts';
 import { reasonOf, troubleOf } from './errors.ts';
 import { render, simplest } from './message.ts';
 import { cut, plain } from './mrkdwn.ts';
+import { createPlaces, type Place } from './places.ts';
 import type { Teller } from './tell.ts';
 import { gateKey } from './words.ts';
 
@@ -34,18 +35,13 @@ type Deps = {
 const EVENT_TYPE = 'sluice_message';
 const PAGE = 200;
 const PAGES = 5;
-const LINKS_KEPT = 1000;
-
-/** Where a message is; after a fallback that is another channel than the plan's. */
-type Place = { readonly channel: string; readonly ts: string };
 
 export function createChat(deps: Deps): Chat {
   const { client, directory, log } = deps;
   /** Turns off for good when the workspace refuses a table. */
   let tables = deps.tables;
-  /** Old place of a message -> where it was posted again, until the rollout knows it. */
-  const moved = new Map<string, string>();
-  const links = new Map<string, string>();
+  const places = createPlaces(client, log);
+  const { placeOf, permalink } = places;
 
   return {
     show,
@@ -62,7 +58,7 @@ export function createChat(deps: Deps): Chat {
     if (key.startsWith('chart:')) return picture(rollout, key);
     const there = placeOf(rollout, key);
     const isLinking = key === 'root' || outgoing.note !== undefined;
-    const known = { now: Date.now(), gateLink: isLinking ? await gateLink(rollout) : null };
+    const known = { now: Date.now(), gateLink: isLinking ? await places.gateLink(rollout) : null };
     const draw = () => {
       const message = render(rollout, outgoing, { ...known, tables });
       return message && deps.draw(message);
@@ -88,7 +84,7 @@ export function createChat(deps: Deps): Chat {
     if (there && sent.error === 'message_not_found' && isWorthRepeating(rollout, key)) {
       log.warn({ rollout: rollout.id, key }, 'message was deleted, posting it again');
       const again = await attempted(() => post(rollout, key, message));
-      if (again.kind === 'sent') remember(moved, `${there.channel}/${there.ts}`, again.ts);
+      if (again.kind === 'sent') places.move(there, again.ts);
       return again;
     }
     if (!there && CLOSED.has(sent.error)) return fallBack(rollout, message, sent.error);
@@ -153,35 +149,6 @@ export function createChat(deps: Deps): Chat {
     }
   }
 
-  function placeOf(rollout: Rollout, key: MessageKey): Place | null {
-    const recorded = rollout.messages[key];
-    if (recorded === undefined) return null;
-    const place = parsePlace(rollout, recorded);
-    const now = moved.get(`${place.channel}/${place.ts}`);
-    return now === undefined ? place : parsePlace(rollout, now);
-  }
-
-  async function gateLink(rollout: Rollout): Promise<string | null> {
-    const gate = openGate(rollout);
-    const place = gate && placeOf(rollout, gateKey(gate));
-    return place ? permalink(place.channel, place.ts) : null;
-  }
-
-  async function permalink(channel: string, recorded: string): Promise<string | null> {
-    const [ts = '', elsewhere = channel] = recorded.split('/').reverse();
-    const key = `${elsewhere}/${ts}`;
-    const kept = links.get(key);
-    if (kept !== undefined) return kept;
-    try {
-      const answer = await client.chat.getPermalink({ channel: elsewhere, message_ts: ts });
-      if (answer.permalink) remember(links, key, answer.permalink);
-      return answer.permalink ?? null;
-    } catch (error) {
-      log.info({ channel: elsewhere, error: reasonOf(error) }, 'no permalink');
-      return null;
-    }
-  }
-
   async function picture(rollout: Rollout, key: MessageKey): Promise<Sent> {
     const done = rollout.messages[key];
     const root = placeOf(rollout, 'root');
@@ -226,12 +193,6 @@ export function createChat(deps: Deps): Chat {
     }
     return null;
   }
-
-  function remember(map: Map<string, string>, key: string, value: string): void {
-    map.set(key, value);
-    const [oldest] = map.keys();
-    if (map.size > LINKS_KEPT && oldest !== undefined) map.delete(oldest);
-  }
 }
 
 const isTooRich = (sent: Sent) => sent.kind === 'impossible' && /blocks|msg_too_long/.test(sent.error);
@@ -242,12 +203,6 @@ const LITERAL = { parse: 'none', link_names: false, unfurl_links: false, unfurl_
 
 /** The channel itself is shut for the bot. */
 const CLOSED = new Set(['is_archived', 'channel_not_found', 'not_in_channel', 'restricted_action']);
-
-/** `1700.1`, or `C0OPS/1700.1` when it was posted in the fallback channel. */
-function parsePlace(rollout: Rollout, recorded: string): Place {
-  const [ts = '', channel = rollout.plan.channel] = recorded.split('/').reverse();
-  return { channel, ts };
-}
 
 /** The root is where everybody looks, an open gate what everybody waits for; the rest is history. */
 function isWorthRepeating(rollout: Rollout, key: MessageKey): boolean {

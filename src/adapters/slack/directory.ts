@@ -4,7 +4,7 @@ import type { Chat, Log } from '../../app/ports.ts';
 import { reasonOf, slackError, troubleOf } from './errors.ts';
 import { plain } from './mrkdwn.ts';
 
-export type Identity = { readonly team: string; readonly user: string; readonly name: string };
+type Identity = { readonly team: string; readonly user: string; readonly name: string };
 
 export type Directory = Pick<Chat, 'channel' | 'groupMembers' | 'isFullMember'> & {
   /** The bot itself; asked once. Throws on faults. */

@@ -9,7 +9,7 @@ import type { Log, ReplyTo } from '../../app/ports.ts';
 import { say } from './answers.ts';
 import type { Teller } from './tell.ts';
 
-export const PATH = '/slack/events';
+const PATH = '/slack/events';
 const BODY_MAX = 1_000_000;
 const SKEW_MS = 300_000;
 

@@ -4,13 +4,13 @@
  */
 import type { App, BlockAction, ButtonAction } from '@slack/bolt';
 import type { WebClient } from '@slack/web-api';
-import { z } from 'zod';
 import type { Log, ReplyTo } from '../../app/ports.ts';
-import type { Bot, Click, Request } from '../../app/requests.ts';
+import type { Bot, Request } from '../../app/requests.ts';
 import { FORM_FAILED, LATE, OLD_BUTTON, say } from './answers.ts';
 import type { Directory } from './directory.ts';
 import { reasonOf } from './errors.ts';
 import { approveAnywayForm, FORM, FormContext, formError, reasonIn } from './form.ts';
+import { CLICKS, type ClickAction, clickOf, type Mention, placeOf, teamOf, typed } from './payloads.ts';
 import type { Teller } from './tell.ts';
 
 /** Slack shows its own error after 3 s, in words that nobody can change. */
@@ -99,7 +99,7 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
   }
 
   async function clicked(
-    action: (typeof CLICKS)[number],
+    action: ClickAction,
     body: BlockAction,
     pressed: ButtonAction,
     ack: () => Promise<void>,
@@ -230,65 +230,4 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T | 'late'> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-type Mention = {
-  readonly user: string;
-  readonly text: string;
-  readonly channel: string;
-  readonly thread_ts?: string | undefined;
-  readonly team?: string | undefined;
-  readonly user_team?: string | undefined;
-};
-
-const CLICKS = [
-  'approve',
-  'abort',
-  'hold',
-  'reapply',
-  'accept',
-  'retry',
-  'keep',
-  'rollback',
-] as const satisfies readonly Click['action'][];
-
-const AtGate = z.strictObject({ rollout: z.string(), gate: z.string() });
-const OfAbort = z.strictObject({ rollout: z.string(), env: z.string(), service: z.string() });
-const OfRollout = z.strictObject({ rollout: z.string() });
-
-/** What a button carries; null when it is not what this version writes. */
-function clickOf(action: (typeof CLICKS)[number], value: string | undefined): Click | null {
-  const schema = action === 'abort' ? OfAbort : action === 'rollback' ? OfRollout : AtGate;
-  const read = schema.safeParse(parsed(value));
-  // The schema is the one of this action.
-  return read.success ? ({ action, ...read.data } as Click) : null;
-}
-
-function parsed(value: string | undefined): unknown {
-  try {
-    return JSON.parse(value ?? '');
-  } catch {
-    return null;
-  }
-}
-
-function placeOf(body: BlockAction): ReplyTo {
-  const threadTs: unknown = body.message?.thread_ts;
-  const thread = typeof threadTs === 'string' && threadTs !== body.message?.ts ? threadTs : null;
-  return { user: body.user.id, channel: body.channel?.id ?? '', thread, responseUrl: body.response_url || null };
-}
-
-/** The person's own team: in a shared channel it is not the workspace's. */
-function teamOf(body: {
-  readonly user: { readonly team_id?: string };
-  readonly team: { readonly id: string } | null;
-}): string {
-  return body.user.team_id ?? body.team?.id ?? '';
-}
-
-/** People mention people and channels in a reason; in Slack's own form nobody could read it back. */
-function typed(text: string): string {
-  return text
-    .replace(/<@([UW][A-Z0-9_]+)(?:\|([^<>]*))?>/g, (_, id: string, name?: string) => `@${name || id}`)
-    .replace(/<#(C[A-Z0-9_]+)(?:\|([^<>]*))?>/g, (_, id: string, name?: string) => `#${name || id}`);
 }

@@ -29,7 +29,7 @@ export function line(text: string, max: number): string {
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
 
 /** Slack's three escapes, and nothing else: https://docs.slack.dev/messaging/formatting-message-text */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return text.replace(/[&<>]/g, (found) => ESCAPES[found] ?? found);
 }
 

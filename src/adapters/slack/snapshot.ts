@@ -10,7 +10,7 @@ import { MAX } from './words.ts';
 /** More rows than this are counted, not shown: a phone screen holds about ten. */
 const ROWS = 10;
 
-export function amount(value: number, unit: Check['unit']): string {
+function amount(value: number, unit: Check['unit']): string {
   const digits = unit === '%' ? 2 : Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0;
   const text = Number(value.toFixed(digits)).toLocaleString('en-US', { maximumFractionDigits: digits });
   return unit === 'ms' ? `${text} ms` : `${text}${unit}`;

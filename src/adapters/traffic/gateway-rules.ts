@@ -132,8 +132,11 @@ function owned(rules: readonly Rule[], journal: Journal, sides: Sides): readonly
     const { kind } = roleOf(rule, journal, sides);
     if (kind === 'other') return [];
     const { backendRefs, matches, filters = [] } = rule;
-    // The rest of a preview rule is a copy, made anew with each write.
-    if (kind === 'preview') return [{ backendRefs, header: matches?.[0]?.headers?.at(-1) }];
+    // The rest of a preview rule is a copy, made anew with each write; so is the order of previews.
+    if (kind === 'preview') {
+      const header = matches?.[0]?.headers?.at(-1);
+      return [{ header, backends: backendRefs?.map(({ name, weight }) => ({ name, weight })) }];
+    }
     return [{ backendRefs, mirrors: filters.filter((filter) => isOwnMirror(filter, sides)) }];
   });
 }

@@ -358,5 +358,3 @@ export const HOSTILE: readonly Said[] = SAID.flatMap((said) =>
     ...(said.note && 'message' in said.note ? { note: { ...said.note, message: words } } : {}),
   })),
 );
-
-export { passing };

@@ -14,7 +14,7 @@ import {
 export type Args = Readonly<Record<string, unknown>>;
 type Answer = { readonly ok: boolean; readonly error?: string; readonly [field: string]: unknown };
 
-export type Violation = { readonly level: 'error' | 'warning'; readonly method: string; readonly what: string };
+type Violation = { readonly level: 'error' | 'warning'; readonly method: string; readonly what: string };
 
 export type View = { readonly id: string; readonly user: string; readonly body: Record<string, unknown> };
 type Trigger = { readonly user: string; readonly at: number; used: boolean };

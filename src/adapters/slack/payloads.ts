@@ -1,0 +1,68 @@
+/** What Slack's payloads say: who, where, and which button. Signed by Slack, but what a button carries may be of an older version. */
+import type { BlockAction } from '@slack/bolt';
+import { z } from 'zod';
+import type { ReplyTo } from '../../app/ports.ts';
+import type { Click } from '../../app/requests.ts';
+
+export type Mention = {
+  readonly user: string;
+  readonly text: string;
+  readonly channel: string;
+  readonly thread_ts?: string | undefined;
+  readonly team?: string | undefined;
+  readonly user_team?: string | undefined;
+};
+
+export const CLICKS = [
+  'approve',
+  'abort',
+  'hold',
+  'reapply',
+  'accept',
+  'retry',
+  'keep',
+  'rollback',
+] as const satisfies readonly Click['action'][];
+
+export type ClickAction = (typeof CLICKS)[number];
+
+const AtGate = z.strictObject({ rollout: z.string(), gate: z.string() });
+const OfAbort = z.strictObject({ rollout: z.string(), env: z.string(), service: z.string() });
+const OfRollout = z.strictObject({ rollout: z.string() });
+
+/** What a button carries; null when it is not what this version writes. */
+export function clickOf(action: ClickAction, value: string | undefined): Click | null {
+  const schema = action === 'abort' ? OfAbort : action === 'rollback' ? OfRollout : AtGate;
+  const read = schema.safeParse(parsed(value));
+  // The schema is the one of this action.
+  return read.success ? ({ action, ...read.data } as Click) : null;
+}
+
+function parsed(value: string | undefined): unknown {
+  try {
+    return JSON.parse(value ?? '');
+  } catch {
+    return null;
+  }
+}
+
+export function placeOf(body: BlockAction): ReplyTo {
+  const threadTs: unknown = body.message?.thread_ts;
+  const thread = typeof threadTs === 'string' && threadTs !== body.message?.ts ? threadTs : null;
+  return { user: body.user.id, channel: body.channel?.id ?? '', thread, responseUrl: body.response_url || null };
+}
+
+/** The person's own team: in a shared channel it is not the workspace's. */
+export function teamOf(body: {
+  readonly user: { readonly team_id?: string };
+  readonly team: { readonly id: string } | null;
+}): string {
+  return body.user.team_id ?? body.team?.id ?? '';
+}
+
+/** People mention people and channels in a reason; in Slack's own form nobody could read it back. */
+export function typed(text: string): string {
+  return text
+    .replace(/<@([UW][A-Z0-9_]+)(?:\|([^<>]*))?>/g, (_, id: string, name?: string) => `@${name || id}`)
+    .replace(/<#(C[A-Z0-9_]+)(?:\|([^<>]*))?>/g, (_, id: string, name?: string) => `#${name || id}`);
+}

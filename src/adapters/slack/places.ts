@@ -1,0 +1,69 @@
+/** Where each message of a rollout is, and its address for browsers. */
+import type { WebClient } from '@slack/web-api';
+import type { Log } from '../../app/ports.ts';
+import { type MessageKey, openGate, type Rollout } from '../../core/rollout.ts';
+import { reasonOf } from './errors.ts';
+import { gateKey } from './words.ts';
+
+/** After a fallback the channel is another one than the plan's. */
+export type Place = { readonly channel: string; readonly ts: string };
+
+const KEPT = 1000;
+
+export function createPlaces(client: WebClient, log: Log) {
+  /** Where a deleted message was posted again: until the rollout knows it, and for edits that were under way. */
+  const moved = new Map<string, string>();
+  const links = new Map<string, string>();
+
+  function placeOf(rollout: Rollout, key: MessageKey): Place | null {
+    const recorded = rollout.messages[key];
+    if (recorded === undefined) return null;
+    let place = parsePlace(rollout, recorded);
+    for (let next = movedTo(place); next !== undefined; next = movedTo(place)) place = parsePlace(rollout, next);
+    return place;
+  }
+
+  const movedTo = ({ channel, ts }: Place) => moved.get(`${channel}/${ts}`);
+
+  async function gateLink(rollout: Rollout): Promise<string | null> {
+    const gate = openGate(rollout);
+    const place = gate && placeOf(rollout, gateKey(gate));
+    return place ? permalink(place.channel, place.ts) : null;
+  }
+
+  async function permalink(channel: string, recorded: string): Promise<string | null> {
+    const [ts = '', elsewhere = channel] = recorded.split('/').reverse();
+    const key = `${elsewhere}/${ts}`;
+    const kept = links.get(key);
+    if (kept !== undefined) return kept;
+    try {
+      const answer = await client.chat.getPermalink({ channel: elsewhere, message_ts: ts });
+      if (answer.permalink) remember(links, key, answer.permalink);
+      return answer.permalink ?? null;
+    } catch (error) {
+      log.info({ channel: elsewhere, error: reasonOf(error) }, 'no permalink');
+      return null;
+    }
+  }
+
+  return {
+    placeOf,
+    gateLink,
+    permalink,
+    move(from: Place, to: string): void {
+      remember(moved, `${from.channel}/${from.ts}`, to);
+    },
+  };
+}
+
+/** `1700.1`, or `C0OPS/1700.1` when it was posted in the fallback channel. */
+function parsePlace(rollout: Rollout, recorded: string): Place {
+  const [ts = '', channel = rollout.plan.channel] = recorded.split('/').reverse();
+  return { channel, ts };
+}
+
+function remember(map: Map<string, string>, key: string, value: string): void {
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > KEPT && oldest !== undefined) map.delete(oldest);
+}

@@ -1,0 +1,89 @@
+import { expect, it } from 'vitest';
+import type { Condition, HTTPRoute, ParentRef } from '../../../src/adapters/kubernetes/objects.ts';
+import { routeStatus } from '../../../src/adapters/traffic/gateway-status.ts';
+
+const gateway: ParentRef = { name: 'public', namespace: 'default' };
+const condition = (
+  type: string,
+  status: string,
+  observedGeneration: number | undefined = 3,
+  reason = 'X',
+): Condition => ({
+  type,
+  status,
+  reason,
+  message: 'in words',
+  ...(observedGeneration === 0 ? {} : { observedGeneration }),
+});
+const good = [condition('Accepted', 'True'), condition('ResolvedRefs', 'True')];
+const parent = (parentRef: ParentRef, conditions: Condition[]) => ({ parentRef, controllerName: 'c', conditions });
+
+function route(parentRefs: ParentRef[], parents: ReturnType<typeof parent>[]): HTTPRoute {
+  const metadata = { name: 'world', namespace: 'hello', uid: 'u', resourceVersion: '1', generation: 3 };
+  return { metadata, spec: { parentRefs }, status: { parents } };
+}
+
+it.each<[string, HTTPRoute, string]>([
+  ['nobody has answered', route([gateway], []), 'pending'],
+  ['there is no parent', route([], []), 'pending'],
+  ['the controller took the newest generation', route([gateway], [parent(gateway, good)]), 'confirmed'],
+  [
+    'it still speaks of the last one',
+    route([gateway], [parent(gateway, [condition('Accepted', 'True', 2)])]),
+    'pending',
+  ],
+  [
+    'it accepted the newest but resolved the last',
+    route([gateway], [parent(gateway, [condition('Accepted', 'True'), condition('ResolvedRefs', 'True', 2)])]),
+    'pending',
+  ],
+  ['an old refusal may be over', route([gateway], [parent(gateway, [condition('Accepted', 'False', 2)])]), 'pending'],
+  ['it does not accept it', route([gateway], [parent(gateway, [condition('Accepted', 'False')])]), 'rejected'],
+  [
+    'it is still thinking',
+    route([gateway], [parent(gateway, [condition('Accepted', 'False', 3, 'Pending')])]),
+    'pending',
+  ],
+  [
+    'a backend is missing',
+    route(
+      [gateway],
+      [parent(gateway, [condition('Accepted', 'True'), condition('ResolvedRefs', 'False', 3, 'BackendNotFound')])],
+    ),
+    'rejected',
+  ],
+  [
+    'Linkerd calls the core group core, adds the namespace and counts no generations',
+    route(
+      [{ group: '', kind: 'Service', name: 'world', port: 80 }],
+      [
+        parent({ group: 'core', kind: 'Service', name: 'world', namespace: 'hello', port: 80 }, [
+          condition('Accepted', 'True', 0),
+        ]),
+      ],
+    ),
+    'confirmed',
+  ],
+  ['another parent answered', route([gateway], [parent({ name: 'public' }, good)]), 'pending'],
+  ['one of two parents answered', route([gateway, { name: 'inner' }], [parent(gateway, good)]), 'pending'],
+  [
+    'one of two controllers of a parent refuses',
+    route([gateway], [parent(gateway, good), parent(gateway, [condition('Accepted', 'False')])]),
+    'rejected',
+  ],
+  [
+    'the answer is for another listener',
+    route([{ ...gateway, sectionName: 'web' }], [parent({ ...gateway, sectionName: 'tls' }, good)]),
+    'pending',
+  ],
+  ['the answer names no listener', route([{ ...gateway, sectionName: 'web' }], [parent(gateway, good)]), 'confirmed'],
+])('when %s', (_, object, kind) => {
+  expect(routeStatus(object).kind).toBe(kind);
+});
+
+it('says why in the words of the controller', () => {
+  const status = routeStatus(
+    route([gateway], [parent(gateway, [condition('ResolvedRefs', 'False', 3, 'BackendNotFound')])]),
+  );
+  expect(status).toEqual({ kind: 'rejected', message: 'ResolvedRefs is False: BackendNotFound in words' });
+});
