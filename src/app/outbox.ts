@@ -93,7 +93,8 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
       if (outgoing.key === 'root' && !posted) await giveUp(rollout, sent.error);
       return true;
     }
-    if (!posted) {
+    // Also a message that an administrator deleted and that was posted again.
+    if (sent.ts !== rollout.messages[outgoing.key]) {
       await rollouts.record(rollout.id, { type: 'message_delivered', key: outgoing.key, ts: sent.ts });
       // The first message starts the first step, a gate's starts its clock.
       await queue.wake(rollout.id);

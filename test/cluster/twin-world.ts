@@ -5,12 +5,8 @@ import type { Kube } from './kube.ts';
 import { makeWorld, silent, unmakeWorld } from './world.ts';
 
 /** A world for the workload contract behind the API server of a kubeconfig. */
-export async function twinWorld(
-  kubeconfig: string,
-  kube: Kube,
-  options?: { replicas?: number },
-): Promise<WorkloadWorld> {
-  const world = await makeWorld(kube, options);
+export async function twinWorld(kubeconfig: string, kube: Kube): Promise<WorkloadWorld> {
+  const world = await makeWorld(kube);
   const clusters = [0, 1].map(() => createCluster({ kubeconfig, log: silent }));
   const [workload, other] = clusters.map((cluster) => createTwin({ cluster, log: silent }));
   if (!workload || !other) throw new Error('two workloads are made above');

@@ -19,10 +19,7 @@ export type WorkloadWorld = World & {
 const fence = (seq: number, epoch = 1, rollout = 'world-1'): Fence => ({ rollout, epoch, seq });
 const DONE = { kind: 'done' };
 
-export function workloadContract(
-  name: string,
-  make: (options?: { replicas?: number }) => Promise<WorkloadWorld>,
-): void {
+export function workloadContract(name: string, make: () => Promise<WorkloadWorld>): void {
   describe(`${name} as a workload`, () => {
     let world: WorkloadWorld;
     let workload: Workload;
@@ -176,7 +173,7 @@ export function workloadContract(
           metadata: { name: 'pods' },
           spec: { hard: { pods: '3' } },
         });
-        await until(async () => (await world.kube.get(`${path}/pods`)).status?.used);
+        await until(async () => (await world.kube.get(`${path}/pods`)).status?.used?.pods === '3');
         await created();
         const failing = await until(async () => {
           const state = await workload.canaryState(target);

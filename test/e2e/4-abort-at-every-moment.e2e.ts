@@ -101,7 +101,7 @@ it('abort from the command line while Slack is away, told when it is back', asyn
   expect({ code, output }).toMatchObject({ code: 0 });
   await history.reaches(0, { from: pressed, withinMs: 3_000 });
   await slack.comeBack();
-  await rollout.ended(/world v2 is aborted/);
+  await rollout.ended(/world v2( is)? aborted/);
   await expectBackToStable(rollout);
 });
 
@@ -115,7 +115,7 @@ it.each(['dead', 'frozen'])('abort by the button while Redis is %s', async (stat
   await rollout.abort();
   await history.reaches(0, { from: pressed, withinMs: 5_000 });
   await (state === 'dead' ? redis.restart() : redis.thaw());
-  await rollout.ended(/world v2 is aborted/, 90_000);
+  await rollout.ended(/world v2( is)? aborted/, 90_000);
   expect((await load.stop()).failed).toEqual([]);
   await expectBackToStable(rollout);
   await rollout.said(/aborted by (@ana|<@U0ANA>)/);
@@ -152,6 +152,6 @@ async function expectAborted(rollout: Rollout, press: () => Promise<unknown>) {
   const routed = (history.last()?.canary ?? 0) > 0;
   await press();
   if (routed) await history.reaches(0, { from: pressed, withinMs: 5_000 });
-  await rollout.ended(/world v2(-missing)? is aborted/);
+  await rollout.ended(/world v2(-missing)?( is)? aborted/);
   await expectBackToStable(rollout);
 }

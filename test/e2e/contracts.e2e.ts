@@ -1,5 +1,6 @@
 /** The contracts of src/app/ports.ts against the API server of KUBECONFIG. */
 import { afterAll } from 'vitest';
+import { gatewayApiSuite } from '../adapters/traffic/gateway-api.suite.ts';
 import { gatewayWorld } from '../cluster/gateway-world.ts';
 import { openKube } from '../cluster/kube.ts';
 import { twinWorld } from '../cluster/twin-world.ts';
@@ -11,5 +12,6 @@ const kube = openKube(kubeconfig);
 afterAll(() => kube.close());
 
 routerContract('gateway-api', () => gatewayWorld(kubeconfig, kube));
-workloadContract('twin', (options) => twinWorld(kubeconfig, kube, options));
+gatewayApiSuite(kubeconfig, kube);
+workloadContract('twin', () => twinWorld(kubeconfig, kube));
 twinPreflightContract(() => twinWorld(kubeconfig, kube));

@@ -43,7 +43,8 @@ export async function write<T extends Held>(
       if (outcome.error.kind === 'refused') return refused(outcome.error.message);
       const before: T = known;
       known = await cluster.get(kind, ref);
-      if (known?.metadata.resourceVersion === before.metadata.resourceVersion) return refused(outcome.error.message);
+      const unchanged = known?.metadata.resourceVersion === before.metadata.resourceVersion;
+      if (unchanged && outcome.error.kind === 'untrue') return refused(outcome.error.message);
     } else {
       if (fresh || intent.kind === 'done') return { ...intent, object: known };
       known = await cluster.get(kind, ref);

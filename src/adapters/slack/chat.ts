@@ -12,7 +12,7 @@ import type { Directory } from './directory.ts';
 import { reasonOf, troubleOf } from './errors.ts';
 import { render, simplest } from './message.ts';
 import { cut, plain } from './mrkdwn.ts';
-import { createPlaces, type Place } from './places.ts';
+import { createPlaces, type Place, writePlace } from './places.ts';
 import type { Teller } from './tell.ts';
 import { gateKey } from './words.ts';
 
@@ -79,7 +79,7 @@ export function createChat(deps: Deps): Chat {
   }
 
   async function send(rollout: Rollout, key: MessageKey, there: Place | null, message: Message): Promise<Sent> {
-    const sent = await attempted(() => (there ? edit(there, message) : post(rollout, key, message)));
+    const sent = await attempted(() => (there ? edit(rollout, there, message) : post(rollout, key, message)));
     if (sent.kind !== 'impossible') return sent;
     if (there && sent.error === 'message_not_found' && isWorthRepeating(rollout, key)) {
       log.warn({ rollout: rollout.id, key }, 'message was deleted, posting it again');
@@ -91,10 +91,12 @@ export function createChat(deps: Deps): Chat {
     return sent;
   }
 
-  function post(rollout: Rollout, key: MessageKey, message: Message): Promise<string> {
+  async function post(rollout: Rollout, key: MessageKey, message: Message): Promise<string> {
     const root = key === 'root' ? null : placeOf(rollout, 'root');
+    const channel = root?.channel ?? rollout.plan.channel;
     const metadata = { event_type: EVENT_TYPE, event_payload: { rollout: rollout.id, key } };
-    return postTo(root?.channel ?? rollout.plan.channel, { ...message, metadata, thread: root?.ts ?? null });
+    const ts = await postTo(channel, { ...message, metadata, thread: root?.ts ?? null });
+    return writePlace(rollout, { channel, ts });
   }
 
   type Posted = Pick<Message, 'text' | 'blocks' | 'broadcast'> & {
@@ -114,9 +116,9 @@ export function createChat(deps: Deps): Chat {
     return 'ts' in answer ? String(answer.ts) : '';
   }
 
-  async function edit({ channel, ts }: Place, { text, blocks }: Message): Promise<string> {
+  async function edit(rollout: Rollout, { channel, ts }: Place, { text, blocks }: Message): Promise<string> {
     await client.apiCall('chat.update', { channel, ts, text, blocks, parse: 'none', link_names: false });
-    return ts;
+    return writePlace(rollout, { channel, ts });
   }
 
   /** A gate nobody can see must still be decidable: its buttons work from any channel. */
@@ -133,7 +135,7 @@ export function createChat(deps: Deps): Chat {
     };
     return attempted(async () => {
       const ts = await postTo(other.id, { text: message.text, blocks: [...message.blocks, note], thread: null });
-      return `${other.id}/${ts}`;
+      return writePlace(rollout, { channel: other.id, ts });
     });
   }
 

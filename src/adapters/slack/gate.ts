@@ -128,20 +128,20 @@ function decisionLine(rollout: Rollout, gate: Gate, time: (ms: number) => string
   switch (decision.kind) {
     case 'approved': {
       const names = gate.approvals.map(({ actor }) => who(actor)).join(', ');
-      return `Approved by ${names} ${at} (${gate.approvals.length} of ${gate.plan.approvals}).`;
+      return `Approved by ${names} (${at}, ${gate.approvals.length} of ${gate.plan.approvals}).`;
     }
     case 'aborted':
       return abortLine(rollout, gate, at);
     case 'expired':
-      return `Expired ${at}: nobody decided in time, so the rollout is aborted.`;
+      return `Expired (${at}): nobody decided in time, so the rollout is aborted.`;
     case 'superseded':
-      return `Closed ${at}: something happened that needs another decision first, see below.`;
+      return `Closed (${at}): something happened that needs another decision first, see below.`;
     case 're-applied':
-      return `Re-applied by ${who(decision.actor)} ${at}.`;
+      return `Re-applied by ${who(decision.actor)} (${at}).`;
     case 'accepted':
-      return `Accepted by ${who(decision.actor)} ${at}.`;
+      return `Accepted by ${who(decision.actor)} (${at}).`;
     case 'retried':
-      return `Tried again by ${who(decision.actor)} ${at}.`;
+      return `Tried again by ${who(decision.actor)} (${at}).`;
     default:
       return decision.kind satisfies never;
   }
@@ -149,11 +149,11 @@ function decisionLine(rollout: Rollout, gate: Gate, time: (ms: number) => string
 
 function abortLine({ phase }: Rollout, gate: Gate, at: string): string {
   const cause = phase.kind === 'aborting' || phase.kind === 'aborted' ? phase.cause : null;
-  if (cause?.kind === 'check') return `Aborted because check ${plain(cause.check, MAX.name)} failed, ${at}.`;
+  if (cause?.kind === 'check') return `Aborted because check ${plain(cause.check, MAX.name)} failed (${at}).`;
   const by = gate.decision ? who(gate.decision.actor) : 'Sluice';
   return cause?.kind === 'person' && cause.reason
-    ? `Aborted by ${by} ${at}: ${ended(plain(cause.reason, MAX.reason))}`
-    : `Aborted by ${by} ${at}.`;
+    ? `Aborted by ${by} (${at}): ${ended(plain(cause.reason, MAX.reason))}`
+    : `Aborted by ${by} (${at}).`;
 }
 
 function approvalReasons(gate: Gate): KnownBlock[] {
@@ -229,7 +229,8 @@ function haltedGate(rollout: Rollout, gate: Gate): Message {
     text: `${nameOf(plan)}: promotion halted. ${ended(plain(phase.why, MAX.message))} ${phase.kept ? 'Kept on the canary.' : 'Retry, abort or keep in Slack.'}`,
     blocks: [
       section(`*The promotion of ${nameOf(plan)} is halted*\n${either(asked.map(mention))}, please decide.`),
-      section(`${quote(phase.why, MAX.message)}\n${traffic}`),
+      section(quote(phase.why, MAX.message)),
+      section(traffic),
       section(
         phase.kept
           ? kept

@@ -12,9 +12,9 @@ export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
       return {
         text: `${nameOf(rollout.plan)}: the route is written, but not confirmed. ${plain(note.message, MAX.message)}`,
         blocks: [
-          section(
-            `*The route is written, but not confirmed*\n${quote(note.message, MAX.message)}\nThe rollout goes on; look at the numbers at the next gate with care.`,
-          ),
+          section('*The route is written, but not confirmed*'),
+          section(quote(note.message, MAX.message)),
+          section('The rollout goes on; look at the numbers at the next gate with care.'),
         ],
       };
     case 'abort stalled':
@@ -52,9 +52,8 @@ function stalled(rollout: Rollout, why: string): Message {
   return {
     text: `${nameOf(plan)}: the abort does not get through. Sluice keeps trying. By hand: ${plain(commands[0] ?? '', 200)}`,
     blocks: [
-      section(
-        `*The abort of ${nameOf(plan)} does not get through yet.* Sluice keeps trying.\n${quote(why, MAX.message)}`,
-      ),
+      section(`*The abort of ${nameOf(plan)} does not get through yet.* Sluice keeps trying.`),
+      section(quote(why, MAX.message)),
       section(
         `To take the traffic back by hand, run one of these where the cluster can be reached; in the editor set ${weights}.`,
       ),

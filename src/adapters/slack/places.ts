@@ -62,6 +62,10 @@ function parsePlace(rollout: Rollout, recorded: string): Place {
   return { channel, ts };
 }
 
+export function writePlace(rollout: Rollout, { channel, ts }: Place): string {
+  return channel === rollout.plan.channel ? ts : `${channel}/${ts}`;
+}
+
 function remember(map: Map<string, string>, key: string, value: string): void {
   map.set(key, value);
   const [oldest] = map.keys();

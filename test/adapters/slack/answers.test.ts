@@ -3,7 +3,8 @@ import { say } from '../../../src/adapters/slack/answers.ts';
 import type { Answer } from '../../../src/app/answers.ts';
 import type { CommandError } from '../../../src/core/command.ts';
 import type { Rejection } from '../../../src/core/rollout.ts';
-import { checkMessage, hurts } from '../../support/fake-slack/limits.ts';
+import { checkMessage } from '../../support/fake-slack/limits.ts';
+import { hurts } from '../../support/fake-slack/reading.ts';
 import { bo, gate, plan, rollout, T0, waiting } from './support.ts';
 
 const link = 'https://acme.example/archives/C0DEPLOYS/p17';

@@ -193,6 +193,17 @@ describe('when Slack does not do as asked', () => {
     expect(fake.buttons(fake.root('C0GENERAL'))).toEqual([]);
   });
 
+  it('keeps a whole rollout together in the fallback channel', async () => {
+    const state = { ...waiting(), plan: plan({ channel: 'C0RANDOM' }) };
+    const root = await shown(state, 'root');
+    const asked = await shown(withMessages(state, { root }), 'gate:1');
+    const known = withMessages(state, { root, 'gate:1': asked });
+    expect(await shown(known, 'gate:1')).toBe(asked);
+    const [start] = fake.roots('C0GENERAL');
+    expect(fake.thread(start)).toHaveLength(1);
+    expect(await bench.chat.permalink('C0RANDOM', root)).toContain('C0GENERAL');
+  });
+
   it('says impossible where there is no other way', async () => {
     const state = { ...waiting(), plan: plan({ channel: 'C0NOWHERE' }) };
     const general = fake.workspace.channels.find(({ name }) => name === 'general');

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Show } from '../../../src/adapters/slack/block-kit.ts';
 import { render, simplest } from '../../../src/adapters/slack/message.ts';
-import { buttonsOf, checkMessage, hurts, wordsOf } from '../../support/fake-slack/limits.ts';
+import { checkMessage } from '../../support/fake-slack/limits.ts';
+import { buttonsOf, hurts, wordsOf } from '../../support/fake-slack/reading.ts';
 import type { Block } from '../../support/fake-slack/workspace.ts';
 import { HOSTILE, SAID, type Said } from './states.ts';
 import { T0, waiting } from './support.ts';

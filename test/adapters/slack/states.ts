@@ -1,20 +1,6 @@
 /** One rollout for everything that Sluice can say about one: phases, gates, decisions, endings, notes. */
 import type { MessageKey, Note, Phase, Rollout } from '../../../src/core/rollout.ts';
-import {
-  type ana,
-  bo,
-  cy,
-  gate,
-  latency,
-  passing,
-  plan,
-  result,
-  rollout,
-  successRate,
-  system,
-  T0,
-  waiting,
-} from './support.ts';
+import { type ana, bo, cy, gate, latency, plan, result, rollout, successRate, system, T0, waiting } from './support.ts';
 
 export type Said = { readonly when: string; readonly rollout: Rollout; readonly key: MessageKey; readonly note?: Note };
 

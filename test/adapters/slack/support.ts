@@ -98,7 +98,7 @@ export function result(of: Check, canary: number | string, fields: Partial<Check
   };
 }
 
-export const passing = [result(successRate, 99.95), result(latency, 131)];
+const passing = [result(successRate, 99.95), result(latency, 131)];
 
 export function gate(fields: Partial<Gate> = {}): Gate {
   return {

@@ -16,7 +16,11 @@ export async function deploy({ slack, history, world }: Where, text: string, use
   const before = (await slack.all()).at(-1)?.ts ?? '0';
   const { acked_ms, error } = await slack.deploy(user, text);
   expect({ acked: acked_ms !== null, error }, `/deploy ${text}`).toEqual({ acked: true, error: undefined });
-  const posted = await slack.find('the root message', (message) => message.ts > before && isRoot(message), 10_000);
+  const posted = await slack.find(
+    'the root message',
+    (message) => message.ts > before && isRootOf(message, world),
+    10_000,
+  );
   const approvals: number[] = [];
 
   const root = async () => (await slack.all()).find(({ ts }) => ts === posted.ts) ?? posted;
@@ -116,8 +120,8 @@ export async function expectOneResult(rollout: Rollout) {
   expect(await rollout.slack.violations()).toEqual([]);
 }
 
-const isRoot = ({ user, thread_ts, ephemeral_to, blocks }: Message) =>
-  user === 'sluice' && !thread_ts && !ephemeral_to && headerOf({ blocks: blocks ?? [] }) !== '';
+const isRootOf = ({ user, thread_ts, ephemeral_to, blocks = [] }: Message, { name }: World) =>
+  user === 'sluice' && !thread_ts && !ephemeral_to && headerOf({ blocks }).startsWith(`${name} `);
 
 /** The title of a rollout's own message. */
 function headerOf({ blocks = [] }: Pick<Message, 'blocks'>): string {

@@ -1,7 +1,9 @@
 /** People of the fake Slack: what they type, click and submit reaches the bot as signed HTTP, with Slack's deadline. */
 import { createHmac } from 'node:crypto';
-import { buttonsOf, checkMessage } from './limits.ts';
-import type { Args, createMethods } from './methods.ts';
+import type { Args } from './answers.ts';
+import { checkMessage } from './limits.ts';
+import type { createMethods } from './methods.ts';
+import { buttonsOf } from './reading.ts';
 import { BOT, type Message, type Name, TEAM, type Workspace } from './workspace.ts';
 
 const DEADLINE_MS = 3000;

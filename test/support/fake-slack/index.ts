@@ -5,9 +5,10 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
+import type { Args } from './answers.ts';
 import { createDelivery } from './delivery.ts';
-import { buttonsOf, wordsOf } from './limits.ts';
-import { type Args, createMethods } from './methods.ts';
+import { createMethods } from './methods.ts';
+import { buttonsOf, wordsOf } from './reading.ts';
 import { createWorkspace, type Message, type Name, personOf } from './workspace.ts';
 
 export type { Message, Name } from './workspace.ts';

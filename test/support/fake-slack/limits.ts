@@ -2,7 +2,6 @@
  * What Slack accepts of the blocks that Sluice uses: counts, lengths, required and unknown fields. Kinds that Sluice does not
  * use are refused, so that a new one is met here first. Limits: https://docs.slack.dev/reference/block-kit
  */
-import type { Block } from './workspace.ts';
 
 const TEXT_MAX = { post: 40_000, update: 4_000 } as const;
 const BLOCK_TEXT_MAX = 13_200;
@@ -232,50 +231,4 @@ export function checkModal(view: unknown): Refusal | null {
   const asks = blocks.some((block) => isFields(block) && block.type === 'input');
   if (asks && view.submit === undefined) report.wrong('submit', 'a view with inputs needs it');
   return report.details.length > 0 ? { error: 'invalid_arguments', details: report.details } : null;
-}
-
-/** What Slack takes, but readers suffer from. */
-export function hurts(args: Fields): string[] {
-  const found: string[] = [];
-  if (!args.text) found.push('no text: notifications and screen readers get nothing');
-  if (typeof args.text === 'string' && args.text.length > TEXT_MAX.update) found.push('text over 4,000 characters');
-  const ping = /<!(?:channel|here|everyone)(?:\|[^>]*)?>/.exec(
-    formatted({ text: args.text, blocks: args.blocks }).join('\n'),
-  );
-  if (ping) found.push(`live ping ${ping[0]}`);
-  return found;
-}
-
-/** Every string that Slack formats: literal texts neither ping nor link. */
-function formatted(value: unknown): string[] {
-  if (typeof value === 'string') return [value];
-  if (Array.isArray(value)) return value.flatMap(formatted);
-  if (!isFields(value) || value.type === 'plain_text' || value.type === 'raw_text') return [];
-  return Object.entries(value).flatMap(([name, item]) => (name === 'value' ? [] : formatted(item)));
-}
-
-type Button = {
-  readonly action_id: string;
-  readonly text: { readonly text: string };
-  readonly value?: string;
-  readonly url?: string;
-  readonly confirm?: unknown;
-};
-
-const isButton = (element: unknown): element is Button => isFields(element) && element.type === 'button';
-
-export function buttonsOf(blocks: readonly Block[]): Button[] {
-  return blocks.flatMap((block) =>
-    block.type === 'actions' && Array.isArray(block.elements) ? block.elements.filter(isButton) : [],
-  );
-}
-
-/** All words a reader sees in the blocks, in order. */
-export function wordsOf(value: unknown): string[] {
-  if (Array.isArray(value)) return value.flatMap(wordsOf);
-  if (!isFields(value)) return [];
-  return Object.entries(value).flatMap(([name, item]) => {
-    if (name === 'confirm' || name === 'value') return [];
-    return name === 'text' && typeof item === 'string' ? [item] : wordsOf(item);
-  });
 }

@@ -1,5 +1,8 @@
 /** The Web API methods that Sluice calls, as strict as Slack is with tokens, membership and limits. */
-import { checkMessage, checkModal, hurts, type Refusal } from './limits.ts';
+import { type Answer, type Args, no, ok, text } from './answers.ts';
+import { checkMessage, checkModal, type Refusal } from './limits.ts';
+import { lookups } from './lookups.ts';
+import { hurts } from './reading.ts';
 import {
   type Block,
   BOT,
@@ -11,9 +14,6 @@ import {
   type Workspace,
 } from './workspace.ts';
 
-export type Args = Readonly<Record<string, unknown>>;
-type Answer = { readonly ok: boolean; readonly error?: string; readonly [field: string]: unknown };
-
 type Violation = { readonly level: 'error' | 'warning'; readonly method: string; readonly what: string };
 
 export type View = { readonly id: string; readonly user: string; readonly body: Record<string, unknown> };
@@ -22,9 +22,6 @@ type Upload = { readonly name: string; readonly alt: string; bytes: Uint8Array |
 
 const TRIGGER_MS = 3000;
 
-const ok = (fields: Args = {}): Answer => ({ ok: true, ...fields });
-const no = (error: string, fields: Args = {}): Answer => ({ ok: false, error, ...fields });
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const isYes = (value: unknown) => value === true || value === 'true';
 
 export function createMethods({
@@ -146,6 +143,7 @@ export function createMethods({
   // ---- the methods ----
 
   const handlers: Readonly<Record<string, (args: Args) => Answer>> = {
+    ...lookups(workspace),
     'auth.test': () => ok({ team_id: TEAM, user_id: BOT, user: 'sluice', bot_id: 'B0SLUICE' }),
 
     'chat.postMessage'(args) {
@@ -175,16 +173,6 @@ export function createMethods({
         : no('message_not_found');
     },
 
-    'conversations.list': () =>
-      ok({
-        channels: workspace.channels.filter((one) => !one.isPrivate || one.members.includes(BOT)).map(channelObject),
-      }),
-    'conversations.info'(args) {
-      const found = workspace.channels.find(({ id }) => id === args.channel);
-      return found && (!found.isPrivate || found.members.includes(BOT))
-        ? ok({ channel: channelObject(found) })
-        : no('channel_not_found');
-    },
     'conversations.replies'(args) {
       const channel = enter(args, false);
       if ('ok' in channel) return channel;
@@ -213,19 +201,6 @@ export function createMethods({
         });
       }
       return ok({ channel: { id } });
-    },
-
-    'usergroups.users.list'(args) {
-      const users = workspace.groups[text(args.usergroup)];
-      return users ? ok({ users }) : no('no_such_subteam');
-    },
-    'users.info'(args) {
-      const person = personOf(workspace, text(args.user));
-      if (!person) return no('user_not_found');
-      const { id, name, team, deleted, guest } = person;
-      return ok({
-        user: { id, name, team_id: team, deleted, is_bot: false, is_restricted: guest, is_ultra_restricted: false },
-      });
     },
 
     'views.open'(args) {
@@ -320,8 +295,4 @@ function detailsOf(answer: Answer): readonly string[] {
 
 function blocksOf(args: Args): readonly Block[] {
   return Array.isArray(args.blocks) ? args.blocks : [];
-}
-
-function channelObject({ id, name, members, archived, isPrivate }: Channel) {
-  return { id, name, is_archived: archived, is_private: isPrivate, is_member: members.includes(BOT) };
 }

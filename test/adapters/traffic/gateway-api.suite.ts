@@ -1,0 +1,254 @@
+/** What HTTPRoutes in particular must do, asked of an API server whose controllers run; called by whoever has one. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
+import { createTwin } from '../../../src/adapters/kubernetes/twin.ts';
+import { createGatewayApiRouter } from '../../../src/adapters/traffic/gateway-api.ts';
+import type { Fence, TrafficRouter, Workload } from '../../../src/app/ports.ts';
+import type { Json, Kube } from '../../cluster/kube.ts';
+import {
+  IMAGE,
+  makeWorld,
+  PREVIEW,
+  planFor,
+  silent,
+  unmakeWorld,
+  until,
+  type World,
+  weight,
+} from '../../cluster/world.ts';
+
+const fence = (seq: number, epoch = 1): Fence => ({ rollout: 'world-1', epoch, seq });
+const DONE = { kind: 'done' };
+
+/** Counts what Sluice itself sends, watches included. */
+function countCalls() {
+  const calls: string[] = [];
+  const request = z.object({ request: z.object({ method: z.string(), path: z.string(), headers: z.unknown() }) });
+  const count = (message: unknown) => {
+    const { method, path, headers } = request.parse(message).request;
+    if (String(headers).includes('sluice/')) calls.push(`${method} ${path}`);
+  };
+  subscribe('undici:request:create', count);
+  return { calls, stop: () => unsubscribe('undici:request:create', count) };
+}
+
+export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
+  describe('HTTPRoutes', () => {
+    let world: World;
+    let cluster: Cluster;
+    let router: TrafficRouter;
+    let workload: Workload;
+    beforeEach(async () => {
+      world = await makeWorld(kube);
+      cluster = createCluster({ kubeconfig, log: silent });
+      router = createGatewayApiRouter({ cluster, log: silent });
+      workload = createTwin({ cluster, log: silent });
+    });
+    afterEach(async () => {
+      await cluster.close();
+      await unmakeWorld(kube, world);
+    });
+
+    it('a whole canary costs at most 30 requests, and waiting costs none', async () => {
+      const { target } = world;
+      const plan = planFor(target, 'v2');
+      const ready = (state: 'canaryState' | 'stableState') =>
+        until(async () => (await workload[state](target)).kind === 'ready');
+      const { calls, stop } = countCalls();
+      let seq = 1;
+      await workload.preflight(target, IMAGE);
+      await router.preflight(target);
+      await router.claim(target, fence(seq));
+      await workload.claim(target, fence(seq));
+      await workload.createCanary(plan, fence(++seq));
+      await ready('canaryState');
+      for (const route of [PREVIEW, weight(10), weight(50), weight(100)]) {
+        expect(await workload.scaleCanary(target, route.weight, fence(++seq))).toEqual(DONE);
+        await ready('canaryState');
+        expect(await router.setRoute(target, route, fence(++seq), false)).toEqual(DONE);
+        const before = calls.length;
+        for (let looks = 0; looks < 20; looks++) {
+          expect(await router.drift(target, route, fence(seq))).toBeNull();
+          await router.confirmed(target);
+          await router.getRoute(target);
+          await router.listMarked([target.namespace]);
+          await workload.scaleCanary(target, route.weight, fence(seq + 1));
+          await workload.canaryAddresses(target);
+        }
+        expect(calls.length).toBe(before);
+      }
+      await workload.promote(plan, fence(++seq), false);
+      await ready('stableState');
+      expect(await router.reset(target, fence(++seq), {}, false)).toEqual(DONE);
+      expect(await workload.cleanUp(target, fence(++seq))).toEqual(DONE);
+      expect(await router.release(target, fence(seq))).toEqual(DONE);
+      stop();
+      expect(calls.length, calls.join('\n')).toBeLessThanOrEqual(30);
+    });
+
+    it('an abort is one request where the route is being watched, and two where nothing is known', async () => {
+      const { target } = world;
+      await router.claim(target, fence(1));
+      await router.setRoute(target, weight(50), fence(2), false);
+      const { calls, stop } = countCalls();
+      expect(await router.reset(target, fence(3, 2), {}, true)).toEqual(DONE);
+      expect(calls).toEqual([expect.stringMatching(/^PATCH/)]);
+      const cold = createCluster({ kubeconfig, log: silent });
+      expect(await createGatewayApiRouter({ cluster: cold, log: silent }).reset(target, fence(4, 3), {}, true)).toEqual(
+        DONE,
+      );
+      expect(calls.slice(1)).toEqual([expect.stringMatching(/^GET/), expect.stringMatching(/^PATCH/)]);
+      await cold.close();
+      stop();
+    });
+
+    describe('several for one service', () => {
+      let both: World['target'];
+      let second: string;
+      const canaryWeight = async (path: string) =>
+        (await kube.get(path)).spec.rules[0].backendRefs.find(({ name }: Json) => name === 'world-canary')?.weight ??
+        null;
+      const weights = async () => [await canaryWeight(world.paths.route), await canaryWeight(second)];
+
+      beforeEach(async () => {
+        const { metadata, spec, ...rest } = await kube.get(world.paths.route);
+        second = `${world.paths.route}-internal`;
+        const name = `${metadata.name}-internal`;
+        const { status: _, ...body } = rest;
+        await kube.call('POST', second.slice(0, second.lastIndexOf('/')), { ...body, metadata: { name }, spec });
+        const { namespace } = world.target;
+        both = {
+          ...world.target,
+          traffic: { router: 'gateway-api', routes: [`${namespace}/world`, `${namespace}/${name}`] },
+        };
+      });
+
+      it('move together and are given back together', async () => {
+        expect(await router.preflight(both)).toMatchObject({
+          ok: true,
+          facts: { objects: [/world$/, /world-internal$/].map((one) => expect.stringMatching(one)) },
+        });
+        const { journal = {} } = await router.claim(both, fence(1));
+        expect(Object.keys(journal)).toHaveLength(2);
+        expect(await router.setRoute(both, weight(10), fence(2), false)).toEqual(DONE);
+        expect(await weights()).toEqual([10, 10]);
+        expect(await router.getRoute(both)).toMatchObject({ route: weight(10) });
+        expect(await router.reset(both, fence(3, 2), {}, true)).toEqual(DONE);
+        expect(await weights()).toEqual([null, null]);
+      });
+
+      it('are lowered again when one of them cannot be raised', async () => {
+        await router.claim(both, fence(1));
+        await router.setRoute(both, weight(10), fence(2), false);
+        const { spec } = await kube.get(second);
+        [spec.rules[0].backendRefs[0].weight, spec.rules[0].backendRefs[1].weight] = [67, 33];
+        await kube.merge(second, { spec: { rules: spec.rules } });
+        expect(await router.setRoute(both, weight(50), fence(3), false)).toMatchObject({
+          kind: 'drifted',
+          drift: { weight: 33 },
+        });
+        expect(await weights()).toEqual([10, 33]);
+        expect(await router.setRoute(both, weight(50), fence(4), true)).toEqual(DONE);
+        expect(await weights()).toEqual([50, 50]);
+      });
+
+      it('are aborted even when one is gone', async () => {
+        await router.claim(both, fence(1));
+        await router.setRoute(both, weight(10), fence(2), false);
+        await kube.call('DELETE', second);
+        expect(await router.reset(both, fence(3, 2), {}, true)).toEqual(DONE);
+        expect(await canaryWeight(world.paths.route)).toBeNull();
+      });
+    });
+
+    describe('refused before anything starts', () => {
+      const setRules = (rules: Json[]) => kube.merge(world.paths.route, { spec: { rules } });
+
+      it.each<[string, Json[], RegExp]>([
+        [
+          'a rule that shares the Kubernetes Service with another backend',
+          [
+            {
+              backendRefs: [
+                { name: 'world', port: 80 },
+                { name: 'old', port: 80 },
+              ],
+            },
+          ],
+          /world shares these rules with other backends.*1\. \/ to world, old/,
+        ],
+        [
+          'what another tool left behind',
+          [{ backendRefs: [{ name: 'world-stable', port: 80 }] }],
+          /sends to world-stable or world-canary without a rollout/,
+        ],
+        [
+          'more than can be noted for the way back',
+          Array.from({ length: 16 }, (_, n) => ({
+            matches: [{ path: { type: 'PathPrefix', value: `/${n}${'x'.repeat(600)}` } }],
+            backendRefs: [{ name: 'world', port: 80 }],
+          })),
+          /more than 8000 characters/,
+        ],
+      ])('%s', async (_, rules, said) => {
+        await setRules(rules);
+        expect(await router.preflight(world.target)).toMatchObject({
+          ok: false,
+          refusals: [expect.stringMatching(said)],
+        });
+      });
+
+      it('a route elsewhere that no ReferenceGrant lets in', async () => {
+        const elsewhere = await makeWorld(kube, {
+          rules: [{ backendRefs: [{ name: 'world', namespace: world.target.namespace, port: 80 }] }],
+        });
+        const from = elsewhere.target.namespace;
+        const target = { ...world.target, traffic: { router: 'gateway-api' as const, routes: [`${from}/world`] } };
+        const looked = () => router.preflight(target);
+        expect(await looked()).toMatchObject({ ok: false, refusals: [expect.stringMatching(/ReferenceGrant/)] });
+        const grants = `/apis/gateway.networking.k8s.io/v1beta1/namespaces/${world.target.namespace}/referencegrants`;
+        const grant = (name: string, to: Json) =>
+          kube.call('POST', grants, {
+            apiVersion: 'gateway.networking.k8s.io/v1beta1',
+            kind: 'ReferenceGrant',
+            metadata: { name },
+            spec: { from: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: from }], to: [to] },
+          });
+        await grant('one', { group: '', kind: 'Service', name: 'world' });
+        expect(await looked()).toMatchObject({ ok: false });
+        await grant('all', { group: '', kind: 'Service' });
+        expect(await looked()).toMatchObject({ ok: true });
+        await unmakeWorld(kube, elsewhere);
+      });
+    });
+
+    it('warns where there is no room for preview rules', async () => {
+      const rules = Array.from({ length: 16 }, (_, n) => ({
+        matches: [{ path: { type: 'PathPrefix', value: `/${n}` } }],
+        backendRefs: [{ name: 'world', port: 80 }],
+      }));
+      await kube.merge(world.paths.route, { spec: { rules } });
+      expect(await router.preflight(world.target)).toMatchObject({
+        ok: true,
+        warnings: [expect.stringMatching(/no room for preview/)],
+      });
+      await router.claim(world.target, fence(1));
+      expect(await router.setRoute(world.target, PREVIEW, fence(2), false)).toMatchObject({ kind: 'refused' });
+    });
+
+    it('an abort without any journal sends all to stable and says what people must do', async () => {
+      await router.claim(world.target, fence(1));
+      await router.setRoute(world.target, weight(50), fence(2), false);
+      await kube.merge(world.paths.route, { metadata: { annotations: { 'sluice.dev/restore': null } } });
+      const cold = createCluster({ kubeconfig, log: silent });
+      const late = createGatewayApiRouter({ cluster: cold, log: silent });
+      await expect(late.reset(world.target, fence(3, 2), {}, true)).rejects.toThrow(/by hand/);
+      await cold.close();
+      expect((await kube.get(world.paths.route)).spec.rules[0].backendRefs.map(({ weight: one }: Json) => one)).toEqual(
+        [100, 0],
+      );
+    });
+  });
+}
