@@ -85,6 +85,7 @@ export function createDeploy(deps: Deps) {
       reason: typed.reason,
       channelId: looked.channel,
       warnings: looked.warnings,
+      progressDeadlineMs: looked.workload.progressDeadlineMs,
     });
     const cannot = unsupported(plan);
     if (cannot.length > 0) return { kind: 'refused', service: service.name, version, refusals: cannot };
@@ -135,6 +136,7 @@ export function createDeploy(deps: Deps) {
       reason: asked.reason,
       channelId: looked.channel,
       warnings: looked.warnings,
+      progressDeadlineMs: looked.workload.progressDeadlineMs,
     });
     return create(plan, looked.epoch, taken);
   }

@@ -106,6 +106,8 @@ export type WorkloadFacts = {
   readonly container: string;
   /** Whole pod template that serves now. */
   readonly template: Readonly<Record<string, unknown>>;
+  /** The Deployment's own `progressDeadlineSeconds`. */
+  readonly progressDeadlineMs: number;
   /** Highest epoch found on the objects. */
   readonly epoch: number;
 };

@@ -60,6 +60,7 @@ const deployment = z.looseObject({
     selector,
     template: podTemplate,
     strategy: z.looseObject({ type: z.string().optional() }).optional(),
+    progressDeadlineSeconds: z.number().default(600),
   }),
   status: z
     .looseObject({

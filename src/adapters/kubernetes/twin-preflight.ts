@@ -87,6 +87,7 @@ export async function lookAtWorkload(
       version: versionOf(imagePattern, image),
       container,
       template: deployment.spec.template,
+      progressDeadlineMs: deployment.spec.progressDeadlineSeconds * 1000,
       epoch: highestEpoch([deployment, ...made.map(({ object }) => object)]),
     },
     warnings: [
