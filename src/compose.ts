@@ -16,24 +16,36 @@ import { createFailpoint } from './failpoints.ts';
 
 const TICKS_AT_ONCE = 50;
 
+type Surroundings = { readonly env: ToolEnv; readonly config: Config; readonly log: Log };
+export type Views = ReturnType<typeof composeViews>;
 export type Parts = ReturnType<typeof compose>;
 
-export function compose({ env, config, log }: { env: ToolEnv; config: Config; log: Log }) {
+/** What only looks: making it writes nothing, neither in the cluster nor in Redis. */
+export function composeViews({ env, config, log }: Surroundings) {
   const store = createStore({ url: env.REDIS_URL, env: config.env, log });
-  const queue = createQueue({ url: env.REDIS_URL, env: config.env, log, concurrency: TICKS_AT_ONCE });
   const cluster = createCluster({ kubeconfig: env.KUBECONFIG, log });
   const routers = createRouters({ cluster, log });
   const twin = createTwin({ cluster, log });
-  const metrics = createMetrics({ url: config.metrics.prometheus, log });
-  const routerOf = (target: Target) => routers[target.traffic.router];
-  const workloadOf = (_: Target) => twin;
+  return {
+    config,
+    store,
+    cluster,
+    routerOf: (target: Target) => routers[target.traffic.router],
+    workloadOf: (_: Target) => twin,
+  };
+}
+
+export function compose({ env, config, log }: Surroundings) {
+  const views = composeViews({ env, config, log });
+  const { store, routerOf, workloadOf } = views;
+  const queue = createQueue({ url: env.REDIS_URL, env: config.env, log, concurrency: TICKS_AT_ONCE });
   let listener: (id: string) => void = () => undefined;
   const deps = {
     store,
     queue,
     router: (rollout: { plan: { target: Target } }) => routerOf(rollout.plan.target),
     workload: (rollout: { plan: { target: Target } }) => workloadOf(rollout.plan.target),
-    metrics,
+    metrics: createMetrics({ url: config.metrics.prometheus, log }),
     prober: createProber(),
     log,
     clock: Date.now,
@@ -43,11 +55,8 @@ export function compose({ env, config, log }: { env: ToolEnv; config: Config; lo
   };
   const rollouts = createRollouts(deps);
   return {
+    ...views,
     ...deps,
-    cluster,
-    config,
-    routerOf,
-    workloadOf,
     rollouts,
     abort: createAbort(deps, rollouts),
     /** Messages go out where there is a Slack. */

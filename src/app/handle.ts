@@ -92,21 +92,22 @@ export function createRollouts(deps: Deps) {
     try {
       const due = await advance(id);
       failures.delete(id);
-      await schedule(id, due);
+      if (due) await schedule(id, due);
     } catch (error) {
       const failed = (failures.get(id) ?? 0) + 1;
       failures.set(id, failed);
       log.warn({ rollout: id, failed, err: error }, 'tick failed, will be repeated');
       // Full jitter, 0.1 to 5 s: an API server that comes back is not met by a herd.
       const backoff = 100 + deps.random() * Math.min(4_900, 100 * 2 ** failed);
-      await schedule(id, (await store.now()) + backoff);
+      const now = await store.now();
+      await schedule(id, { at: now + backoff, seen: now });
     } finally {
       await lease.release();
     }
   }
 
   /** When to look again; null: only an event moves it. */
-  async function advance(id: string): Promise<number | null> {
+  async function advance(id: string): Promise<Due | null> {
     const end = deps.clock() + TICK_BUDGET_MS;
     for (;;) {
       const found = await store.load(id);
@@ -121,14 +122,14 @@ export function createRollouts(deps: Deps) {
         return null;
       }
       followed.set(id, namespacesOf(rollout));
-      if (deps.clock() > end) return now;
+      if (deps.clock() > end) return { at: now, seen: now };
       const wish = next(rollout, now);
       const outcome = await turn(loaded, wish);
       if (outcome.kind === 'pending') return dueAfter(rollout, now, wish.kind === 'effect');
       const went =
         outcome.kind === 'event' ? await record(id, outcome.event, outcome.extra) : await fenced(rollout, outcome.by);
       // What the state refuses now it may take later; asking again at once would only spin.
-      if (!went?.ok && went?.loaded.rollout.version === rollout.version) return now + POLL_MS;
+      if (!went?.ok && went?.loaded.rollout.version === rollout.version) return { at: now + POLL_MS, seen: now };
     }
   }
 
@@ -195,26 +196,23 @@ export function createRollouts(deps: Deps) {
     }
   }
 
-  /** null: each transition has set the due time itself; nothing here knows better. */
-  async function schedule(id: string, at: number | null): Promise<void> {
-    if (at === null) return;
+  async function schedule(id: string, { at, seen }: Due): Promise<void> {
     await store.schedule(id, at);
-    if (at === alarms.get(id)) return;
-    const now = await store.now();
     // Far ones are the sweep's, or a rollout that is looked at often would pile up an alarm for each look.
-    if (at - now > FAR_MS) return;
+    if (at === alarms.get(id) || at - seen > FAR_MS) return;
     alarms.set(id, at);
-    await queue.wakeAt(id, at, now);
+    await queue.wakeAt(id, at, await store.now());
   }
 
   return { record, tick, fenced, changed, absorb: absorbAbort };
 }
 
-function dueAfter(rollout: Rollout, now: number, polling: boolean): number | null {
-  const look = nextLook(rollout);
-  const poll = polling ? now + POLL_MS : null;
-  if (look === null || poll === null) return look ?? poll;
-  return Math.min(look, poll);
+/** `seen`: Redis TIME of the look from which it follows. */
+type Due = { readonly at: number; readonly seen: number };
+
+function dueAfter(rollout: Rollout, now: number, polling: boolean): Due | null {
+  const times = [nextLook(rollout), polling ? now + POLL_MS : null].filter((at) => at !== null);
+  return times.length > 0 ? { at: Math.min(...times), seen: now } : null;
 }
 
 function namespacesOf({ plan: { target } }: Rollout): readonly string[] {

@@ -171,9 +171,9 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
           apiVersion: 'v1',
           kind: 'ResourceQuota',
           metadata: { name: 'pods' },
-          spec: { hard: { pods: '3' } },
+          spec: { hard: { pods: '0' } },
         });
-        await until(async () => (await world.kube.get(`${path}/pods`)).status?.used?.pods === '3');
+        await until(async () => (await world.kube.get(`${path}/pods`)).status?.hard);
         await created();
         const failing = await until(async () => {
           const state = await workload.canaryState(target);

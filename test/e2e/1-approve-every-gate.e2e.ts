@@ -50,9 +50,12 @@ it('world v2 goes live step by step, while nobody notices', async () => {
   expect(spec.template.spec.containers[0]?.image).toBe('buoyantio/world:v2');
   expect([marksOf(route.metadata).phase, marksOf(metadata).phase]).toEqual(['done', 'done']);
 
-  await rollout.said(/world v2 is live/);
+  await rollout.titled(/world v2 is live/);
   await expectOneResult(rollout);
   expect(await slack.gates(rollout.posted)).toHaveLength(PLAN.length);
+  const stopping = Date.now();
+  expect(await bot.process().terminate()).toBe(0);
+  expect(Date.now() - stopping).toBeLessThan(10_000);
   const made = calls(bot.api.agentName, rollout.from);
   console.info(`API requests of one approved rollout\n${table(made)}`);
   expect(made.length).toBeLessThanOrEqual(30);

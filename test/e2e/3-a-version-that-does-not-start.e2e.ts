@@ -21,6 +21,7 @@ async function expectNotStarted(service: string, version: string, reason: RegExp
   const rollout = await deploy({ ...stage(), world, history }, `${service} ${version} short`);
   await rollout.said(reason, { withinMs: 60_000 });
   await rollout.ended(new RegExp(`${service} ${version} did not start`));
+  await rollout.titled(/did not start/);
   const { failed, byVersion, sent } = await load.stop();
   expect({ failed, byVersion }).toEqual({ failed: [], byVersion: { v1: sent } });
   expect(history.since(rollout.from).filter(({ canary, preview }) => canary > 0 || preview)).toEqual([]);

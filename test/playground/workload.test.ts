@@ -11,5 +11,5 @@ afterAll(async () => {
   await playground.stop();
 });
 
-workloadContract('twin', (options) => twinWorld(playground.kubeconfig, kube, options));
+workloadContract('twin', () => twinWorld(playground.kubeconfig, kube));
 twinPreflightContract(() => twinWorld(playground.kubeconfig, kube));

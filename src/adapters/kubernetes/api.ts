@@ -2,14 +2,14 @@
 import { z } from 'zod';
 import type { Log } from '../../app/ports.ts';
 import { createChanges, type Listener } from './changes.ts';
-import { type Outcome, readError, toFault } from './errors.ts';
+import { ApiFault, type Outcome, readError, toFault } from './errors.ts';
 import { isActive, type Op, readMarks } from './marks.ts';
 import { apiVersion, type Held, type Kind, nameOf, pathOf, type Ref } from './objects.ts';
 import { missingRights, type Need, rulesReview } from './rights.ts';
 import { createView, type View, type WatchEvent } from './view.ts';
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
-export type Answer = { readonly status: number; readonly body: unknown };
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+type Answer = { readonly status: number; readonly body: unknown };
 
 /** One API server, with credentials. Both throw when it cannot be reached; `send` within 3 s. */
 export type Connection = {
@@ -35,7 +35,7 @@ export type Cluster = {
   patch<T extends Held>(kind: Kind<T>, ref: Ref, ops: readonly Op[]): Promise<Outcome<T>>;
   /** Deletes exactly the object that was read. */
   remove(kind: Kind, object: Held): Promise<Outcome<null>>;
-  /** Which of these rights are missing, as sentences with the remedy; asked at most once a minute. */
+  /** Which of these rights are missing, or that nobody knows us, as sentences with the remedy; asked at most once a minute. */
   missingRights(namespace: string, needs: readonly Need[]): Promise<readonly string[]>;
   /** The watched objects of a namespace; opened at first use, shared, closed when idle. */
   view<T extends Held>(kind: Kind<T>, namespace: string, labels?: string): View<T>;
@@ -49,6 +49,8 @@ export type Cluster = {
 const RIGHTS_KEPT_MS = 60_000;
 const SWEEP_MS = 15_000;
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
+const UNAUTHORIZED =
+  'The API server does not take the credentials (401 Unauthorized): they have expired or belong to another cluster; renew the kubeconfig that KUBECONFIG names.';
 
 const listBody = z.object({
   metadata: z.object({ resourceVersion: z.string() }),
@@ -155,6 +157,7 @@ export function createApi(connection: Connection, log: Log): Cluster {
         return missingRights(await asked.review, needs, namespace);
       } catch (error) {
         reviews.delete(namespace);
+        if (error instanceof ApiFault && error.status === 401) return [UNAUTHORIZED];
         throw error;
       }
     },

@@ -25,9 +25,7 @@ const CREDENTIALS_KEPT_MS = 10_000;
 const SILENCE_MS = 150_000;
 
 function connect(kubeconfig: string | undefined): Connection {
-  const config = new KubeConfig();
-  if (kubeconfig) config.loadFromFile(kubeconfig);
-  else config.loadFromDefault();
+  const config = load(kubeconfig);
   const cluster = config.getCurrentCluster();
   if (!cluster)
     throw new Error(`${kubeconfig ?? 'kubeconfig'}: no current context; set one with kubectl config use-context`);
@@ -39,7 +37,9 @@ function connect(kubeconfig: string | undefined): Connection {
   async function authenticate() {
     if (credentials && Date.now() - credentials.at < CREDENTIALS_KEPT_MS) return credentials;
     const options: RequestOptions = {};
-    await config.applyToHTTPSOptions(options);
+    await config.applyToHTTPSOptions(options).catch((cause: unknown) => {
+      throw new Error('the credentials of the kubeconfig cannot be used', { cause });
+    });
     const headers = { 'user-agent': USER_AGENT, accept: 'application/json', ...readHeaders(options.headers) };
     const tls = JSON.stringify([options.ca, options.cert, options.key, options.servername, options.rejectUnauthorized]);
     const dispatcher = credentials?.tls === tls ? credentials.dispatcher : createDispatcher(options);
@@ -92,6 +92,18 @@ function connect(kubeconfig: string | undefined): Connection {
       await credentials?.dispatcher.destroy();
     },
   };
+}
+
+function load(kubeconfig: string | undefined): KubeConfig {
+  const config = new KubeConfig();
+  try {
+    if (kubeconfig) config.loadFromFile(kubeconfig);
+    else config.loadFromDefault();
+    return config;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new Error(`KUBECONFIG ${kubeconfig ?? ''}: it cannot be read (${why}); set it to a kubeconfig`);
+  }
 }
 
 /** Answers of proxies on the way are not JSON. */

@@ -4,7 +4,7 @@ import type { Fence } from '../../app/ports.ts';
 import type { Plan, Target } from '../../core/plan.ts';
 import type { Draft } from './api.ts';
 import { birthMarks, MANAGED_LABEL } from './marks.ts';
-import { type Deployment, type PodTemplate, parseTemplate, type Selector, type Service } from './objects.ts';
+import { type Deployment, type PodTemplate, parseTemplate, type Ref, type Selector, type Service } from './objects.ts';
 
 /** The label that tells canary pods from stable ones. */
 export type CanaryLabel = { readonly key: string; readonly stable: string; readonly canary: string };
@@ -13,6 +13,9 @@ export const CANARY_KEYS = ['app', 'app.kubernetes.io/name', 'name'] as const;
 
 export const canaryName = ({ deployment }: Pick<Target, 'deployment'>) => `${deployment}-canary`;
 export const stableName = ({ deployment }: Pick<Target, 'deployment'>) => `${deployment}-stable`;
+
+export const canaryOf = (target: Target): Ref => ({ namespace: target.namespace, name: canaryName(target) });
+export const sideOf = (target: Target): Ref => ({ namespace: target.namespace, name: stableName(target) });
 
 export function canaryLabel({ spec }: Deployment): CanaryLabel | null {
   for (const key of CANARY_KEYS) {
@@ -38,7 +41,7 @@ export function newTemplate({ template, image }: Plan, container: string, live: 
   return { ...live, spec: { ...live.spec, containers } };
 }
 
-export function canaryTemplate(template: PodTemplate, label: CanaryLabel): PodTemplate {
+function canaryTemplate(template: PodTemplate, label: CanaryLabel): PodTemplate {
   const { affinity, topologySpreadConstraints: spread } = template.spec;
   const spec = {
     ...template.spec,

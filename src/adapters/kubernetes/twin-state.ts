@@ -11,11 +11,14 @@ const HOPELESS = new Set([
   'CreateContainerConfigError',
 ]);
 
-export const READY: CanaryState = { kind: 'ready' };
-export const waiting = (reason: string): CanaryState => ({ kind: 'waiting', reason });
+type Waiting = Extract<CanaryState, { kind: 'waiting' }>;
+/** `stuck`: it will not become Ready by itself, as far as its controller knows. */
+export type Progress = { readonly kind: 'ready' } | Waiting | { readonly kind: 'stuck'; readonly reason: string };
 
-/** Without pods: `failing` only for what the Deployment itself reports, since when it does. */
-export function deploymentState({ metadata, spec, status = {} }: Deployment): CanaryState {
+export const READY = { kind: 'ready' } as const;
+export const waiting = (reason: string): Waiting => ({ kind: 'waiting', reason });
+
+export function deploymentState({ metadata, spec, status = {} }: Deployment): Progress {
   const { observedGeneration = 0, replicas = 0, updatedReplicas = 0, availableReplicas = 0, conditions = [] } = status;
   const of = `Deployment ${metadata.name}`;
   if (observedGeneration < (metadata.generation ?? 0)) return waiting(`${of} is not yet taken up by its controller`);
@@ -26,14 +29,7 @@ export function deploymentState({ metadata, spec, status = {} }: Deployment): Ca
   );
   const done = updatedReplicas >= spec.replicas && replicas <= updatedReplicas && availableReplicas >= spec.replicas;
   if (done) return READY;
-  if (failed) {
-    const since = Date.parse(failed.lastTransitionTime ?? '');
-    return {
-      kind: 'failing',
-      reason: `${failed.reason ?? failed.type}: ${failed.message ?? ''}`,
-      since: Number.isNaN(since) ? 0 : since,
-    };
-  }
+  if (failed) return { kind: 'stuck', reason: `${failed.reason ?? failed.type}: ${failed.message ?? ''}` };
   return waiting(`${of}: ${Math.min(updatedReplicas, availableReplicas)} of ${spec.replicas} pods are Ready`);
 }
 

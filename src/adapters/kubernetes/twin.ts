@@ -2,43 +2,25 @@
  * The workload `twin`: the stable Deployment stays, the canary is a second one beside it, and two Kubernetes Services give
  * each a name to route to (design section 6).
  */
-import type { CanaryState, Fence, Log, Workload, Written } from '../../app/ports.ts';
+import type { Fence, Log, Workload, Written } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Draft } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import { barrier, DONE, type Intent, type Result, refused, write } from './fence.ts';
 import { isOurs, readMarks } from './marks.ts';
-import {
-  type Deployment,
-  Deployments,
-  EndpointSlices,
-  type Held,
-  type Kind,
-  nameOf,
-  Pods,
-  type Ref,
-  Services,
-} from './objects.ts';
+import { type Deployment, Deployments, type Held, type Kind, nameOf, type Ref, Services } from './objects.ts';
 import { deploymentOf, findServing } from './serving.ts';
 import {
   canaryDeployment,
   canaryLabel,
-  canaryName,
+  canaryOf,
   canaryReplicas,
   newTemplate,
+  sideOf,
   sideServices,
-  stableName,
 } from './twin-canary.ts';
-import { chooseContainer, lookAtWorkload } from './twin-preflight.ts';
-import {
-  deploymentState,
-  endpointState,
-  hopelessReason,
-  READY,
-  readyEndpoints,
-  unscheduledReason,
-  waiting,
-} from './twin-state.ts';
+import { lookAtWorkload } from './twin-preflight.ts';
+import { watchTwin } from './twin-watch.ts';
 import {
   adoptDeployment,
   adoptService,
@@ -51,20 +33,11 @@ import {
   readRestore,
 } from './twin-writes.ts';
 
-/** Pods are watched only when a Deployment takes longer than most do. */
-const PATIENCE_MS = 4_000;
 /** Told from `DONE`, which is also the answer when all was there. */
 const CREATED: Written = { kind: 'done' };
 
 export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Workload {
-  /** Since when this process sees something not Ready, and failing, by subject. */
-  const slow = new Map<string, number>();
-  const failing = new Map<string, number>();
-
-  const canaryOf = (target: Target): Ref => ({ namespace: target.namespace, name: canaryName(target) });
-  const sideOf = (target: Target): Ref => ({ namespace: target.namespace, name: stableName(target) });
   const deployment = (ref: Ref) => cluster.view(Deployments, ref.namespace).get(ref.name);
-  const slices = ({ namespace }: Target) => cluster.view(EndpointSlices, namespace).all();
   const stable = (
     target: Target,
     intend: (object: Deployment) => Intent,
@@ -105,29 +78,6 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
     return stopped;
   }
 
-  /** Not Ready for a while: what the pods say. */
-  async function askPods(subject: string, stateOf: Deployment, state: CanaryState): Promise<CanaryState> {
-    if (state.kind === 'ready') {
-      slow.delete(subject);
-      failing.delete(subject);
-      return state;
-    }
-    const since = slow.get(subject) ?? Date.now();
-    slow.set(subject, since);
-    if (Date.now() - since < PATIENCE_MS) return state;
-    const labels = Object.entries(stateOf.spec.selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
-    const pods = await cluster.view(Pods, stateOf.metadata.namespace, labels.join(',')).all();
-    const reason = hopelessReason(pods);
-    if (reason === null) {
-      failing.delete(subject);
-      const unscheduled = unscheduledReason(pods);
-      return state.kind === 'waiting' && unscheduled ? waiting(unscheduled) : state;
-    }
-    const began = failing.get(subject) ?? Date.now();
-    failing.set(subject, began);
-    return { kind: 'failing', reason, since: began };
-  }
-
   async function takeAway({ kind, ref }: { kind: Kind; ref: Ref }, fence: Fence): Promise<Written> {
     let object = cluster.peek(kind, ref) ?? (await cluster.get(kind, ref));
     for (let tries = 0; object && tries < 5; tries++) {
@@ -146,6 +96,8 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
   }
 
   return {
+    ...watchTwin(cluster),
+
     preflight: (target, imagePattern) => lookAtWorkload(cluster, target, imagePattern),
 
     async claim(target, fence) {
@@ -188,30 +140,9 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
       );
     },
 
-    async canaryState(target) {
-      const [canary, now] = await Promise.all([deployment(canaryOf(target)), deployment(deploymentOf(target))]);
-      if (!canary) return waiting(`${nameOf(Deployments, canaryOf(target))} does not exist yet`);
-      const state = await askPods(canary.metadata.uid, canary, deploymentState(canary));
-      if (state.kind !== 'ready') return state;
-      const serving = (now && readRestore(now)?.service) ?? '';
-      const names = { serving, stable: stableName(target), canary: canaryName(target) };
-      return endpointState(await slices(target), names, canary.spec.replicas);
-    },
-
     async promote(plan, fence, overwrite) {
       const wanted = (before: Deployment['spec']['template']) => newTemplate(plan, plan.target.container, before);
       return plain(await stable(plan.target, (object) => intendTemplate(object, fence, wanted, overwrite)));
-    },
-
-    async stableState(target) {
-      const object = await deployment(deploymentOf(target));
-      if (!object) return waiting(`${nameOf(Deployments, deploymentOf(target))} is gone`);
-      const state = await askPods(object.metadata.uid, object, deploymentState(object));
-      const service = readRestore(object)?.service;
-      if (state.kind !== 'ready' || !service) return state;
-      const ready = readyEndpoints(await slices(target), service).length;
-      if (ready >= object.spec.replicas) return READY;
-      return waiting(`Kubernetes Service ${service} has ${ready} of ${object.spec.replicas} Ready endpoints`);
     },
 
     async demote(target, fence) {
@@ -236,30 +167,7 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
       log.debug({ deployment: target.deployment, kind: released.kind }, 'canary taken away');
       return plain(released);
     },
-
-    async stableTemplate(target) {
-      const object = await deployment(deploymentOf(target));
-      const image = object && imageOf(object, target);
-      return object && image ? { template: object.spec.template, image } : null;
-    },
-
-    async canaryImage(target) {
-      const object = await deployment(canaryOf(target));
-      return object && imageOf(object, target);
-    },
-
-    async canaryAddresses(target) {
-      const host = (address: string) => (address.includes(':') ? `[${address}]` : address);
-      return readyEndpoints(await slices(target), canaryName(target)).map(
-        ({ address, port }) => `http://${host(address)}:${port}`,
-      );
-    },
   };
-}
-
-function imageOf(object: Deployment, target: Target): string | null {
-  const name = chooseContainer(object, target);
-  return object.spec.template.spec.containers.find((one) => one.name === name)?.image ?? null;
 }
 
 /**

@@ -15,6 +15,16 @@ export function queriesOf(target: Target, check: Check, side: Side, windowMs: nu
   return { value: fill(preset.value, values), count: preset.count === null ? null : fill(preset.count, values) };
 }
 
+/**
+ * What a preset asks of the version that serves while nothing is rolled out: there is no `world-stable` yet, so every
+ * Kubernetes Service behind the routes counts. null: PromQL of one's own that names the Kubernetes Service.
+ */
+export function liveQueryOf(target: Target, check: Check, windowMs: number): string | null {
+  const values = new Map([...valuesOf(target, 'stable', windowMs), ['service', '.*']]);
+  if (isPreset(check.query)) return fill(PRESET_QUERIES[check.query].value, values);
+  return /\{\{\s*service\s*\}\}/.test(check.query) ? null : fill(check.query, values);
+}
+
 /** Both sides are found by their names: `world-canary` and `world`, behind `world-canary` and `world-stable`. */
 function valuesOf(
   { namespace, deployment, traffic }: Target,

@@ -16,6 +16,8 @@ const URGENT_TIMEOUT_MS = 250;
 export type RedisStore = Store & {
   /** How this Redis can lose what was acknowledged, as sentences with the remedy; empty: it cannot by its settings. */
   warnings(): Promise<readonly string[]>;
+  /** Throws, with the remedy, while Redis cannot be used. */
+  reach(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -25,12 +27,25 @@ export function createStore({ url, env, log }: { url: string; env: string; log: 
   const work = connectBounded(url, 'work', log, WORK_TIMEOUT_MS, scripts);
   // A connection of its own: a command or an abort never waits behind the reply to a long read.
   const urgent = connectBounded(url, 'urgent', log, URGENT_TIMEOUT_MS, scripts);
+  // What a call says while disconnected is only that there is no connection.
+  let trouble: string | null = null;
+  work.on('error', (error: Error) => {
+    trouble = error.message || ('code' in error ? String(error.code) : error.name);
+  });
   return {
     ...createRolloutStore({ work, urgent, keys, log }),
     ...createMessageStore(work, keys),
     ...createIntakeStore({ work, urgent, keys }),
     ...createSharedStore(work, keys),
     warnings: () => readWarnings(work),
+    async reach() {
+      try {
+        await work.ping();
+      } catch (error) {
+        const why = trouble ?? (error instanceof Error ? error.message : String(error));
+        throw new Error(`Redis at ${new URL(url).host} cannot be used (${why}): start it, or correct REDIS_URL.`);
+      }
+    },
     async close() {
       await Promise.all([disconnect(work), disconnect(urgent)]);
     },

@@ -6,7 +6,7 @@ import { heldMessage } from '../kubernetes/fence.ts';
 import { highestEpoch, readMarks } from '../kubernetes/marks.ts';
 import { type HTTPRoute, HTTPRoutes, nameOf, type Ref, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
-import type { Verb } from '../kubernetes/rights.ts';
+import type { Need, Verb } from '../kubernetes/rights.ts';
 import { findServing, routesOf } from '../kubernetes/serving.ts';
 import { isRestored, journalOf, refersTo, type Sides, sidesOf } from './gateway-rules.ts';
 import { RESTORE_LIMIT, rulesOf, tooLong } from './gateway-writes.ts';
@@ -25,8 +25,15 @@ type Looked = {
 export async function lookAtRoutes(cluster: Cluster, target: Target): Promise<Preflight<Facts>> {
   const refs = routesOf(target);
   const namespaces = [...new Set(refs.map(({ namespace }) => namespace))];
-  const needs = [{ kind: HTTPRoutes, verbs: ROUTE_VERBS }];
-  const missing = (await Promise.all(namespaces.map((one) => cluster.missingRights(one, needs)))).flat();
+  const needs: readonly Need[] = [{ kind: HTTPRoutes, verbs: ROUTE_VERBS }];
+  // A route elsewhere needs a grant where the service is.
+  const grants: readonly Need[] = [{ kind: ReferenceGrants, verbs: ['list'] }];
+  const isAbroad = namespaces.some((one) => one !== target.namespace);
+  const asked = [
+    ...namespaces.map((one) => cluster.missingRights(one, needs)),
+    ...(isAbroad ? [cluster.missingRights(target.namespace, grants)] : []),
+  ];
+  const missing = [...new Set((await Promise.all(asked)).flat())];
   if (missing.length > 0) return { ok: false, refusals: missing };
   const looked = await Promise.all(refs.map((ref) => lookAt(cluster, target, ref)));
   const refusals = looked.flatMap((one) => one.refusals);

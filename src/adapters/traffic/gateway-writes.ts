@@ -44,7 +44,7 @@ const routeMark = z.object({
   mirror: z.number().nullable(),
 });
 
-export const subjectOf = (object: HTTPRoute) => nameOf(HTTPRoutes, object.metadata);
+const subjectOf = (object: HTTPRoute) => nameOf(HTTPRoutes, object.metadata);
 export const rulesOf = (object: HTTPRoute) => object.spec.rules ?? [];
 
 /** The route that Sluice wrote last, by its own note; null: none, or it is given back. */

@@ -45,7 +45,14 @@ const template: PodTemplate = {
 };
 const deployment = (matchLabels: Record<string, string> = { app: 'world' }): Deployment => ({
   metadata,
-  spec: { replicas: 4, selector: { matchLabels }, template, strategy: { type: 'Recreate' }, minReadySeconds: 5 },
+  spec: {
+    replicas: 4,
+    selector: { matchLabels },
+    template,
+    strategy: { type: 'Recreate' },
+    minReadySeconds: 5,
+    progressDeadlineSeconds: 60,
+  },
 });
 const label = { key: 'app', stable: 'world', canary: 'world-canary' };
 
@@ -83,6 +90,7 @@ describe('the canary Deployment', () => {
       replicas: 2,
       strategy: { type: 'Recreate' },
       minReadySeconds: 5,
+      progressDeadlineSeconds: 60,
       selector: canary,
       template: {
         metadata: { labels: { app: 'world-canary', team: 'x' }, annotations: { note: 'kept' } },

@@ -26,7 +26,7 @@ describe('a Deployment', () => {
         availableReplicas: 2,
         conditions: [{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'quota' }],
       },
-      'failing',
+      'stuck',
     ],
     [
       'that took too long',
@@ -35,10 +35,10 @@ describe('a Deployment', () => {
         availableReplicas: 2,
         conditions: [{ type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' }],
       },
-      'failing',
+      'stuck',
     ],
   ])('%s', (_, status, kind) => {
-    const spec = { replicas: 3, selector: {}, template: { spec: { containers: [] } } };
+    const spec = { replicas: 3, selector: {}, template: { spec: { containers: [] } }, progressDeadlineSeconds: 60 };
     expect(deploymentState({ metadata, spec, ...(status && { status }) }).kind).toBe(kind);
   });
 });

@@ -23,7 +23,6 @@ export async function deploy({ slack, history, world }: Where, text: string, use
   );
   const approvals: number[] = [];
 
-  const root = async () => (await slack.all()).find(({ ts }) => ts === posted.ts) ?? posted;
   const thread = async () => (await slack.all()).filter(({ thread_ts }) => thread_ts === posted.ts);
   /** Waits for the n-th gate, counted from 1, to be open. */
   const gate = (n: number, withinMs = 30_000): Promise<Message> => {
@@ -45,7 +44,6 @@ export async function deploy({ slack, history, world }: Where, text: string, use
     /** When each gate was approved, in order. */
     approvals,
     posted,
-    root,
     thread,
     gate,
     approve,
@@ -65,13 +63,16 @@ export async function deploy({ slack, history, world }: Where, text: string, use
         (message) => message.thread_ts === posted.ts && message.ephemeral_to === to && words.test(wordsOf(message)),
         withinMs,
       ),
-    /** Waits until the rollout's own message says how it ended. */
+    /** Waits for the result message; it comes as soon as stable has all traffic. */
     ended: (words: RegExp, withinMs = 30_000) =>
       slack.find(
-        `that it ended: ${words}`,
-        (message) => message.ts === posted.ts && words.test(headerOf(message)),
+        `the result ${words}`,
+        (message) => message.thread_ts === posted.ts && isResult(message) && words.test(wordsOf(message)),
         withinMs,
       ),
+    /** Waits until the title of the rollout's own message says how it ended. */
+    titled: (words: RegExp, withinMs = 30_000) =>
+      slack.find(`the title ${words}`, (message) => message.ts === posted.ts && words.test(titleOf(message)), withinMs),
     /** What is wrong with the route's revisions since the command, by the invariants. */
     complaints: () => complaints(history.since(from), PLAN, approvals),
     world,
@@ -115,16 +116,19 @@ function expectTerminalMarks(marks: Readonly<Record<string, string>>) {
 
 /** The thread says once how it ended, and Slack had nothing to refuse. */
 export async function expectOneResult(rollout: Rollout) {
-  const results = (await rollout.thread()).filter((message) => /all traffic is on/i.test(wordsOf(message)));
+  const results = (await rollout.thread()).filter(isResult);
   expect(results.map(line)).toHaveLength(1);
   expect(await rollout.slack.violations()).toEqual([]);
 }
 
 const isRootOf = ({ user, thread_ts, ephemeral_to, blocks = [] }: Message, { name }: World) =>
-  user === 'sluice' && !thread_ts && !ephemeral_to && headerOf({ blocks }).startsWith(`${name} `);
+  user === 'sluice' && !thread_ts && !ephemeral_to && titleOf({ blocks }).startsWith(`${name} `);
+
+/** Only a result says where all traffic is now. */
+const isResult = (message: Message) => !message.ephemeral_to && /all traffic is on/i.test(wordsOf(message));
 
 /** The title of a rollout's own message. */
-function headerOf({ blocks = [] }: Pick<Message, 'blocks'>): string {
+function titleOf({ blocks = [] }: Pick<Message, 'blocks'>): string {
   const header = blocks.find((block) => 'type' in block && block.type === 'header');
   return header ? wordsOf({ text: '', blocks: [header] }).trim() : '';
 }

@@ -102,7 +102,11 @@ export async function startFakeSlack() {
         methods.call(method, args, token);
         return { status: 0, cut: true };
       default:
-        return { status: 200, body: methods.call(method, args, token) };
+        return {
+          status: 200,
+          body: methods.call(method, args, token),
+          headers: { 'x-oauth-scopes': workspace.scopes.join(',') },
+        };
     }
   }
 

@@ -79,7 +79,11 @@ export function createWorkspace() {
     channel('general', [...everyone, BOT]),
     channel('random', [...everyone]),
   ];
-  return { people, groups, channels, messages: [] as Message[] };
+  const scopes = [
+    ...['app_mentions:read', 'channels:read', 'chat:write', 'commands', 'files:write', 'groups:read', 'im:write'],
+    ...['usergroups:read', 'users:read'],
+  ];
+  return { people, groups, channels, scopes, messages: [] as Message[] };
 }
 
 export type Workspace = ReturnType<typeof createWorkspace>;

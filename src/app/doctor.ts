@@ -1,0 +1,224 @@
+/**
+ * Looks at everything a rollout is going to need and says what is wrong, before anybody deploys. It only reads, and every
+ * look is on its own: one that fails or hangs hides no other.
+ */
+import type { Config, Service } from '../core/config.ts';
+import type { Check, Target } from '../core/plan.ts';
+import { reasonOf } from './effects.ts';
+import type { Chat, TrafficRouter, Workload } from './ports.ts';
+
+/** One line. What is wrong ends with the remedy. */
+export type Finding = { readonly level: 'ok' | 'warn' | 'fail'; readonly subject: string; readonly text: string };
+
+export type Look = {
+  readonly subject: string;
+  /** Subject of another look, without which this one could only say the same once more: left out unless that one is well. */
+  readonly after?: string;
+  /** May throw: that is a finding, too. */
+  readonly look: () => Promise<readonly Finding[]>;
+};
+
+/** Subjects that others come after. */
+export const OUTSIDE = { slack: 'Slack', cluster: 'Kubernetes', prometheus: 'Prometheus' } as const;
+
+/** What a check would say of the version that serves now. `wrong`: the query itself has to be changed. */
+export type CheckReading =
+  | { readonly kind: 'value'; readonly value: number }
+  | { readonly kind: 'idle' | 'only during a rollout' }
+  | { readonly kind: 'no series'; readonly remedy: string }
+  | { readonly kind: 'wrong'; readonly problem: string };
+
+export const ok = (subject: string, text: string): Finding => ({ level: 'ok', subject, text });
+export const warn = (subject: string, text: string): Finding => ({ level: 'warn', subject, text });
+export const fail = (subject: string, text: string): Finding => ({ level: 'fail', subject, text });
+
+/** Takes all looks at once, each within `limitMs`. Findings come in the order of the looks. */
+export async function examine(looks: readonly Look[], limitMs: number): Promise<readonly Finding[]> {
+  const taken = new Map<string, Promise<readonly Finding[]>>();
+  const isWell = async (subject: string) => (await taken.get(subject))?.every(({ level }) => level !== 'fail') ?? false;
+  const take = async ({ subject, after, look }: Look): Promise<readonly Finding[]> => {
+    // In the next turn: then all looks are known.
+    await Promise.resolve();
+    if (after !== undefined && !(await isWell(after))) return [];
+    try {
+      return await within(limitMs, look());
+    } catch (error) {
+      return [fail(subject, reasonOf(error))];
+    }
+  };
+  for (const one of looks) taken.set(one.subject, take(one));
+  return (await Promise.all(taken.values())).flat();
+}
+
+// ---- Slack -----------------------------------------------------------------------------------------------------------
+
+type Slack = { readonly config: Config; readonly chat: Pick<Chat, 'channel' | 'groupMembers' | 'isFullMember'> };
+
+/** Channels, user groups and people that `sluice.yaml` names. */
+export function looksAtSlack(slack: Slack): readonly Look[] {
+  return [...channels(slack), ...people(slack)];
+}
+
+function channels({ config, chat }: Slack): readonly Look[] {
+  const { channel, fallbackChannel } = config.slack;
+  const named = [channel, ...Object.values(config.services).map((one) => one.channel), fallbackChannel];
+  return unique(named.filter((name) => name !== null)).map((name) => {
+    const subject = `channel ${name}`;
+    return {
+      subject,
+      after: OUTSIDE.slack,
+      look: scoped(async () => {
+        const found = await chat.channel(name);
+        return [found.ok ? ok(subject, 'the bot is in it') : fail(subject, found.problem)];
+      }),
+    };
+  });
+}
+
+function people({ config, chat }: Slack): readonly Look[] {
+  const services = Object.values(config.services);
+  const ids = unique([...config.slack.onCall, ...services.flatMap(({ access }) => everyone(access))]);
+  return ids.map((id) => {
+    const subject = `${id.startsWith('S') ? 'user group' : 'person'} ${id}`;
+    const may = rightsOf(id, config, services);
+    const look = async (): Promise<readonly Finding[]> => {
+      if (!id.startsWith('S')) {
+        if (await chat.isFullMember(id)) return [ok(subject, `${may}: a full member`)];
+        return [warn(subject, `${may}, but is no full member of the workspace: take the id out of sluice.yaml.`)];
+      }
+      const members = await chat.groupMembers(id);
+      if (!members.ok) {
+        if (members.error === MISSING_SCOPE) throw new Error(members.error);
+        const remedy = 'check the id in sluice.yaml, and that the app has the scope usergroups:read.';
+        return [fail(subject, `${may}, but the bot cannot read its members (${members.error}): ${remedy}`)];
+      }
+      if (members.users.length === 0) return [warn(subject, `${may}, but it is empty: add people to it in Slack.`)];
+      return [ok(subject, `${may}: ${members.users.length} members`)];
+    };
+    return { subject, after: OUTSIDE.slack, look: scoped(look) };
+  });
+}
+
+const MISSING_SCOPE = 'missing_scope';
+
+/** The look at the token names a missing scope once, for all calls that need it. */
+function scoped(look: Look['look']): Look['look'] {
+  return async () => {
+    try {
+      return await look();
+    } catch (error) {
+      if (reasonOf(error).includes(MISSING_SCOPE)) return [];
+      throw error;
+    }
+  };
+}
+
+const everyone = ({ deploy, approve, abort }: Service['access']) => [...deploy, ...approve, ...abort];
+
+function rightsOf(id: string, { slack }: Config, services: readonly Service[]): string {
+  const may = (['deploy', 'approve', 'abort'] as const).flatMap((verb) => {
+    const names = services.filter(({ access }) => access[verb].includes(id)).map(({ name }) => name);
+    return names.length > 0 ? [`${verb} ${names.join(', ')}`] : [];
+  });
+  return [
+    ...(may.length > 0 ? [`may ${may.join('; ')}`] : []),
+    ...(slack.onCall.includes(id) ? ['is on call'] : []),
+  ].join(', and ');
+}
+
+// ---- the cluster -----------------------------------------------------------------------------------------------------
+
+type Cluster = {
+  readonly config: Config;
+  /** Id of the rollout that holds a service. */
+  readonly holder: (service: string) => Promise<string | null>;
+  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'preflight'>;
+  readonly workloadOf: (target: Target) => Pick<Workload, 'preflight'>;
+};
+
+/** Each service with the same eyes as a rollout that starts. */
+export function looksAtServices(cluster: Cluster): readonly Look[] {
+  return Object.values(cluster.config.services).map((service) => lookAtService(cluster, service));
+}
+
+function lookAtService({ holder, routerOf, workloadOf }: Cluster, service: Service): Look {
+  const subject = `service ${service.name}`;
+  const target = targetOf(service);
+  return {
+    subject,
+    after: OUTSIDE.cluster,
+    look: async () => {
+      const [workload, route, running] = await Promise.all([
+        workloadOf(target).preflight(target, service.image),
+        routerOf(target).preflight(target),
+        holder(service.name).catch(() => null),
+      ]);
+      const refusals = [...(workload.ok ? [] : workload.refusals), ...(route.ok ? [] : route.refusals)];
+      // That its own rollout holds the objects is as it should be.
+      const wrong = unique(refusals).filter(
+        (text) => running === null || !text.includes(`held by rollout ${running} `),
+      );
+      if (wrong.length > 0) return wrong.map((text) => fail(subject, text));
+      if (refusals.length > 0) return [ok(subject, `rollout ${running} runs`)];
+      const warnings = [workload, route].flatMap((one) => (one.ok ? one.warnings : []));
+      const version = workload.ok ? workload.facts.version : null;
+      const strange =
+        version === null
+          ? [
+              `its image does not follow ${service.image}: correct image in sluice.yaml, or the first rollout cannot tell what it replaces.`,
+            ]
+          : [];
+      const routes = target.traffic.routes.map((one) => `HTTPRoute ${one}`).join(', ');
+      const serves = `Deployment ${target.namespace}/${target.deployment} serves ${version ?? 'an unknown version'}, routed by ${routes}`;
+      return [ok(subject, serves), ...[...strange, ...warnings].map((text) => warn(subject, text))];
+    },
+  };
+}
+
+type ReadCheck = (target: Target, check: Check) => Promise<CheckReading>;
+
+/** Each check on the version that serves now. */
+export function looksAtChecks(config: Config, readCheck: ReadCheck): readonly Look[] {
+  return Object.values(config.services).flatMap((service) => lookAtChecks(service, readCheck));
+}
+
+function lookAtChecks(service: Service, readCheck: ReadCheck): readonly Look[] {
+  const target = targetOf(service);
+  return service.checks.map((check) => {
+    const subject = `check "${check.name}" of ${service.name}`;
+    const look = async (): Promise<readonly Finding[]> => {
+      const reading = await readCheck(target, check);
+      switch (reading.kind) {
+        case 'value':
+          return [ok(subject, `${Math.round(reading.value * 100) / 100}${check.unit} now`)];
+        case 'idle':
+          return [ok(subject, 'its series are there, without requests in the last minutes')];
+        case 'only during a rollout':
+          return [ok(subject, 'names {{service}}, which is there only during a rollout')];
+        case 'no series':
+          return [warn(subject, `${check.query} finds no series, so its gates will say "no data": ${reading.remedy}`)];
+        case 'wrong':
+          return [fail(subject, `${reading.problem}: correct query in sluice.yaml.`)];
+        default:
+          return reading satisfies never;
+      }
+    };
+    return { subject, after: OUTSIDE.prometheus, look };
+  });
+}
+
+// ---- small things ----------------------------------------------------------------------------------------------------
+
+const targetOf = ({ target }: Service): Target => ({ ...target, container: target.container ?? '' });
+
+const unique = <T>(items: readonly T[]): readonly T[] => [...new Set(items)];
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,131 @@
+/** What a rollout would do, or everything that speaks against it; nothing is touched. */
+import type { Command } from '../core/command.ts';
+import { type Config, isVersion, planOf, type Service } from '../core/config.ts';
+import type { Actor, Plan, Target } from '../core/plan.ts';
+import { nearest } from '../core/suggest.ts';
+import type { Answer } from './answers.ts';
+import type { People } from './people.ts';
+import type { Chat, Store, TrafficRouter, Workload, WorkloadFacts } from './ports.ts';
+
+type Deps = {
+  readonly config: Config;
+  readonly store: Pick<Store, 'releases' | 'holder' | 'load'>;
+  readonly chat: Pick<Chat, 'channel' | 'permalink'>;
+  readonly people: Pick<People, 'unreadableGroups'>;
+  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'preflight' | 'supports'>;
+  readonly workloadOf: (target: Target) => Pick<Workload, 'preflight'>;
+};
+
+type Asked = Pick<Extract<Command, { kind: 'deploy' }>, 'version' | 'strategy' | 'reason' | 'redeploy'>;
+type Facts = {
+  readonly workload: WorkloadFacts;
+  readonly epoch: number;
+  readonly warnings: readonly string[];
+  readonly channel: string;
+};
+
+export function createPreparation(deps: Deps) {
+  const { config, store, chat, people } = deps;
+
+  /** `epoch`: the highest that was found in the cluster. Whether `requester` may is asked before. */
+  async function prepare(
+    service: Service,
+    typed: Asked,
+    requester: Actor,
+  ): Promise<{ readonly plan: Plan; readonly epoch: number } | Answer> {
+    const { version } = typed;
+    if (!isVersion(service, version)) {
+      const past = (await store.releases(service.name)).map((release) => release.version);
+      return {
+        kind: 'bad version',
+        service: service.name,
+        given: version,
+        pattern: service.versions,
+        near: nearest(version, past),
+      };
+    }
+    if (typed.strategy !== null && !service.strategies.includes(typed.strategy)) {
+      return {
+        kind: 'unknown strategy',
+        given: typed.strategy,
+        near: nearest(typed.strategy, service.strategies),
+        known: service.strategies,
+      };
+    }
+    const busy = await holding(service.name);
+    if (busy) return busy;
+    const looked = await look(service, version);
+    if ('kind' in looked) return looked;
+    if (looked.workload.version === version && !typed.redeploy)
+      return { kind: 'already live', service: service.name, version };
+    const plan = planOf(config, {
+      service: service.name,
+      kind: 'deploy',
+      version,
+      from: looked.workload.version,
+      strategy: typed.strategy,
+      template: null,
+      image: null,
+      container: looked.workload.container,
+      requester,
+      reason: typed.reason,
+      channelId: looked.channel,
+      warnings: looked.warnings,
+      progressDeadlineMs: looked.workload.progressDeadlineMs,
+    });
+    const cannot = unsupported(plan);
+    if (cannot.length > 0) return { kind: 'refused', service: service.name, version, refusals: cannot };
+    return { plan, epoch: looked.epoch };
+  }
+
+  async function holding(service: string): Promise<Extract<Answer, { kind: 'busy' }> | null> {
+    const id = await store.holder(service);
+    const loaded = id === null ? null : await store.load(id);
+    if (!loaded) return null;
+    const root = loaded.rollout.messages.root;
+    const link = root === undefined ? null : await chat.permalink(loaded.rollout.plan.channel, root).catch(() => null);
+    return { kind: 'busy', holder: loaded.rollout, link };
+  }
+
+  /** Everything at once: channel, groups, workload, route. */
+  async function look(service: Service, version: string): Promise<Facts | Answer> {
+    const target: Target = { ...service.target, container: service.target.container ?? '' };
+    const { access } = service;
+    const [channel, groups, workload, route] = await Promise.all([
+      chat.channel(service.channel),
+      people.unreadableGroups([...access.deploy, ...access.approve, ...access.abort]),
+      deps.workloadOf(target).preflight(target, service.image),
+      deps.routerOf(target).preflight(target),
+    ]);
+    const refusals = [
+      ...(channel.ok ? [] : [channel.problem]),
+      ...groups.map(
+        ({ group, error }) =>
+          `The bot cannot read the members of user group ${group} (${error}): check the id in sluice.yaml and the scope usergroups:read.`,
+      ),
+      ...(workload.ok ? [] : workload.refusals),
+      ...(route.ok ? [] : route.refusals),
+    ];
+    if (!channel.ok || !workload.ok || !route.ok || refusals.length > 0) {
+      return { kind: 'refused', service: service.name, version, refusals: [...new Set(refusals)] };
+    }
+    return {
+      workload: workload.facts,
+      epoch: Math.max(workload.facts.epoch, route.facts.epoch),
+      warnings: [...workload.warnings, ...route.warnings],
+      channel: channel.id,
+    };
+  }
+
+  function unsupported(plan: Plan): readonly string[] {
+    const { supports } = deps.routerOf(plan.target);
+    const reasons = plan.steps.flatMap(({ route }) => [
+      ...(route.preview && supports.header !== true ? [`A preview by header: ${supports.header}`] : []),
+      ...(route.mirror !== null && supports.mirror !== true ? [`Mirroring: ${supports.mirror}`] : []),
+      ...(route.weight > 0 && supports.weight !== true ? [`Weights: ${supports.weight}`] : []),
+    ]);
+    return [...new Set(reasons)];
+  }
+
+  return { prepare, look, holding };
+}

@@ -1,0 +1,74 @@
+/** `status`: what runs, at which step, and who is waited for. */
+import { utc, who } from '../adapters/slack/mrkdwn.ts';
+import { testLine, verdictLine } from '../adapters/slack/snapshot.ts';
+import { stateOf, stepCount } from '../adapters/slack/words.ts';
+import { composeViews, type Views } from '../compose.ts';
+import { serviceOf } from '../core/id.ts';
+import { gateDeadline, isTerminal, openGate, type Rollout } from '../core/rollout.ts';
+import { nearest } from '../core/suggest.ts';
+import { DONE, FAILED, readSurroundings, say, type Words } from './io.ts';
+import { plainText } from './text.ts';
+
+export async function status([target]: Words): Promise<number> {
+  const views = composeViews(await readSurroundings());
+  try {
+    return target === undefined ? await all(views) : await one(views, target);
+  } finally {
+    await views.cluster.close();
+    await views.store.close();
+  }
+}
+
+async function all({ store, config }: Views): Promise<number> {
+  const ids = await store.active(Object.keys(config.services));
+  const loaded = await Promise.all(ids.map((id) => store.load(id)));
+  const running = loaded.flatMap((found) => (found ? [rolloutText(found.rollout)] : []));
+  return say(running.length > 0 ? running.join('\n') : 'no rollout runs', DONE);
+}
+
+async function one({ store, config }: Views, target: string): Promise<number> {
+  const id = await findRollout({ store, config }, target);
+  const loaded = id === null ? null : await store.load(id);
+  if (loaded) return say(rolloutText(loaded.rollout), DONE);
+  if (!Object.hasOwn(config.services, target)) return say(unknownTarget(config, target), FAILED);
+  const [newest] = await store.releases(target);
+  const live = newest ? `${target} ${newest.version} is live; ` : '';
+  return say(`${live}no rollout of ${target} runs`, DONE);
+}
+
+/** Id of the rollout that is meant: the one that holds a service, or the one of this id. */
+export async function findRollout(
+  { store, config }: Pick<Views, 'store' | 'config'>,
+  target: string,
+): Promise<string | null> {
+  if (Object.hasOwn(config.services, target)) return store.holder(target);
+  return serviceOf(target) === null ? null : target;
+}
+
+export function unknownTarget({ services }: Views['config'], target: string): string {
+  const known = Object.keys(services);
+  if (Object.hasOwn(services, target)) return `no rollout of ${target} runs`;
+  const near = nearest(target, known);
+  const meant = near === null ? `services: ${known.join(', ')}` : `did you mean ${near}?`;
+  return `${target} is neither a service nor the id of a rollout; ${meant}`;
+}
+
+export function rolloutText(rollout: Rollout): string {
+  const { id, plan, route, requestedAt } = rollout;
+  const gate = openGate(rollout);
+  const deadline = gate && gateDeadline(gate);
+  const step = isTerminal(rollout) ? '' : `step ${stepCount(rollout)}, ${route.weight}%, `;
+  const reason = plan.reason === null ? '' : `: ${plan.reason}`;
+  const tests = gate && testLine(gate.tests);
+  return [
+    `${id}  ${plan.target.service} ${plan.from ?? '?'} -> ${plan.version}  ${step}${plainText(stateOf(rollout))}`,
+    `  asked for by ${plainText(who(plan.requester))} at ${utc(requestedAt)}${reason}`,
+    ...(gate ? [`  ${plainText(verdictLine(plan, gate))}`] : []),
+    ...(tests ? [`  ${plainText(tests)}`] : []),
+    ...(gate
+      ? [
+          `  ${gate.approvals.length} of ${gate.plan.approvals} approvals, by ${plan.access.approve.join(' or ')}${deadline === null ? '' : `, until ${utc(deadline)}`}`,
+        ]
+      : []),
+  ].join('\n');
+}
