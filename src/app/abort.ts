@@ -22,17 +22,14 @@ export function createAbort(deps: Deps, rollouts: Rollouts): Abort {
     const asked = await deps.store.requestAbort(id, actor, reason);
     if (!asked) return { kind: 'unknown' };
     const { loaded } = asked;
-    if (!asked.recorded || !loaded.abort) {
-      const kind =
-        loaded.abort || loaded.rollout.phase.kind === 'aborting' ? 'already aborting' : endedOrPromoted(loaded.rollout);
+    if (!loaded.abort) {
+      const kind = loaded.rollout.phase.kind === 'aborting' ? 'already aborting' : endedOrPromoted(loaded.rollout);
       return { kind: 'rejected', rejection: { kind }, rollout: loaded.rollout };
     }
-    const { epoch } = loaded.abort;
-    const decided = decide(
-      loaded.rollout,
-      { type: 'abort_requested', cause: { kind: 'person', actor, reason }, epoch },
-      loaded.now,
-    );
+    // One that was recorded before and not yet taken in: whoever recorded it may have died, so it is carried out here.
+    const { epoch, actor: by, reason: why } = loaded.abort;
+    const cause = { kind: 'person', actor: by, reason: why } as const;
+    const decided = decide(loaded.rollout, { type: 'abort_requested', cause, epoch }, loaded.now);
     if (!decided.ok) return { kind: 'rejected', rejection: decided.rejection, rollout: loaded.rollout };
     return { kind: 'started', rollout: decided.rollout, done: carryOut(loaded, decided.rollout) };
   };

@@ -121,25 +121,16 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
       if (reset.kind !== 'done' || outcome.kind !== 'event') return outcome;
       return { ...outcome, extra: { releases: await releaseNow(deps, rollout, now) } };
     }
-    case 'clean up': {
-      const cleaned = await workload.cleanUp(target, fence);
-      // Another rollout's objects are not ours to clean; a newer epoch of our own is.
-      if (cleaned.kind === 'fenced' && cleaned.by.rollout === rollout.id) return { kind: 'fenced', by: cleaned.by };
-      if (cleaned.kind === 'drifted') throw new Error(`clean up ${rollout.id}: ${cleaned.drift.difference}`);
-      if (cleaned.kind === 'refused') throw new Error(`clean up ${rollout.id}: ${cleaned.message}`);
-      const released = await router.release(target, fence);
-      if (released.kind === 'fenced' && released.by.rollout === rollout.id) return { kind: 'fenced', by: released.by };
-      if (released.kind === 'drifted')
-        throw new Error(`release the route of ${rollout.id}: ${released.drift.difference}`);
-      return happened({ type: 'cleaned', seq });
-    }
+    case 'clean up':
+      return orStalled(deps, loaded, () => cleanUp(deps, loaded));
     case 'revert':
-      return revert(deps, loaded, effect.demote);
-    case 'raise epoch': {
-      const raised = await workload.raise(target, fence);
-      if (raised.kind === 'refused') throw new Error(`raise the epoch of ${rollout.id}: ${raised.message}`);
-      return happened({ type: 'refenced', seq });
-    }
+      return orStalled(deps, loaded, () => revert(deps, loaded, effect.demote));
+    case 'raise epoch':
+      return orStalled(deps, loaded, async () => {
+        const raised = await workload.raise(target, fence);
+        if (raised.kind === 'refused') throw new Error(`raise the epoch of ${rollout.id}: ${raised.message}`);
+        return happened({ type: 'refenced', seq });
+      });
     default:
       return effect satisfies never;
   }
@@ -149,25 +140,54 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
  * All traffic back to stable. During a promotion stable gets its old template back as well, and traffic waits only where no
  * old pod could answer it.
  */
-export async function revert(deps: EffectDeps, loaded: Loaded, demote: boolean): Promise<Outcome> {
-  const { rollout, now } = loaded;
+export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: boolean): Promise<Outcome> {
   const { target } = rollout.plan;
-  const { seq, phase } = rollout;
+  const { seq } = rollout;
   const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq };
+  if (demote) {
+    const demoted = await deps.workload(rollout).demote(target, fence);
+    if (demoted.kind === 'refused')
+      throw new Error(`give ${target.deployment} its old template back: ${demoted.message}`);
+    if (demoted.kind === 'done' && demoted.mayRoute === false)
+      throw new Error('waiting for one Ready pod of the old version');
+  }
+  const reset = await deps.router(rollout).reset(target, fence, rollout.journal, true);
+  if (reset.kind === 'drifted') throw new Error(reset.drift.difference);
+  if (reset.kind === 'fenced' && reset.by.rollout === rollout.id && reset.by.epoch > rollout.epoch) {
+    return { kind: 'fenced', by: reset.by };
+  }
+  // Else gone, or another rollout's: nothing of ours routes there any more.
+  return happened({ type: 'reverted', seq });
+}
+
+/** The canary goes last, and not before the route's controller has taken the write that leaves it without traffic. */
+async function cleanUp(deps: EffectDeps, { rollout }: Loaded): Promise<Outcome> {
+  const { target } = rollout.plan;
+  const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.seq };
+  const router = deps.router(rollout);
+  if (rollout.confirmed && (await router.confirmed(target)).kind === 'pending') {
+    throw new Error(
+      `the controller of ${target.traffic.routes.join(', ')} has not taken the last route; the canary stays until it has`,
+    );
+  }
+  const cleaned = await deps.workload(rollout).cleanUp(target, fence);
+  // Another rollout's objects are not ours to clean; a newer epoch of our own is.
+  if (cleaned.kind === 'fenced' && cleaned.by.rollout === rollout.id) return { kind: 'fenced', by: cleaned.by };
+  if (cleaned.kind === 'drifted') throw new Error(`clean up ${rollout.id}: ${cleaned.drift.difference}`);
+  if (cleaned.kind === 'refused') throw new Error(`clean up ${rollout.id}: ${cleaned.message}`);
+  const released = await router.release(target, fence);
+  if (released.kind === 'fenced' && released.by.rollout === rollout.id) return { kind: 'fenced', by: released.by };
+  if (released.kind === 'drifted') throw new Error(`release the route of ${rollout.id}: ${released.drift.difference}`);
+  return happened({ type: 'cleaned', seq: rollout.seq });
+}
+
+/** A fault is repeated for ever; of an abort people hear once, with what to run by hand. */
+async function orStalled(deps: EffectDeps, { rollout, now }: Loaded, work: () => Promise<Outcome>): Promise<Outcome> {
   try {
-    if (demote) {
-      const demoted = await deps.workload(rollout).demote(target, fence);
-      if (demoted.kind === 'done' && demoted.mayRoute === false)
-        throw new Error('waiting for one Ready pod of the old version');
-    }
-    const reset = await deps.router(rollout).reset(target, fence, rollout.journal, true);
-    if (reset.kind === 'drifted') throw new Error(reset.drift.difference);
-    // Gone, or another rollout's: nothing of ours routes there any more.
-    if (reset.kind === 'fenced' && reset.by.rollout === rollout.id && reset.by.epoch > rollout.epoch)
-      return { kind: 'fenced', by: reset.by };
-    return happened({ type: 'reverted', seq });
+    return await work();
   } catch (error) {
-    const late = phase.kind === 'aborting' && !phase.stalled && now - phase.startedAt >= ABORT_STALLED_MS;
+    const { phase, seq } = rollout;
+    const late = phase.kind === 'aborting' && !phase.stalled && now - phase.since >= ABORT_STALLED_MS;
     if (!late) throw error;
     deps.log.error({ rollout: rollout.id, err: error }, 'abort does not get through');
     return happened({ type: 'abort_stalled', seq, message: reasonOf(error) });
@@ -222,6 +242,8 @@ async function sample(
     const fence = { rollout: rollout.id, epoch, seq: rollout.version };
     const scaled = await deps.workload(rollout).scaleCanary(plan.target, rollout.route.weight, fence);
     if (scaled.kind === 'fenced') return { kind: 'fenced', by: scaled.by };
+    // A canary that somebody deleted takes its share of the traffic down with it.
+    if (scaled.kind === 'refused') return happened({ type: 'write_refused', seq, message: scaled.message });
   }
   const measured = checks.length > 0 ? await deps.metrics.measure(plan.target, checks, effect.since, now) : [];
   const results = checks.map((check) => {
@@ -238,19 +260,17 @@ function unmeasured(check: string): Measured {
 
 async function test(deps: EffectDeps, rollout: Rollout): Promise<readonly TestResult[]> {
   const addresses = await deps.workload(rollout).canaryAddresses(rollout.plan.target);
-  const results: TestResult[] = [];
-  for (const { name, get, status } of rollout.plan.tests) {
-    let failure = addresses.length === 0 ? 'no canary pod is Ready' : null;
-    for (const address of addresses) failure ??= await probe(deps, `${address}${get}`, status);
-    results.push({
-      test: name,
-      passed: failure === null,
-      detail: failure ?? `${status} from ${addresses.length} of ${addresses.length} pods`,
-    });
-  }
-  return results;
+  return Promise.all(
+    rollout.plan.tests.map(async ({ name, get, status }) => {
+      const failures = await Promise.all(addresses.map((address) => probe(deps, `${address}${get}`, status)));
+      const failure = addresses.length === 0 ? 'no canary pod is Ready' : failures.find((one) => one !== null);
+      const detail = failure ?? `${status} from ${addresses.length} of ${addresses.length} pods`;
+      return { test: name, passed: failure === undefined, detail };
+    }),
+  );
 }
 
+/** null: it answered as it must. */
 async function probe(deps: EffectDeps, url: string, status: number): Promise<string | null> {
   let failure = '';
   for (let tries = 0; tries < PROBE_TRIES; tries++) {
@@ -267,8 +287,10 @@ async function releaseBefore(deps: EffectDeps, rollout: Rollout, now: number): P
   const { plan } = rollout;
   if (plan.from === null) return [];
   const [newest] = await deps.store.releases(plan.target.service);
-  if (newest?.version === plan.from) return [];
-  return release(deps, rollout, plan.from, '', now);
+  const [serving] = await release(deps, rollout, plan.from, '', now);
+  // Somebody may have changed its resources or environment since it was promoted: the rollback brings back what served.
+  const known = newest?.version === plan.from && JSON.stringify(newest.template) === JSON.stringify(serving?.template);
+  return known || !serving ? [] : [serving];
 }
 
 function releaseNow(deps: EffectDeps, rollout: Rollout, now: number): Promise<readonly Release[]> {

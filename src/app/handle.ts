@@ -3,6 +3,7 @@
  * the version compare of the store and the fence in the cluster decide whose work counts.
  */
 import { decide } from '../core/decide.ts';
+import type { Actor } from '../core/plan.ts';
 import { type AbortCause, type Event, isAbortable, isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
 import { type Effect, type Next, next, nextLook } from '../core/schedule.ts';
 import { type EffectDeps, type Outcome, runEffect } from './effects.ts';
@@ -16,6 +17,8 @@ export type Deps = EffectDeps & {
   readonly failpoint: (name: string) => void;
   /** Told after each transition that has messages, so that they go out at once. */
   readonly onMessages: (id: string) => void;
+  /** Told of each transition that was saved. */
+  readonly onTransition?: (before: Rollout, after: Rollout) => void;
 };
 
 export type Recorded =
@@ -54,7 +57,7 @@ export function createRollouts(deps: Deps) {
         if (!decided.ok) return { ok: false, rejection: decided.rejection, loaded: current };
         const saved = await store.save(current, event, decided, extra);
         if (saved !== 'conflict') {
-          announce(id, event, saved.rollout, decided.messages.length);
+          announce(event, current.rollout, saved.rollout, decided.messages.length);
           return { ok: true, loaded: saved };
         }
       }
@@ -72,12 +75,14 @@ export function createRollouts(deps: Deps) {
     const decided = decide(loaded.rollout, event, loaded.now);
     if (!decided.ok) return null;
     const saved = await store.save(loaded, event, decided);
-    if (saved !== 'conflict') announce(loaded.rollout.id, event, saved.rollout, decided.messages.length);
+    if (saved !== 'conflict') announce(event, loaded.rollout, saved.rollout, decided.messages.length);
     return saved;
   }
 
-  function announce(id: string, event: Event, rollout: Rollout, messages: number): void {
-    log.info({ rollout: id, event: event.type, version: rollout.version, phase: rollout.phase.kind }, 'recorded');
+  function announce(event: Event, before: Rollout, after: Rollout, messages: number): void {
+    const { id, version, phase } = after;
+    log.info({ rollout: id, event: event.type, version, phase: phase.kind }, 'recorded');
+    deps.onTransition?.(before, after);
     if (messages > 0) deps.onMessages(id);
   }
 
@@ -89,10 +94,10 @@ export function createRollouts(deps: Deps) {
       const now = await store.now();
       return queue.wakeAt(id, now + 200, now);
     }
+    let due: Due | null = null;
     try {
-      const due = await advance(id);
+      due = await advance(id);
       failures.delete(id);
-      if (due) await schedule(id, due);
     } catch (error) {
       const failed = (failures.get(id) ?? 0) + 1;
       failures.set(id, failed);
@@ -100,30 +105,30 @@ export function createRollouts(deps: Deps) {
       // Full jitter, 0.1 to 5 s: an API server that comes back is not met by a herd.
       const backoff = 100 + deps.random() * Math.min(4_900, 100 * 2 ** failed);
       const now = await store.now();
-      await schedule(id, { at: now + backoff, seen: now });
+      due = { at: now + backoff, seen: now };
     } finally {
-      await lease.release();
+      // In one round trip: neither waits for the other.
+      await Promise.all([due && schedule(id, due), lease.release()]);
     }
   }
 
   /** When to look again; null: only an event moves it. */
   async function advance(id: string): Promise<Due | null> {
     const end = deps.clock() + TICK_BUDGET_MS;
+    let sampled = false;
     for (;;) {
       const found = await store.load(id);
-      if (!found) return null;
+      if (!found) return forget(id);
       const absorbed = await absorbAbort(found);
       if (absorbed === 'conflict') continue;
       const loaded = absorbed ?? found;
       const { rollout, now } = loaded;
-      if (isTerminal(rollout)) {
-        followed.delete(id);
-        alarms.delete(id);
-        return null;
-      }
+      if (isTerminal(rollout)) return forget(id);
       followed.set(id, namespacesOf(rollout));
       if (deps.clock() > end) return { at: now, seen: now };
-      const wish = next(rollout, now);
+      // After a sample the phase has its turn, or a Prometheus that answers late would keep it waiting for ever.
+      const wish: Next = next(rollout, now, { sample: !sampled });
+      sampled = wish.kind === 'effect' && wish.effect.kind === 'sample';
       const outcome = await turn(loaded, wish);
       if (outcome.kind === 'pending') return dueAfter(rollout, now, wish.kind === 'effect');
       const went =
@@ -131,6 +136,14 @@ export function createRollouts(deps: Deps) {
       // What the state refuses now it may take later; asking again at once would only spin.
       if (!went?.ok && went?.loaded.rollout.version === rollout.version) return { at: now + POLL_MS, seen: now };
     }
+  }
+
+  /** Ended or unknown: a hint that came late must not stay due for ever. */
+  async function forget(id: string): Promise<null> {
+    followed.delete(id);
+    alarms.delete(id);
+    await store.schedule(id, null);
+    return null;
   }
 
   async function turn(loaded: Loaded, wish: Next): Promise<Outcome> {
@@ -154,7 +167,7 @@ export function createRollouts(deps: Deps) {
     // From the abort and the last stage of a promotion on, the writes themselves find out.
     if (rollout.routeSeq === 0 || !isAbortable(rollout)) return null;
     const marks = (await deps.router(rollout).getRoute(rollout.plan.target))?.marks ?? null;
-    return marks && (marks.rollout !== rollout.id || marks.epoch > rollout.epoch) ? marks : null;
+    return marks && isAhead(marks, rollout) ? marks : null;
   }
 
   /** A route that somebody else changed; during the promotion the write that ends the route meets it. */
@@ -175,7 +188,9 @@ export function createRollouts(deps: Deps) {
     const loaded = await store.load(rollout.id);
     if (!loaded || isTerminal(loaded.rollout)) return null;
     const ours = by.rollout === rollout.id;
-    if (ours && (loaded.rollout.epoch >= by.epoch || (loaded.abort?.epoch ?? 0) >= by.epoch)) return null;
+    if (ours && (loaded.abort?.epoch ?? 0) >= by.epoch) return null;
+    // What was read before may have been older than what Redis knows by now.
+    if (ours && !isAhead(by, loaded.rollout) && by.seq <= loaded.rollout.version) return null;
     const epoch = by.epoch + 1;
     log.warn({ rollout: rollout.id, by }, 'the cluster is ahead of Redis');
     if (!isAbortable(loaded.rollout) && loaded.rollout.phase.kind !== 'aborting' && ours) {
@@ -219,16 +234,28 @@ function namespacesOf({ plan: { target } }: Rollout): readonly string[] {
   return [target.namespace, ...target.traffic.routes.map((route) => route.split('/')[0] ?? '')];
 }
 
+/**
+ * Whether the route was written by somebody who knew more than this state: a higher epoch, or, since Redis may have gone back
+ * in time, a later write of the same epoch while this state is not writing itself.
+ */
+function isAhead(marks: Marks, rollout: Rollout): boolean {
+  if (marks.epoch !== rollout.epoch) return marks.epoch > rollout.epoch;
+  const { phase } = rollout;
+  const settled = phase.kind === 'waiting' || (phase.kind === 'stepping' && phase.stage !== 'route');
+  return settled && marks.rollout === rollout.id && (marks.seq > rollout.routeSeq || marks.phase === 'done');
+}
+
 function overtakenBy(id: string, by: Marks): AbortCause {
   if (by.rollout !== id) return { kind: 'fenced', message: `rollout ${by.rollout} has taken over its objects` };
   if (by.abort !== null) return { kind: 'person', actor: blindActor(by.abort), reason: null };
   return { kind: 'fenced', message: 'the cluster carries a newer state of this rollout than Redis does' };
 }
 
-/** `U0BO@2026-11-20T10:00:00Z` as the route carries it after an abort without Redis. */
-function blindActor(mark: string): { kind: 'person'; user: string; name: string } {
-  const user = mark.slice(0, mark.indexOf('@'));
-  return { kind: 'person', user, name: user };
+/** `U0BO@2026-11-20T10:00:00Z` or `cli:ana@desk@2026-…` as the route carries it after an abort without Redis. */
+function blindActor(mark: string): Actor {
+  const name = mark.slice(0, mark.lastIndexOf('@'));
+  const user = name.replace(/^cli:/, '');
+  return { kind: user === name ? 'person' : 'cli', user, name };
 }
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -48,6 +48,7 @@ export function begin(
     step: 0,
     route: STABLE_ROUTE,
     routeSeq: 0,
+    confirmed: false,
     journal: {},
     acceptedWeight: null,
     guard: null,
@@ -127,10 +128,11 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       });
     case 'confirmed': {
       const said: (string | Note)[] = event.warning === null ? [] : [{ kind: 'unconfirmed', message: event.warning }];
+      const confirmed = rollout.confirmed || event.warning === null;
       if (phase.kind === 'promoting' && phase.stage === 'confirm') {
-        return to({ kind: 'promoting', stage: 'cool', since: now }, {}, ['result', 'root', ...said]);
+        return to({ kind: 'promoting', stage: 'cool', since: now }, { confirmed }, ['result', 'root', ...said]);
       }
-      return inStep(phase, 'confirm', () => to(afterConfirm(rollout, now), { tests: [] }, said));
+      return inStep(phase, 'confirm', () => to(afterConfirm(rollout, now), { tests: [], confirmed }, said));
     }
     case 'tested':
       return inStep(phase, 'test', () => {

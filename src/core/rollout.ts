@@ -116,6 +116,8 @@ export type Rollout = {
   readonly route: Route;
   /** `seq` of that write; 0: none yet. */
   readonly routeSeq: number;
+  /** The route's controller has taken a write of this rollout: it will say so of later ones too. */
+  readonly confirmed: boolean;
   /** Route fields as they were before the claim, for each route object; the object carries the same. */
   readonly journal: Readonly<Record<string, string>>;
   /** Weight of the current step, when people accepted another one than planned. */

@@ -40,12 +40,12 @@ export type Next =
 /** After this long an abort that does not get through says in Slack what to run by hand. */
 export const ABORT_STALLED_MS = 30_000;
 
-/** First what time decides, then due samples, then the phase's own wish. */
-export function next(rollout: Rollout, now: number): Next {
+/** First what time decides, then due samples (unless `sample` is off), then the phase's own wish. */
+export function next(rollout: Rollout, now: number, { sample = true } = {}): Next {
   if (isTerminal(rollout)) return { kind: 'wait' };
   const timed = timedEvent(rollout, now);
   if (timed) return { kind: 'event', event: timed };
-  const checks = dueChecks(rollout, now);
+  const checks = sample ? dueChecks(rollout, now) : [];
   if (checks.length > 0 && rollout.guard) {
     return { kind: 'effect', effect: { kind: 'sample', checks, since: rollout.guard.since, judge: false } };
   }
@@ -64,8 +64,7 @@ export function nextLook(rollout: Rollout): number | null {
   if (phase.kind === 'stepping' && phase.stage === 'bake') times.push(phase.since + bakeMs(rollout));
   if ((phase.kind === 'promoting' || phase.kind === 'aborting') && phase.stage === 'cool')
     times.push(coolUntil(rollout));
-  if (phase.kind === 'aborting' && !phase.stalled && (phase.stage === 'route' || phase.stage === 'fence'))
-    times.push(phase.startedAt + ABORT_STALLED_MS);
+  if (phase.kind === 'aborting' && !phase.stalled && phase.stage !== 'cool') times.push(phase.since + ABORT_STALLED_MS);
   const gate = openGate(rollout);
   if (gate) {
     const deadline = gateDeadline(gate);

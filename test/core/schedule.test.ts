@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Event, Rollout } from '../../src/core/rollout.ts';
-import { next, nextLook } from '../../src/core/schedule.ts';
+import { ABORT_STALLED_MS, next, nextLook } from '../../src/core/schedule.ts';
 import {
   AT,
   abortBy,
@@ -92,11 +92,23 @@ describe('when it is looked at again', () => {
     'starting create',
     'starting announce',
     'stepping scale',
-    'aborting clean',
     'succeeded',
     'aborted',
   ])('%s is moved by events only', (phase) => {
     expect(nextLook(at(phase).rollout)).toBeNull();
+  });
+
+  it.each(['aborting route', 'aborting fence', 'aborting clean'])('%s is stalled after 30 s', (phase) => {
+    const story = at(phase);
+    expect(nextLook(story.rollout)).toBe(story.now + ABORT_STALLED_MS);
+  });
+
+  it('after a sample the phase has its turn', () => {
+    const story = at('stepping route');
+    const late = story.now + HOUR;
+    const guarded = { ...story.rollout, guard: { since: 0, next: { 'success rate': 0 }, failures: {}, last: [] } };
+    expect(next(guarded, late)).toMatchObject({ effect: { kind: 'sample' } });
+    expect(next(guarded, late, { sample: false })).toMatchObject({ effect: { kind: 'set route' } });
   });
 
   it('a bake ends after its time', () => {
