@@ -8,7 +8,7 @@ export type Pair = { readonly subject: readonly number[]; readonly baseline: rea
 export async function inTurns(
   { subject, baseline }: { readonly subject: Timed; readonly baseline: Timed },
   runs: number,
-  warmUp = 20,
+  warmUp: number,
 ): Promise<Pair> {
   const times = { subject: [] as number[], baseline: [] as number[] };
   for (let run = -warmUp; run < runs; run++) {

@@ -51,13 +51,11 @@ async function onCluster(config: string): Promise<readonly Row[]> {
   const place = placeOf(world, config);
   const idle = await startWatched(given('idle'), world);
   try {
-    const anywhere: Row[] = [];
     const imports: Row[] = [];
-    // A rollout waits a minute at a gate: time for what needs no cluster.
     const requests = await measureRollout(given('rollout'), async () => {
-      anywhere.push(...(await measureAnywhere(place)));
       imports.push(...(await measureImports()));
     });
+    const anywhere = await measureAnywhere(place);
     const idling = [measureIdle(idle), ...(await measureMemory(idle))];
     // It would take the routes of the next part for ones that Redis has lost.
     await idle.stop();

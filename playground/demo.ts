@@ -18,7 +18,7 @@ import { transcript } from './demo/transcript.ts';
 import { createPlayground } from './playground.ts';
 import { HOST, NAMESPACE } from './world.ts';
 
-const REQUESTS_PER_SECOND = 40;
+const REQUESTS_PER_SECOND = 60;
 const ORPHAN_MS = 1_000;
 
 const root = join(import.meta.dirname, '..');

@@ -5,6 +5,7 @@ import { createTwin } from './adapters/kubernetes/twin.ts';
 import { createProber } from './adapters/probe.ts';
 import { createMetrics } from './adapters/prometheus/index.ts';
 import { createStore } from './adapters/redis/store.ts';
+import type { Telemetry } from './adapters/telemetry.ts';
 import { createRouters } from './adapters/traffic/index.ts';
 import { createAbort } from './app/abort.ts';
 import { createRollouts } from './app/handle.ts';
@@ -16,15 +17,23 @@ import { createFailpoint } from './failpoints.ts';
 
 const TICKS_AT_ONCE = 50;
 
-type Surroundings = { readonly env: ToolEnv; readonly config: Config; readonly log: Log };
-export type Views = ReturnType<typeof composeViews>;
+type Surroundings = {
+  readonly env: ToolEnv;
+  readonly config: Config;
+  readonly log: Log;
+  readonly telemetry?: Telemetry;
+};
 export type Parts = ReturnType<typeof compose>;
 
 /** What only looks: making it writes nothing, neither in the cluster nor in Redis. */
-export function composeViews({ env, config, log }: Surroundings) {
+export function composeViews({ env, config, log, telemetry }: Surroundings) {
   const store = createStore({ url: env.REDIS_URL, env: config.env, log });
-  const cluster = createCluster({ kubeconfig: env.KUBECONFIG, log });
-  const routers = createRouters({ cluster, log });
+  const cluster = createCluster({
+    kubeconfig: env.KUBECONFIG,
+    log,
+    ...(telemetry && { onRequest: telemetry.requested }),
+  });
+  const routers = createRouters({ cluster, log, env: config.env });
   const twin = createTwin({ cluster, log });
   return {
     config,
@@ -35,8 +44,9 @@ export function composeViews({ env, config, log }: Surroundings) {
   };
 }
 
-export function compose({ env, config, log }: Surroundings) {
-  const views = composeViews({ env, config, log });
+export function compose(given: Surroundings) {
+  const { env, config, log, telemetry } = given;
+  const views = composeViews(given);
   const { store, routerOf, workloadOf } = views;
   const queue = createQueue({ url: env.REDIS_URL, env: config.env, log, concurrency: TICKS_AT_ONCE });
   let listener: (id: string) => void = () => undefined;
@@ -52,6 +62,7 @@ export function compose({ env, config, log }: Surroundings) {
     random: Math.random,
     failpoint: createFailpoint(process.env.SLUICE_FAILPOINT),
     onMessages: (id: string) => listener(id),
+    ...(telemetry && { onTransition: telemetry.transition }),
   };
   const rollouts = createRollouts(deps);
   return {
@@ -64,17 +75,4 @@ export function compose({ env, config, log }: Surroundings) {
       listener = listen;
     },
   };
-}
-
-type Settled<T> = Extract<T, { readonly ok: true }>;
-
-/** What the operator set, or one error that lists everything that is wrong with it. */
-export function settled<T extends { readonly ok: true } | { readonly ok: false; readonly errors: readonly string[] }>(
-  read: T,
-  what: string,
-): Settled<T> {
-  if (read.ok) return read as Settled<T>;
-  throw new Error(
-    `Sluice cannot start, nothing was touched (${what}):\n${read.errors.map((error) => `  ${error}`).join('\n')}`,
-  );
 }

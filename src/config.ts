@@ -100,3 +100,16 @@ function parseYaml(
     return { ok: false, errors: [error instanceof Error ? error.message : String(error)] };
   }
 }
+
+type Settled<T> = Extract<T, { readonly ok: true }>;
+
+/** What the operator set, or one error that lists everything that is wrong with it. */
+export function settled<T extends { readonly ok: true } | { readonly ok: false; readonly errors: readonly string[] }>(
+  read: T,
+  what: string,
+): Settled<T> {
+  if (read.ok) return read as Settled<T>;
+  throw new Error(
+    `Sluice cannot start, nothing was touched (${what}):\n${read.errors.map((error) => `  ${error}`).join('\n')}`,
+  );
+}

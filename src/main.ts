@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import process from 'node:process';
 import { createGateChart } from './adapters/chart/gate.ts';
 import { createSlack } from './adapters/slack/app.ts';
+import { createTelemetry } from './adapters/telemetry.ts';
 import { createWeb } from './adapters/web.ts';
+import { createBlindAbort } from './app/blind.ts';
 import { createBot } from './app/bot.ts';
 import { createCommands } from './app/commands.ts';
 import { createDeploy } from './app/deploy.ts';
@@ -11,13 +13,16 @@ import { createOutbox } from './app/outbox.ts';
 import { createPeople } from './app/people.ts';
 import type { Bot } from './app/requests.ts';
 import { createSweep } from './app/sweep.ts';
-import { compose, settled } from './compose.ts';
-import { loadConfig, readBotEnv } from './config.ts';
+import { compose } from './compose.ts';
+import { loadConfig, readBotEnv, settled } from './config.ts';
 import { newId } from './core/id.ts';
 import { whoMay } from './core/policy.ts';
 import { createLog } from './log.ts';
 
 const SHUTDOWN_MS = 10_000;
+const INTAKE_STOP_MS = 6_500;
+const FLUSH_MS = 1_500;
+const CLOSE_MS = 1_000;
 /** Without a consumed tick for this long the process is wedged: probes come every 30 s. */
 const STALE_CONSUMER_MS = 120_000;
 
@@ -25,7 +30,8 @@ async function main(): Promise<void> {
   const env = settled(readBotEnv(process.env), 'environment').env;
   const log = createLog({ level: env.LOG_LEVEL });
   const { config } = settled(await loadConfig(env.SLUICE_CONFIG), env.SLUICE_CONFIG);
-  const parts = compose({ env, config, log });
+  const telemetry = createTelemetry();
+  const parts = compose({ env, config, log, telemetry });
   const { store, queue, rollouts, abort, routerOf, workloadOf } = parts;
 
   let bot: Bot | undefined;
@@ -69,11 +75,14 @@ async function main(): Promise<void> {
     chat,
     people,
     abort,
+    blindAbort: createBlindAbort(parts),
     commands,
     log,
     routerOf: (service) => routerOf(targetOf(service)),
     newReference: () => randomBytes(4).toString('hex'),
+    reconcile: () => void sweep.reconcile(),
   });
+  telemetry.watch({ services: Object.keys(config.services), store });
   const sweep = createSweep({ ...parts, chat, commands, flush });
 
   function targetOf(service: string) {
@@ -86,6 +95,7 @@ async function main(): Promise<void> {
   const web = createWeb(
     { live: () => Date.now() - queue.lastProgress() < STALE_CONSUMER_MS, ready: () => ready },
     slack.requestListener ? { path: '/slack/events', listener: slack.requestListener } : null,
+    telemetry,
   );
 
   let stopping = false;
@@ -96,11 +106,11 @@ async function main(): Promise<void> {
     log.info({ signal }, 'stopping');
     setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
     sweep.stop();
-    await slack.stop();
-    await queue.close();
     web.close();
-    await parts.cluster.close();
-    await store.close();
+    // Each part has bounds of its own; together they may take longer than a shutdown, and what is cut off is safe to repeat.
+    await within(INTAKE_STOP_MS, [slack.stop(), queue.close()]);
+    await within(FLUSH_MS, [outbox.settled()]);
+    await within(CLOSE_MS, [parts.cluster.close(), store.close()]);
     process.exit(0);
   }
   process.once('SIGTERM', () => void stop('SIGTERM'));
@@ -120,7 +130,7 @@ async function main(): Promise<void> {
   for (const warning of await store.warnings().catch(() => [])) log.warn({}, warning);
   await people.restore().catch((error: unknown) => log.warn({ err: error }, 'last known membership could not be read'));
   parts.cluster.onChange((namespace) => rollouts.changed(namespace));
-  queue.onTick((id) => rollouts.tick(id));
+  queue.onTick((id) => telemetry.timed(() => rollouts.tick(id)));
   await slack.start();
   // Known before anyone needs it: an abort does not wait for Slack.
   const everyone = Object.values(config.services).flatMap(({ access }) => whoMay('abort', access, null));
@@ -130,6 +140,13 @@ async function main(): Promise<void> {
   const address = web.address();
   const port = typeof address === 'object' ? address?.port : env.PORT;
   log.info({ env: config.env, services: Object.keys(config.services), port }, 'Sluice is ready');
+}
+
+async function within(ms: number, work: readonly Promise<void>[]): Promise<void> {
+  const late = new Promise<void>((resolve) => {
+    setTimeout(resolve, ms);
+  });
+  await Promise.race([Promise.allSettled(work), late]);
 }
 
 main().catch((error: unknown) => {

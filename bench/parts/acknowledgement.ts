@@ -3,7 +3,7 @@ import { createStore } from '../../src/adapters/redis/store.ts';
 import { openGate } from '../../src/core/rollout.ts';
 import type { FakeSlack } from '../../test/support/fake-slack/index.ts';
 import { inTurns, ratio } from '../measure.ts';
-import { type Button, createPerson, type Person } from '../person.ts';
+import { type Button, createPerson } from '../person.ts';
 import { type Place, startBareBolt, startBot } from '../programs.ts';
 import { startDoor } from '../redis-door.ts';
 import { type Row, ratioRow } from '../report.ts';
@@ -56,7 +56,7 @@ export async function measureAcknowledgements({ slack, redis, env, place }: Deps
     }
     return rows;
   } finally {
-    for (const person of [ana, bo] satisfies Person[]) person.leave();
+    for (const person of [ana, bo]) person.leave();
     await Promise.all([bare.stop(), bot.stop(), slow.stop(), store.close()]);
     door.stop();
   }

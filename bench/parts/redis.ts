@@ -14,6 +14,7 @@ import { atGate, quietPlan, record } from '../rollouts.ts';
 import { NO_LOG } from '../support.ts';
 
 const RUNS = 400;
+const WARM_UP = 100;
 const TIMEOUT_MS = 2_000;
 const TICKS_AT_ONCE = 50;
 
@@ -56,12 +57,12 @@ async function measureTransition({ redis: url, env }: Deps, id: string): Promise
     const { plan: _, ...state } = loaded?.rollout ?? { plan: null };
     const written = JSON.stringify(state);
     const baseline = () => timed(() => redis.hset(`{${env}}:bare`, 'state', written));
-    const whole = await inTurns({ subject: save, baseline }, RUNS);
+    const whole = await inTurns({ subject: save, baseline }, RUNS, WARM_UP);
     const subject = async () => {
       await save();
       return inScript;
     };
-    const roundTrip = await inTurns({ subject, baseline }, RUNS);
+    const roundTrip = await inTurns({ subject, baseline }, RUNS, WARM_UP);
     return [
       ratioRow('transition script / one HSET of the same state (p50)', ratio(roundTrip), 3),
       {
@@ -116,6 +117,7 @@ async function measureTick({ redis: url, env }: Deps, store: ReturnType<typeof c
         baseline: () => untilProcessed(() => jobs.add('job', { id })),
       },
       RUNS,
+      WARM_UP,
     );
     return ratioRow('tick that finds nothing to do / bare BullMQ add and process (p50)', ratio(pair), 3);
   } finally {

@@ -118,13 +118,13 @@ function summary(made: readonly Call[]): string {
 const gate = (slack: FakeSlack, n: number) =>
   slack.until(
     () => {
-      const message = slack.thread().filter((one) => everAsked(slack, one.versions))[n - 1];
+      const message = slack.thread().filter((one) => everAsked(one.versions))[n - 1];
       return slack.buttons(message).some((label) => /^(approve|promote)/i.test(label)) && message;
     },
     { what: `gate ${n}`, timeoutMs: STEP_MS },
   );
 
-const everAsked = (_: FakeSlack, versions: readonly { readonly blocks: readonly object[] }[]) =>
+const everAsked = (versions: readonly { readonly blocks: readonly object[] }[]) =>
   versions.some(({ blocks }) => /"(approve|approve_anyway)"/.test(JSON.stringify(blocks)));
 
 async function approve(slack: FakeSlack, n: number): Promise<void> {

@@ -38,7 +38,7 @@ export function demoConfiguration({ env, channel, prometheus, deploy, approve, t
           { name: 'success rate', query: 'linkerd/success-rate', min: 99, ...CHECK },
           { name: 'p99 latency', query: 'linkerd/latency-p99', max: '500ms', ...CHECK },
         ],
-        tests: tests ? [{ name: 'smoke', get: '/' }] : [],
+        tests: tests ? [{ name: 'smoke', get: '/healthz' }] : [],
         // Nobody approves what they started, unless there is nobody else.
         access: { deploy, approve, fourEyes: !alone },
         coolDown: '5s',

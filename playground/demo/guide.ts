@@ -30,7 +30,8 @@ See    v2 before anybody else, while its first gate is open:
        curl -s -H 'Host: ${HOST}' -H 'x-canary: always' ${proxyUrl}/
        (users send ${perSecond} requests a second to the same address, without that header)
 
-Break  kill -9 ${pid}${' '.repeat(Math.max(1, 20 - String(pid).length))}the bot, at any moment; it is started again and goes on
+Break  kill -9 ${pid}${' '.repeat(Math.max(1, 20 - String(pid).length))}the bot, at any moment: it is started again and goes on
+       (a button that is pressed meanwhile does nothing: press it again)
        its log: ${log}
 
 Ctrl-C ends everything.

@@ -22,14 +22,14 @@ export function behaviourOf(image: string): Behaviour {
   return { image, version, failPercent: number(/-err(\d+)/), slowMs: number(/-slow(\d+)/) };
 }
 
-/** 2 to 10 ms, and as its tag says. */
+/** 2 to 10 ms, and as its tag says. Its health does not show what its users see. */
 export async function behave(
   { image, version, failPercent, slowMs }: Behaviour,
   pod: string,
   path: string,
 ): Promise<Answer> {
   await sleep(2 + Math.random() * 8 + slowMs);
-  const status = Math.random() * 100 < failPercent ? 500 : 200;
+  const status = path !== '/healthz' && Math.random() * 100 < failPercent ? 500 : 200;
   return {
     status,
     headers: { 'content-type': 'application/json', 'x-version': version },

@@ -43,10 +43,20 @@ export function createQueue({
   let consuming: { stop(): Promise<void> } | undefined;
   let progressed = Date.now();
 
-  async function add(id: string, options: JobsOptions): Promise<void> {
-    await queue.add('tick', { id }, options).catch((error: unknown) => {
+  /** false: Redis did not take it. */
+  async function add(id: string, options: JobsOptions): Promise<boolean> {
+    try {
+      await queue.add('tick', { id }, options);
+      return true;
+    } catch (error) {
       log.warn({ rollout: id, err: error }, 'hint not queued');
-    });
+      return false;
+    }
+  }
+
+  /** A restart does not bring Redis back: only while it answers is a consumer overdue. */
+  async function sendProbe(): Promise<void> {
+    if (!(await add('', { deduplication: { id: `probe-${probe}` } }))) progressed = Date.now();
   }
 
   function consume(handler: (id: string) => Promise<void>): { stop(): Promise<void> } {
@@ -71,7 +81,7 @@ export function createQueue({
     );
     worker.on('error', (error) => log.warn({ err: error }, 'worker'));
     // Without traffic nothing else would show that jobs still come through; a consumer can hang while its connection lives.
-    const probing = setInterval(() => void add('', { deduplication: { id: `probe-${probe}` } }), PROBE_EVERY_MS);
+    const probing = setInterval(() => void sendProbe(), PROBE_EVERY_MS);
     return {
       async stop() {
         clearInterval(probing);
@@ -83,16 +93,18 @@ export function createQueue({
 
   return {
     // During a tick of the same rollout the wake-up is kept for right after it; otherwise one waiting job is enough.
-    wake: (id) => add(id, { deduplication: { id: `wake-${id}`, keepLastIfActive: true } }),
+    async wake(id) {
+      await add(id, { deduplication: { id: `wake-${id}`, keepLastIfActive: true } });
+    },
 
     /**
      * Never shares an id with a wake-up, which a job that is still delayed would swallow. Each slot has its own id: without
      * any, every wake-up would begin another chain of timers that repeat themselves.
      */
-    wakeAt(id, at, now) {
+    async wakeAt(id, at, now) {
       const slot = Math.ceil(at / SLOT_MS) * SLOT_MS;
       const deduplication = { id: `at-${id}-${slot}`, keepLastIfActive: true };
-      return add(id, { delay: Math.max(0, slot - now), deduplication });
+      await add(id, { delay: Math.max(0, slot - now), deduplication });
     },
 
     onTick(handler) {

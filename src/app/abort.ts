@@ -6,7 +6,7 @@ import { decide } from '../core/decide.ts';
 import type { Actor } from '../core/plan.ts';
 import { isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
 import { revert } from './effects.ts';
-import type { Deps, Rollouts } from './handle.ts';
+import { type Deps, eventOfAbort, type Rollouts } from './handle.ts';
 import type { Loaded } from './ports.ts';
 
 export type AbortStart =
@@ -27,9 +27,7 @@ export function createAbort(deps: Deps, rollouts: Rollouts): Abort {
       return { kind: 'rejected', rejection: { kind }, rollout: loaded.rollout };
     }
     // One that was recorded before and not yet taken in: whoever recorded it may have died, so it is carried out here.
-    const { epoch, actor: by, reason: why } = loaded.abort;
-    const cause = { kind: 'person', actor: by, reason: why } as const;
-    const decided = decide(loaded.rollout, { type: 'abort_requested', cause, epoch }, loaded.now);
+    const decided = decide(loaded.rollout, eventOfAbort(loaded.abort), loaded.now);
     if (!decided.ok) return { kind: 'rejected', rejection: decided.rejection, rollout: loaded.rollout };
     return { kind: 'started', rollout: decided.rollout, done: carryOut(loaded, decided.rollout) };
   };

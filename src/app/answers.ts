@@ -68,8 +68,12 @@ export type Answer =
   | { readonly kind: 'held'; readonly gate: Gate }
   | { readonly kind: 'noted' }
   | { readonly kind: 'aborting'; readonly rollout: Rollout }
-  /** Redis was away: the route was patched straight, the rest follows when Redis is back. */
+  /** Redis was away, or had lost the rollout: the route was patched straight, the rest follows when Redis is back. */
   | { readonly kind: 'aborted blind'; readonly service: string; readonly id: string }
+  /** The same during the promotion: stable gets its old template back, traffic follows once one of its pods is Ready. */
+  | { readonly kind: 'demoted blind'; readonly service: string; readonly id: string }
+  /** The same too late: stable serves the new version. */
+  | { readonly kind: 'promoted blind'; readonly service: string }
   | {
       readonly kind: 'blind abort failed';
       readonly service: string;

@@ -8,11 +8,12 @@ import { serviceOf } from '../core/id.ts';
 import { mayDo, whoMay } from '../core/policy.ts';
 import type { Abort, AbortStart } from './abort.ts';
 import type { Answer } from './answers.ts';
+import type { Blind, BlindAbort } from './blind.ts';
 import type { Commands } from './commands.ts';
-import { reasonOf } from './effects.ts';
+import { pause } from './handle.ts';
 import type { People } from './people.ts';
 import type { Chat, Log, ReplyTo, Store, TrafficRouter } from './ports.ts';
-import { actorOf, type Bot, type Request } from './requests.ts';
+import { actorOf, type Bot, type Request, type Taken } from './requests.ts';
 
 type Deps = {
   readonly config: Config;
@@ -20,11 +21,18 @@ type Deps = {
   readonly chat: Chat;
   readonly people: People;
   readonly abort: Abort;
+  readonly blindAbort: BlindAbort;
   readonly commands: Commands;
   readonly routerOf: (service: string) => TrafficRouter;
   readonly log: Log;
   readonly newReference: () => string;
+  /** Looks at once for rollouts that only the cluster knows. */
+  readonly reconcile: () => void;
 };
+
+/** Redis knows a key for as long. */
+const INSIST_MS = 600_000;
+const INSIST_EVERY_MS = 500;
 
 type AbortClick = { readonly rollout: string; readonly service: string; readonly reason: string | null };
 
@@ -43,15 +51,18 @@ export function createBot(deps: Deps): Bot {
       if (taken === 'unreachable') {
         const wanted = abortCommand(request);
         if (!wanted) throw new Error('the request could not be recorded');
-        return { after: answering(request.replyTo, () => blindCommand(request, wanted)) };
+        return { after: answering(request.replyTo, () => blindCommand(request, service, wanted.target)) };
       }
       if (taken.kind === 'duplicate') return { after: answering(request.replyTo, async () => ({ kind: 'replayed' })) };
-      const work = () => commands.answer(request, { service, id: taken.id });
-      if (!abortCommand(request)) return { after: answering(request.replyTo, work) };
+      const entry = { service, id: taken.id };
+      const wanted = abortCommand(request);
+      if (!wanted) return { after: answering(request.replyTo, () => commands.answer(request, entry), entry) };
       // An abort that was typed does not wait for its acknowledgement.
-      const started = work();
+      const started = commands
+        .answer(request, entry)
+        .then((said) => (said?.kind === 'no rollout' ? lostCommand(request, service, wanted.target, said) : said));
       started.catch(() => undefined);
-      return { after: answering(request.replyTo, () => started) };
+      return { after: answering(request.replyTo, () => started, entry) };
     },
   };
 
@@ -82,6 +93,8 @@ export function createBot(deps: Deps): Bot {
       return await store.take(service, request.key, request);
     } catch (error) {
       log.warn({ service, err: error }, 'request not recorded: Redis does not answer');
+      // Redis may only have been slow: what is told to be without effect must stay so.
+      void insist('take a request back', () => store.untake(service, request.key));
       return 'unreachable' as const;
     }
   }
@@ -111,10 +124,30 @@ export function createBot(deps: Deps): Bot {
         { rollout: click.rollout, err: error },
         'abort not recorded: Redis does not answer, going straight to the cluster',
       );
-      const done = blind(request, click);
+      const done = blind(request, click).then((outcome) => blindAnswer(click, outcome));
       return () => done;
     }
-    return () => commands.abortAnswer(click.rollout, started);
+    if (started.kind !== 'unknown') return () => commands.abortAnswer(click.rollout, started);
+    const done = abortLost(request, click);
+    return () => done;
+  }
+
+  /** Redis answers and does not know the rollout: it lost its data, or the rollout ended long ago. */
+  async function abortLost(request: Request, click: AbortClick): Promise<Answer> {
+    const done = await blind(request, click);
+    if (done.kind === 'not held') return { kind: 'no rollout', given: click.rollout };
+    deps.reconcile();
+    return blindAnswer(click, done);
+  }
+
+  /** `said`: the answer when the cluster knows no lost rollout either. */
+  async function lostCommand(request: Request, service: string, target: string, said: Answer): Promise<Answer> {
+    const rollout = await heldBy(service, target);
+    if (rollout === null || (await store.load(rollout))) return said;
+    const click = { rollout, service, reason: null };
+    const access = config.services[service]?.access;
+    if (access && !mayAbort(request, click)) await people.membership(whoMay('abort', access, null));
+    return mayAbort(request, click) ? abortLost(request, click) : said;
   }
 
   /** Decided from memory alone, since nothing may stand before an abort. */
@@ -133,31 +166,38 @@ export function createBot(deps: Deps): Bot {
       : null;
   }
 
-  async function blindCommand(request: Request, { target }: { target: string }): Promise<Answer> {
-    const service = known(target) ?? known(serviceOf(target)) ?? target;
-    const held = await deps.routerOf(service).getRoute(targetOf(service));
-    const rollout = held?.marks?.rollout;
-    if (!rollout || held?.marks?.phase !== 'active') return { kind: 'no rollout', given: target };
+  async function blindCommand(request: Request, service: string, target: string): Promise<Answer> {
+    const rollout = await heldBy(service, target);
+    if (rollout === null) return { kind: 'no rollout', given: target };
     const click = { rollout, service, reason: null };
     if (!mayAbort(request, click)) return { kind: 'not recorded' };
-    return blind(request, click);
+    return blindAnswer(click, await blind(request, click));
   }
 
-  async function blind(request: Request, { rollout, service }: AbortClick): Promise<Answer> {
-    const by = `${request.user}@${new Date().toISOString()}`;
-    try {
-      const written = await deps.routerOf(service).blindAbort(targetOf(service), rollout, by);
-      if (written.kind === 'done') return { kind: 'aborted blind', service, id: rollout };
-      const error = written.kind === 'fenced' ? `the route belongs to rollout ${written.by.rollout}` : wordsOf(written);
-      return { kind: 'blind abort failed', service, id: rollout, error, command: commands.byHand(service) };
-    } catch (error) {
-      return {
-        kind: 'blind abort failed',
-        service,
-        id: rollout,
-        error: reasonOf(error),
-        command: commands.byHand(service),
-      };
+  /** The rollout that holds the service's route, if it is the one that is meant. */
+  async function heldBy(service: string, target: string): Promise<string | null> {
+    const marks = (await deps.routerOf(service).getRoute(targetOf(service)))?.marks;
+    if (marks?.phase !== 'active') return null;
+    return target === service || target === marks.rollout ? marks.rollout : null;
+  }
+
+  function blind(request: Request, { rollout, service }: AbortClick): Promise<Blind> {
+    const by = `${request.user}(${request.name})@${new Date().toISOString()}`;
+    return deps.blindAbort(targetOf(service), rollout, by);
+  }
+
+  function blindAnswer({ rollout: id, service }: AbortClick, done: Blind): Answer {
+    switch (done.kind) {
+      case 'done':
+        return { kind: 'aborted blind', service, id };
+      case 'waiting':
+        return { kind: 'demoted blind', service, id };
+      case 'promoted':
+        return { kind: 'promoted blind', service };
+      default: {
+        const error = done.kind === 'failed' ? done.error : `its route is not held by rollout ${id}`;
+        return { kind: 'blind abort failed', service, id, error, command: commands.byHand(service) };
+      }
     }
   }
 
@@ -167,8 +207,8 @@ export function createBot(deps: Deps): Bot {
     return { ...found.target, container: found.target.container ?? '' };
   }
 
-  /** A fault on our side is said with a reference that stands in the log; never thrown. */
-  function answering(to: ReplyTo, work: () => Promise<Answer | null>): () => Promise<void> {
+  /** A fault on our side is said with a reference that stands in the log, and is not worked on later; never thrown. */
+  function answering(to: ReplyTo, work: () => Promise<Answer | null>, taken: Taken = null): () => Promise<void> {
     return async () => {
       let answer: Answer | null;
       try {
@@ -177,12 +217,21 @@ export function createBot(deps: Deps): Bot {
         const reference = deps.newReference();
         log.error({ reference, err: error }, 'request failed');
         answer = { kind: 'fault', reference };
+        if (taken) void insist('drop a failed request', () => store.drop(taken.service, taken.id));
       }
       if (answer) await chat.tell(to, answer);
     };
   }
-}
 
-function wordsOf(written: { kind: string; message?: string; drift?: { difference: string } }): string {
-  return written.message ?? written.drift?.difference ?? written.kind;
+  /** Goes on trying while Redis is away. */
+  async function insist(what: string, work: () => Promise<void>): Promise<void> {
+    for (const end = people.now() + INSIST_MS; ; await pause(INSIST_EVERY_MS)) {
+      try {
+        return await work();
+      } catch (error) {
+        if (people.now() < end) continue;
+        return log.error({ what, err: error }, 'given up: Redis does not answer');
+      }
+    }
+  }
 }

@@ -35,16 +35,26 @@ export function createCommands(deps: Deps) {
   const requesters = new Map<string, Actor>();
 
   /** Does it, drops the inbox entry, answers. null: the change shows itself, nothing to add. */
-  async function answer(request: Request, taken: Taken): Promise<Answer | null> {
-    const lease = taken ? await store.lease(`intake:${taken.service}:${taken.id}`, INTAKE_LEASE_MS) : null;
-    // Another replica found it lying and answers it.
-    if (taken && !lease) return null;
+  function answer(request: Request, taken: Taken): Promise<Answer | null> {
+    return taken ? once(taken, () => act(request, taken)) : act(request, null);
+  }
+
+  /** Drops an inbox entry that came to nothing for too long: nobody counts on it any more. */
+  function expire(taken: NonNullable<Taken>): Promise<Answer | null> {
+    return once(taken, async () => ({ kind: 'replayed' }));
+  }
+
+  /** null too when another replica works on the entry, or has done so. */
+  async function once({ service, id }: NonNullable<Taken>, work: () => Promise<Answer | null>): Promise<Answer | null> {
+    const lease = await store.lease(`intake:${service}:${id}`, INTAKE_LEASE_MS);
+    if (!lease) return null;
     try {
-      const said = await act(request, taken);
-      if (taken) await store.drop(taken.service, taken.id);
+      if (!(await store.isWaiting(service, id))) return null;
+      const said = await work();
+      await store.drop(service, id);
       return said;
     } finally {
-      await lease?.release();
+      await lease.release();
     }
   }
 
@@ -90,7 +100,7 @@ export function createCommands(deps: Deps) {
           taken,
         );
       case 'abort':
-        return abortTarget(request, typed.target ?? here?.id ?? null, typed.reason);
+        return abortTarget(request, typed.target ?? here?.id ?? null, typed.reason, taken);
       case 'approve': {
         const gate = here && openGate(here);
         if (!here) return { kind: 'no rollout', given: 'this thread' };
@@ -140,6 +150,7 @@ export function createCommands(deps: Deps) {
 
   function unknownTarget(given: string): Answer {
     const known = Object.keys(config.services);
+    if (known.includes(given)) return { kind: 'no rollout', given };
     const near = nearest(given, known);
     return near ? { kind: 'unknown service', given, near, known } : { kind: 'no rollout', given };
   }
@@ -147,7 +158,7 @@ export function createCommands(deps: Deps) {
   async function rolloutOfThread(thread: { channel: string; ts: string }): Promise<Rollout | null> {
     const ids = await store.active(Object.keys(config.services));
     const all = found(await Promise.all(ids.map((id) => store.load(id))));
-    return all.find(({ plan, messages }) => plan.channel === thread.channel && messages.root === thread.ts) ?? null;
+    return all.find(({ plan, messages }) => isAt(thread, messages.root, plan.channel)) ?? null;
   }
 
   async function click(request: Request, clicked: Click, reason: string | null, taken: Taken): Promise<Answer | null> {
@@ -189,12 +200,20 @@ export function createCommands(deps: Deps) {
     return { kind: 'membership unknown', verb, service: target.service, error: verdict.groups.join(', ') };
   }
 
-  async function abortTarget(request: Request, target: string | null, reason: string | null): Promise<Answer> {
+  async function abortTarget(
+    request: Request,
+    target: string | null,
+    reason: string | null,
+    taken: Taken,
+  ): Promise<Answer> {
     if (target === null)
       return { kind: 'command error', error: { kind: 'missing service', usage: 'abort <service|id>' } };
     const held = Object.hasOwn(config.services, target) ? await store.holder(target) : target;
-    if (held !== null && serviceOf(held) !== null) return abortById(request, held, reason);
-    return unknownTarget(target);
+    if (held === null || serviceOf(held) === null) return unknownTarget(target);
+    const loaded = await load(held);
+    // A command that was left lying does not mean what began after it.
+    if (loaded && taken && loaded.rollout.requestedAt > timeOf(taken)) return { kind: 'no rollout', given: target };
+    return abortById(request, held, reason);
   }
 
   /** Looks the rollout up first, so that its requester and frozen rights count. */
@@ -220,7 +239,7 @@ export function createCommands(deps: Deps) {
     version: string | null,
     reason: string | null,
     taken: Taken,
-  ): Promise<Answer> {
+  ): Promise<Answer | null> {
     if (service === null)
       return { kind: 'command error', error: { kind: 'missing service', usage: 'rollback <service> [to <version>]' } };
     await hurryClean(request, service);
@@ -228,7 +247,7 @@ export function createCommands(deps: Deps) {
   }
 
   /** The button of a result message: only while what it made live still is. */
-  async function rollBackFrom(request: Request, rollout: Rollout, taken: Taken): Promise<Answer> {
+  async function rollBackFrom(request: Request, rollout: Rollout, taken: Taken): Promise<Answer | null> {
     const { service } = rollout.plan.target;
     const [newest] = await store.releases(service);
     if (newest?.rollout !== rollout.id)
@@ -260,12 +279,22 @@ export function createCommands(deps: Deps) {
 
   return {
     answer,
+    expire,
     abortById,
     abortAnswer,
     remember,
     requesterOf: (id: string): Plan['requester'] | null => requesters.get(id) ?? null,
     byHand: (service: string): string => deploy.byHand(service),
   };
+}
+
+/** Redis TIME at which an inbox entry was recorded. */
+export const timeOf = ({ id }: { readonly id: string }): number => Number(id.split('-')[0]);
+
+/** `recorded`: `1700.1`, or `C0OPS/1700.1` when the message is in the fallback channel. */
+function isAt(thread: { channel: string; ts: string }, recorded: string | undefined, own: string): boolean {
+  const [ts, channel = own] = (recorded ?? '').split('/').reverse();
+  return ts === thread.ts && channel === thread.channel;
 }
 
 const found = (loaded: readonly (Loaded | null)[]): readonly Rollout[] =>

@@ -35,7 +35,11 @@ export function createDeploy(deps: Deps) {
   const { config, store, people } = deps;
   const { prepare, look, holding } = createPreparation(deps);
 
-  async function start(request: Request, typed: Extract<Command, { kind: 'deploy' }>, taken: Taken): Promise<Answer> {
+  async function start(
+    request: Request,
+    typed: Extract<Command, { kind: 'deploy' }>,
+    taken: Taken,
+  ): Promise<Answer | null> {
     const known = Object.keys(config.services);
     const service = Object.hasOwn(config.services, typed.service) ? config.services[typed.service] : undefined;
     if (!service) return { kind: 'unknown service', given: typed.service, near: nearest(typed.service, known), known };
@@ -51,7 +55,7 @@ export function createDeploy(deps: Deps) {
     request: Request,
     asked: { readonly service: string; readonly version: string | null; readonly reason: string | null },
     taken: Taken,
-  ): Promise<Answer> {
+  ): Promise<Answer | null> {
     const known = Object.keys(config.services);
     const service = Object.hasOwn(config.services, asked.service) ? config.services[asked.service] : undefined;
     if (!service) return { kind: 'unknown service', given: asked.service, near: nearest(asked.service, known), known };
@@ -105,7 +109,8 @@ export function createDeploy(deps: Deps) {
       : { kind: 'membership unknown', verb, service: service.name, error: verdict.groups.join(', ') };
   }
 
-  async function create(plan: Plan, seen: number, taken: Taken): Promise<Answer> {
+  /** null: another replica has started it. */
+  async function create(plan: Plan, seen: number, taken: Taken): Promise<Answer | null> {
     const { service } = plan.target;
     const id = deps.newId(service);
     const epoch = await store.nextEpoch(service, seen);
@@ -113,6 +118,7 @@ export function createDeploy(deps: Deps) {
     const now = await store.now();
     const begun = begin(event, now);
     const created = await store.create(begun, event, taken?.id ?? null);
+    if (created.kind === 'gone') return null;
     if (created.kind === 'busy') {
       const busy = await holding(service);
       if (busy) return busy;
@@ -138,7 +144,22 @@ export function createDeploy(deps: Deps) {
   return { start, rollBack, byHand };
 }
 
-/** The asked version, else the newest one that is not live. */
+/** The asked version, else the one that served before the live one. */
 function pick(releases: readonly Release[], live: string | null, asked: string | null): Release | undefined {
-  return releases.find(({ version }) => (asked === null ? version !== live : version === asked && version !== live));
+  const candidates = asked === null ? before(releases, live) : releases.filter(({ version }) => version === asked);
+  return candidates.find(({ version }) => version !== live);
+}
+
+/**
+ * What served before the live version, newest first. After a rollback that is what stands before the release it went back
+ * to: what lies between was left because it was bad.
+ */
+function before(releases: readonly Release[], live: string | null): readonly Release[] {
+  let at = releases.findIndex(({ version }) => version === live);
+  while (at >= 0 && releases[at]?.rolledBack) {
+    const older = releases.findIndex(({ version }, index) => index > at && version === live);
+    if (older < 0) return [];
+    at = older;
+  }
+  return releases.slice(at + 1);
 }

@@ -1,7 +1,7 @@
 /** Runs one effect through the ports and says what came of it. Every effect may run again: the fence makes repeats harmless. */
 import { judge, type Measured } from '../core/analysis.ts';
 import type { Plan } from '../core/plan.ts';
-import type { Event, Rollout, TestResult } from '../core/rollout.ts';
+import { type Event, type Rollout, type TestResult, wantedRoute } from '../core/rollout.ts';
 import { ABORT_STALLED_MS, type Effect } from '../core/schedule.ts';
 import type {
   CanaryState,
@@ -72,7 +72,11 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
         seq,
       });
     case 'await canary': {
-      const state = await workload.canaryState(target);
+      const { weight } = wantedRoute(rollout);
+      // Costs nothing where the size is right; stable may have grown while the pods started.
+      const scaled = await workload.scaleCanary(target, weight, fence);
+      if (scaled.kind !== 'done') return written(scaled, seq, 'starting');
+      const state = await workload.canaryState(target, weight, fence);
       if (state.kind === 'ready') return happened({ type: 'canary_ready', seq });
       const message = whyNotReady(deps, state, now - effect.since, plan.readyTimeoutMs);
       return message === null ? PENDING : happened({ type: 'start_failed', seq, message });
@@ -107,7 +111,7 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
         seq,
       });
     case 'await stable': {
-      const state = await workload.stableState(target);
+      const state = await workload.stableState(plan, fence);
       if (state.kind === 'ready') return happened({ type: 'stable_ready', seq });
       if (now - effect.since < plan.promoteTimeoutMs) return PENDING;
       return happened({ type: 'promotion_late', seq, message: state.reason });
@@ -238,8 +242,8 @@ async function sample(
   const { plan, seq, epoch } = rollout;
   const checks = plan.checks.filter((check) => effect.checks.includes(check.name));
   if (!effect.judge && rollout.route.weight > 0) {
-    // Stable may have grown since: the canary follows, upwards only. The version is newer than every recorded wish.
-    const fence = { rollout: rollout.id, epoch, seq: rollout.version };
+    // Stable may have grown since: the canary follows, upwards only.
+    const fence = { rollout: rollout.id, epoch, seq };
     const scaled = await deps.workload(rollout).scaleCanary(plan.target, rollout.route.weight, fence);
     if (scaled.kind === 'fenced') return { kind: 'fenced', by: scaled.by };
     // A canary that somebody deleted takes its share of the traffic down with it.
@@ -293,8 +297,10 @@ async function releaseBefore(deps: EffectDeps, rollout: Rollout, now: number): P
   return known || !serving ? [] : [serving];
 }
 
-function releaseNow(deps: EffectDeps, rollout: Rollout, now: number): Promise<readonly Release[]> {
-  return release(deps, rollout, rollout.plan.version, rollout.id, now);
+async function releaseNow(deps: EffectDeps, rollout: Rollout, now: number): Promise<readonly Release[]> {
+  const { kind, version } = rollout.plan;
+  const releases = await release(deps, rollout, version, rollout.id, now);
+  return kind === 'rollback' ? releases.map((one) => ({ ...one, rolledBack: true })) : releases;
 }
 
 async function release(
@@ -310,5 +316,6 @@ async function release(
 
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+  const why = error.cause instanceof Error ? error.cause.message : '';
+  return error.message.includes(why) ? error.message : `${error.message}: ${why}`;
 }

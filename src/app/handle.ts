@@ -29,9 +29,10 @@ type Extra = { readonly intake?: string; readonly releases?: readonly Release[] 
 
 export type Rollouts = ReturnType<typeof createRollouts>;
 
-/** A tick stops itself after this long, well before its lease ends. */
+/** A tick stops itself after this long; what is left is the next one's. */
 const TICK_BUDGET_MS = 5_000;
-const LEASE_MS = 10_000;
+/** Renewed while a tick works: after a `kill -9` another replica goes on this soon. */
+const LEASE_MS = 3_000;
 const CONFLICT_TRIES = 20;
 /** How soon a phase that waits for the cluster is looked at again when no watch wakes it. */
 const POLL_MS = 1_000;
@@ -70,8 +71,7 @@ export function createRollouts(deps: Deps) {
   /** An abort that was recorded before the ack becomes its event before anything else happens. */
   async function absorbAbort(loaded: Loaded): Promise<Loaded | 'conflict' | null> {
     if (!loaded.abort) return null;
-    const { actor, reason, epoch } = loaded.abort;
-    const event: Event = { type: 'abort_requested', cause: { kind: 'person', actor, reason }, epoch };
+    const event = eventOfAbort(loaded.abort);
     const decided = decide(loaded.rollout, event, loaded.now);
     if (!decided.ok) return null;
     const saved = await store.save(loaded, event, decided);
@@ -222,6 +222,13 @@ export function createRollouts(deps: Deps) {
   return { record, tick, fenced, changed, absorb: absorbAbort };
 }
 
+/** A recorded abort as its event. A rollout that Redis had lost is begun again aborted: nobody knows how far it was. */
+export function eventOfAbort({ actor, reason, epoch }: NonNullable<Loaded['abort']>): Event {
+  const cause: AbortCause =
+    actor.kind === 'system' ? { kind: 'fenced', message: reason ?? '' } : { kind: 'person', actor, reason };
+  return { type: 'abort_requested', cause, epoch };
+}
+
 /** `seen`: Redis TIME of the look from which it follows. */
 type Due = { readonly at: number; readonly seen: number };
 
@@ -251,11 +258,10 @@ function overtakenBy(id: string, by: Marks): AbortCause {
   return { kind: 'fenced', message: 'the cluster carries a newer state of this rollout than Redis does' };
 }
 
-/** `U0BO@2026-11-20T10:00:00Z` or `cli:ana@desk@2026-…` as the route carries it after an abort without Redis. */
+/** `U0BO(bo)@2026-11-20T10:00:00Z` as the route carries it after an abort without Redis; the name may be missing. */
 function blindActor(mark: string): Actor {
-  const name = mark.slice(0, mark.lastIndexOf('@'));
-  const user = name.replace(/^cli:/, '');
-  return { kind: user === name ? 'person' : 'cli', user, name };
+  const { user = mark, name = user } = /^(?<user>[^(@]+)(?:\((?<name>[^)]*)\))?@/.exec(mark)?.groups ?? {};
+  return { kind: user.startsWith('cli:') ? 'cli' : 'person', user, name };
 }
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -17,19 +17,29 @@ type Deps = {
 const LEASE_MS = 15_000;
 /** Slack asks to wait longer than this: come back with the sweep instead of holding the lease. */
 const LONGEST_WAIT_MS = 2_000;
+/**
+ * Calls a minute, and how many at once, below Slack's published rates: a burst and the minute after it must stay under
+ * 50 edits, 1 post a second for each channel and 300 posts in all.
+ */
+const RATES = { channel: [60, 4], post: [240, 50], update: [33, 15], root: [20, 8] } as const;
 const RETRIES_MS = [250, 1_000, 3_000] as const;
 
 export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
-  const running = new Set<string>();
+  const running = new Map<string, Promise<void>>();
   const again = new Set<string>();
 
-  /** Sends all that waits for a rollout; at once when called while it is sending. */
+  /** Sends all that waits for a rollout; at once when called while it is sending. Never rejects. */
   async function flush(id: string): Promise<void> {
     if (running.has(id)) {
       again.add(id);
       return;
     }
-    running.add(id);
+    const sending = sendAll(id);
+    running.set(id, sending);
+    await sending;
+  }
+
+  async function sendAll(id: string): Promise<void> {
     try {
       for (const retryMs of [...RETRIES_MS, null]) {
         again.delete(id);
@@ -61,7 +71,15 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
           waiting.map((entry) => entry.outgoing),
           loaded.rollout,
         );
-        if (!first) return false;
+        if (!first) {
+          // Slack never took the message that all of these hang on: they are not waited for for ever.
+          log.error({ rollout: id, keys: waiting.map(({ outgoing }) => outgoing.key) }, 'messages without a place');
+          await store.sent(
+            id,
+            waiting.map(({ entry }) => entry),
+          );
+          return true;
+        }
         const entries = waiting.filter((entry) => entry.outgoing.key === first.key).map((entry) => entry.entry);
         if (!(await send(loaded.rollout, first))) return false;
         await store.sent(id, entries);
@@ -84,6 +102,9 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
     const sent = known === null ? await chat.show(rollout, outgoing) : ({ kind: 'sent', ts: known } as const);
     if (sent.kind === 'later') {
       log.info({ rollout: rollout.id, key: outgoing.key, ms: sent.ms }, 'Slack asks to wait');
+      // All replicas: who asks again before the time is asked to wait longer.
+      if (posted) await store.holdBack('update', ...RATES.update, sent.ms);
+      else await store.holdBack(`post:${rollout.plan.channel}`, ...RATES.channel, sent.ms);
       if (sent.ms > LONGEST_WAIT_MS) return false;
       await pause(sent.ms);
       return send(rollout, outgoing);
@@ -117,14 +138,19 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   /** Slack's published rates, shared by all replicas; gates and results keep a share that edits of the root cannot take. */
   async function allowance(rollout: Rollout, key: MessageKey, edit: boolean): Promise<number> {
     if (!edit) {
-      const channel = await store.throttle(`post:${rollout.plan.channel}`, 60, 4);
-      return channel > 0 ? channel : store.throttle('post', 290, 50);
+      const channel = await store.throttle(`post:${rollout.plan.channel}`, ...RATES.channel);
+      return channel > 0 ? channel : store.throttle('post', ...RATES.post);
     }
-    const root = key === 'root' ? await store.throttle('update:root', 35, 15) : 0;
-    return root > 0 ? root : store.throttle('update', 48, 20);
+    const root = key === 'root' ? await store.throttle('update:root', ...RATES.root) : 0;
+    return root > 0 ? root : store.throttle('update', ...RATES.update);
   }
 
-  return { flush };
+  /** Resolves when nothing is being sent. */
+  async function settled(): Promise<void> {
+    while (running.size > 0) await Promise.allSettled(running.values());
+  }
+
+  return { flush, settled };
 }
 
 /** Root first, since everything else is in its thread; then an edit that takes buttons away, gates, results, the rest. */

@@ -36,7 +36,7 @@ export type Marks = {
   readonly epoch: number;
   readonly seq: number;
   readonly phase: 'active' | 'done';
-  /** Who aborted straight at the cluster while Redis was away: `U0BO@2026-11-20T10:00:00Z`. */
+  /** Who aborted straight at the cluster while Redis was away: `U0BO(bo)@2026-11-20T10:00:00Z`. */
   readonly abort: string | null;
   /** Owned fields as they were before the claim. */
   readonly restore: string | null;
@@ -54,7 +54,12 @@ export type RouterSupport = {
 };
 
 /** A marked route object: how a rollout is found when Redis has lost it. */
-export type MarkedRoute = { readonly object: string; readonly marks: Marks };
+export type MarkedRoute = {
+  readonly object: string;
+  readonly marks: Marks;
+  /** `env` of the bot that claimed it; null: it says none. */
+  readonly env: string | null;
+};
 
 export type TrafficRouter = {
   /** `true`, or the reason why not: what a router cannot do is refused when the command is typed. */
@@ -88,9 +93,9 @@ export type TrafficRouter = {
   listMarked(namespaces: readonly string[]): Promise<readonly MarkedRoute[]>;
   /**
    * Abort without Redis: GET, then one patch with epoch + 1, the journalled fields and `sluice.dev/abort`. Refuses a route
-   * that another rollout holds.
+   * that another rollout holds. `keepTraffic`: only the epoch and the mark, the fields stay.
    */
-  blindAbort(target: Target, rollout: string, by: string): Promise<Written>;
+  blindAbort(target: Target, rollout: string, by: string, keepTraffic?: boolean): Promise<Written>;
 };
 
 export type CanaryState =
@@ -120,12 +125,21 @@ export type Workload = {
   createCanary(plan: Plan, fence: Fence): Promise<Written>;
   /** Raises the canary to what `weight` needs, never lowers it. */
   scaleCanary(target: Target, weight: number, fence: Fence): Promise<Written>;
-  /** Canary pods and endpoints (of stable's own Kubernetes Service too), from watched copies. */
-  canaryState(target: Target): Promise<CanaryState>;
+  /**
+   * Canary pods and endpoints (of stable's own Kubernetes Service too), from watched copies; a copy that does not show this
+   * epoch's marks and the size that `weight` needs is read afresh once for each fence, and never answers `ready`.
+   */
+  canaryState(target: Target, weight: number, fence: Fence): Promise<CanaryState>;
   /** P2: stable gets the canary's template. */
   promote(plan: Plan, fence: Fence, overwrite: boolean): Promise<Written>;
-  stableState(target: Target): Promise<CanaryState>;
-  /** Gives stable its old template back, with the raised epoch. `mayRoute`: whether traffic can go to stable at once. */
+  /** Like `canaryState`: `ready` only where stable runs what `promote` of this plan wrote. */
+  stableState(plan: Plan, fence: Fence): Promise<CanaryState>;
+  /** Whether stable carries another template than it had when this rollout claimed it, as the watched copy shows. */
+  isPromoted(target: Target, rollout: string): Promise<boolean>;
+  /**
+   * Gives stable its old template back, as the Deployment itself carries it, with the raised epoch. `mayRoute`: whether
+   * traffic can go to stable at once; always where no other template was taken up there since the claim.
+   */
   demote(target: Target, fence: Fence): Promise<Written & { readonly mayRoute?: boolean }>;
   /** Raises the epoch on every claimed or made object except routes, and reads it back. */
   raise(target: Target, fence: Fence): Promise<Written>;
@@ -184,6 +198,8 @@ export type Release = {
   readonly template: Readonly<Record<string, unknown>>;
   readonly rollout: string;
   readonly at: number;
+  /** A rollback made it live again: what was before it stands after an older release of the same version. */
+  readonly rolledBack?: true;
 };
 
 /** A typed command or a click, recorded before it is acknowledged. */
@@ -200,16 +216,26 @@ export type RecordedEvent = {
   readonly hash: string;
 };
 
+export type Lease = {
+  /** Prolongs it by its full time, if it is still held. */
+  renew(): Promise<void>;
+  release(): Promise<void>;
+};
+
 export type Store = {
   /** Redis TIME, ms. */
   now(): Promise<number>;
   load(id: string): Promise<Loaded | null>;
-  /** Takes the service's lock, writes the rollout and its first event, drops the intake; `busy` names the holder. */
+  /**
+   * Takes the service's lock, writes the rollout and its first event, drops the intake. `busy` names the holder; `gone`: the
+   * intake was worked on before. `abort`: the rollout is aborted from birth, as if by `requestAbort` in the same moment.
+   */
   create(
     begun: { readonly rollout: Rollout; readonly messages: readonly Outgoing[] },
     event: Event,
     intake: string | null,
-  ): Promise<{ readonly kind: 'created' } | { readonly kind: 'busy'; readonly by: string }>;
+    abort?: { readonly actor: Actor; readonly reason: string | null },
+  ): Promise<{ readonly kind: 'created' | 'gone' } | { readonly kind: 'busy'; readonly by: string }>;
   /** One transition by compare-and-set on version and epoch; `conflict`: load again and decide again. */
   save(
     loaded: Loaded,
@@ -240,7 +266,11 @@ export type Store = {
     key: string,
     body: unknown,
   ): Promise<{ readonly kind: 'new'; readonly id: string } | { readonly kind: 'duplicate' }>;
+  /** Takes back what `take` failed to answer: an entry that came through goes, one still on its way will be a duplicate. */
+  untake(service: string, key: string): Promise<void>;
   intakes(service: string): Promise<readonly Intake[]>;
+  /** Whether the entry is still in the inbox. */
+  isWaiting(service: string, id: string): Promise<boolean>;
   drop(service: string, id: string): Promise<void>;
 
   /** Messages that are not yet shown, oldest first. */
@@ -250,9 +280,11 @@ export type Store = {
   markSending(id: string, key: MessageKey): Promise<boolean>;
 
   /** Short lease so that replicas do not do the same work twice; correctness never depends on it. */
-  lease(name: string, ms: number): Promise<{ release(): Promise<void> } | null>;
+  lease(name: string, ms: number): Promise<Lease | null>;
   /** Waiting time in ms before one more call may be made, 0: go (and it is counted). Shared by all replicas. */
   throttle(bucket: string, perMinute: number, burst: number): Promise<number>;
+  /** Nobody may call for `ms`: Slack said so. Same `perMinute` and `burst` as in `throttle`. */
+  holdBack(bucket: string, perMinute: number, burst: number, ms: number): Promise<void>;
 
   /** Due index: when a rollout is to be looked at; a hint, rebuilt by the sweep. null: off. */
   schedule(id: string, at: number | null): Promise<void>;
@@ -274,7 +306,7 @@ export type Queue = {
   wake(id: string): Promise<void>;
   wakeAt(id: string, at: number, now: number): Promise<void>;
   onTick(handler: (id: string) => Promise<void>): void;
-  /** Last time a tick was consumed, ms of the local clock: for liveness. */
+  /** Last time a tick was consumed, or none could come because Redis did not answer; ms of the local clock: for liveness. */
   lastProgress(): number;
   close(): Promise<void>;
 };

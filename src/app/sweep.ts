@@ -6,10 +6,10 @@ import { type Config, imageOf, planOf, versionOf } from '../core/config.ts';
 import { begin } from '../core/decide.ts';
 import { serviceOf } from '../core/id.ts';
 import type { Target } from '../core/plan.ts';
-import { type Event, isTerminal } from '../core/rollout.ts';
-import type { Commands } from './commands.ts';
+import { type Event, isTerminal, type Rollout } from '../core/rollout.ts';
+import { type Commands, timeOf } from './commands.ts';
 import type { Deps as HandleDeps, Rollouts } from './handle.ts';
-import type { Chat, MarkedRoute, TrafficRouter, Workload } from './ports.ts';
+import type { Chat, Intake, MarkedRoute, TrafficRouter, Workload } from './ports.ts';
 import type { Request } from './requests.ts';
 
 type Deps = Pick<HandleDeps, 'store' | 'queue' | 'log' | 'clock' | 'random' | 'onMessages'> & {
@@ -26,9 +26,12 @@ const DUE_EVERY_MS = 1_000;
 /** A due rollout is the queue's to wake; later than this its hint was lost. */
 const LATE_MS = 1_000;
 const CLAIM_MS = 10_000;
+const OUTBOX_EVERY_MS = 1_000;
 const INBOX_EVERY_MS = 5_000;
 /** An inbox entry this old was left by a process that died after the acknowledgement. */
 const ABANDONED_MS = 10_000;
+/** Older than this nobody expects it to be acted on any more (design section 7.7). */
+const EXPIRED_MS = 300_000;
 const RECONCILE_EVERY_MS = 60_000;
 const BATCH = 100;
 
@@ -36,12 +39,15 @@ export function createSweep(deps: Deps) {
   const { store, queue, log, config, rollouts } = deps;
   const timers = new Set<NodeJS.Timeout>();
   let stopped = false;
+  let reconciling: Promise<void> | null = null;
 
   function start(): void {
     every('due', DUE_EVERY_MS, due);
+    // Apart from what is due: that must not wait for Slack.
+    every('outbox', OUTBOX_EVERY_MS, outbox);
     every('inbox', INBOX_EVERY_MS, inbox);
     every('reconcile', RECONCILE_EVERY_MS, reconcile);
-    void guarded('reconcile', reconcile);
+    void reconcile();
   }
 
   function stop(): void {
@@ -72,36 +78,67 @@ export function createSweep(deps: Deps) {
   }
 
   async function due(): Promise<void> {
-    for (const id of await store.takeOverdue(LATE_MS, CLAIM_MS, BATCH)) await queue.wake(id);
+    const overdue = await store.takeOverdue(LATE_MS, CLAIM_MS, BATCH);
+    if (overdue.length === 0) return;
+    const now = await store.now();
+    // As a timer, not as a wake-up: that would wait behind the job of the replica that died with this rollout in hand.
+    for (const id of overdue) await queue.wakeAt(id, now, now);
+  }
+
+  async function outbox(): Promise<void> {
     await Promise.all((await store.pendingOutbox(BATCH)).map(deps.flush));
   }
 
   async function inbox(): Promise<void> {
     for (const service of Object.keys(config.services)) {
-      const now = await store.now();
-      for (const intake of await store.intakes(service)) {
-        if (now - Number(intake.id.split('-')[0]) < ABANDONED_MS) continue;
-        const request = intake.body as Request;
-        log.info({ service, intake: intake.id }, 'taking up a request that was left over');
-        const said = await deps.commands.answer(request, { service, id: intake.id });
-        if (said) await deps.chat.tell(request.replyTo, said);
+      await guarded(`inbox of ${service}`, async () => {
+        const now = await store.now();
+        for (const intake of await store.intakes(service)) {
+          const age = now - timeOf(intake);
+          if (age >= ABANDONED_MS) await guarded(`request ${intake.id}`, () => takeUp(service, intake, age));
+        }
+      });
+    }
+  }
+
+  async function takeUp(service: string, intake: Intake, age: number): Promise<void> {
+    const request = intake.body as Request;
+    const taken = { service, id: intake.id };
+    log.info({ ...taken, age }, 'a request was left over');
+    const said = age > EXPIRED_MS ? deps.commands.expire(taken) : deps.commands.answer(request, taken);
+    const answer = await said;
+    if (answer) await deps.chat.tell(request.replyTo, answer);
+  }
+
+  /** Redis against itself (every active rollout is due some time) and against the cluster's marks; one run at a time. */
+  function reconcile(): Promise<void> {
+    reconciling ??= guarded('reconcile', compareAll).finally(() => {
+      reconciling = null;
+    });
+    return reconciling;
+  }
+
+  async function compareAll(): Promise<void> {
+    const now = await store.now();
+    for (const id of await store.active(Object.keys(config.services)))
+      await guarded(`active ${id}`, () => hurry(id, now));
+    for (const [router, namespaces] of routed()) {
+      for (const namespace of namespaces) {
+        await guarded(`marks in ${namespace}`, async () => {
+          for (const marked of await router.listMarked([namespace]))
+            await guarded(`marks of ${marked.object}`, () => compare(marked));
+        });
       }
     }
   }
 
-  /** Redis against itself (every active rollout is due some time) and against the cluster's marks. */
-  async function reconcile(): Promise<void> {
-    const now = await store.now();
-    for (const id of await store.active(Object.keys(config.services))) {
-      const loaded = await store.load(id);
-      if (!loaded || isTerminal(loaded.rollout)) continue;
-      deps.commands.remember(loaded.rollout);
-      // Spread, so that a restart with many waiting rollouts is no herd.
-      await store.schedule(id, now + deps.random() * 2_000);
-    }
-    for (const [router, namespaces] of routed()) {
-      for (const marked of await router.listMarked(namespaces)) await compare(marked);
-    }
+  async function hurry(id: string, now: number): Promise<void> {
+    const loaded = await store.load(id);
+    if (!loaded || isTerminal(loaded.rollout)) return;
+    deps.commands.remember(loaded.rollout);
+    // Spread, so that a restart with many waiting rollouts is no herd.
+    await store.schedule(id, now + deps.random() * 2_000);
+    void deps.flush(id);
   }
 
   /** Each router once with all its namespaces: one LIST per namespace, however many services live there. */
@@ -115,32 +152,45 @@ export function createSweep(deps: Deps) {
     return namespaces;
   }
 
-  async function compare({ object, marks }: MarkedRoute): Promise<void> {
+  async function compare({ object, marks, env }: MarkedRoute): Promise<void> {
     const service = serviceOf(marks.rollout);
     if (marks.phase !== 'active' || service === null || !Object.hasOwn(config.services, service)) return;
     const loaded = await store.load(marks.rollout);
+    if (!loaded && env !== null && env !== config.env) {
+      log.warn({ object, marks, env }, 'this route is held by the bot of another env: it is left alone');
+      return;
+    }
     if (!loaded) return recover(service, marks.rollout, marks.epoch, marks.abort);
     if (!isTerminal(loaded.rollout)) {
       if (marks.epoch > loaded.rollout.epoch) await rollouts.fenced(loaded.rollout, marks);
       return;
     }
     log.warn({ object, marks }, 'an ended rollout still holds its route: giving it back');
-    const { plan, journal } = loaded.rollout;
-    const fence = { rollout: marks.rollout, epoch: Math.max(marks.epoch, loaded.rollout.epoch) + 1, seq: 1 };
-    await deps.routerOf(plan.target).reset(plan.target, fence, journal, true);
-    await deps.workloadOf(plan.target).cleanUp(plan.target, fence);
-    await deps.routerOf(plan.target).release(plan.target, fence);
+    const epoch = Math.max(marks.epoch, loaded.rollout.epoch) + 1;
+    await giveBack(loaded.rollout.plan.target, marks.rollout, epoch, loaded.rollout.journal);
+  }
+
+  async function giveBack(target: Target, rollout: string, epoch: number, journal: Rollout['journal']): Promise<void> {
+    const fence = { rollout, epoch, seq: 1 };
+    await deps.routerOf(target).reset(target, fence, journal, true);
+    await deps.workloadOf(target).cleanUp(target, fence);
+    await deps.routerOf(target).release(target, fence);
   }
 
   /**
    * A rollout that only the cluster remembers: Redis lost its data. It is written down again under its own id and aborted at
-   * once, so that traffic, clean-up and the words in Slack go the ordinary way.
+   * once, so that traffic, clean-up and the words in Slack go the ordinary way. What stable serves already stays.
    */
   async function recover(name: string, id: string, epoch: number, abortedBy: string | null): Promise<void> {
     const service = config.services[name];
     if (!service) return;
     const target: Target = { ...service.target, container: service.target.container ?? '' };
     const workload = deps.workloadOf(target);
+    const held = await deps.routerOf(target).getRoute(target);
+    if (held?.route?.weight === 0 && (await workload.isPromoted(target, id))) {
+      log.warn({ rollout: id }, 'Redis had lost this rollout after its promotion: only the clean-up is left');
+      return giveBack(target, id, epoch + 1, {});
+    }
     const [channel, canary, stable] = await Promise.all([
       deps.chat.channel(service.channel).catch(() => null),
       workload.canaryImage(target),
@@ -162,19 +212,16 @@ export function createSweep(deps: Deps) {
     });
     const raised = await store.nextEpoch(name, epoch);
     const event: Extract<Event, { type: 'requested' }> = { type: 'requested', id, plan, epoch: raised };
-    const created = await store.create(begin(event, await store.now()), event, null);
-    if (created.kind === 'busy') {
-      log.warn({ rollout: id, by: created.by }, 'a lost rollout is found, but another holds its service');
+    const by = abortedBy === null ? '' : ` (aborted there by ${abortedBy.split('@')[0]})`;
+    const reason = `Redis had lost this rollout; it was found by its marks in the cluster${by}`;
+    // Aborted in the same step: begun alone, it would start from its first step should this process die now.
+    const abort = { actor: { kind: 'system' }, reason } as const;
+    const created = await store.create(begin(event, await store.now()), event, null, abort);
+    if (created.kind !== 'created') {
+      log.warn({ rollout: id, created }, 'a lost rollout is found, but another holds its service');
       return;
     }
     log.warn({ rollout: id, epoch: raised }, 'Redis had lost this rollout: aborting it');
-    const message = 'Redis had lost this rollout; it was found by its marks in the cluster';
-    const by = abortedBy === null ? '' : ` (aborted there by ${abortedBy.split('@')[0]})`;
-    await rollouts.record(id, {
-      type: 'abort_requested',
-      cause: { kind: 'fenced', message: message + by },
-      epoch: raised + 1,
-    });
     deps.onMessages(id);
     await rollouts.tick(id);
   }

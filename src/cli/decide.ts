@@ -12,7 +12,7 @@ import { plainText } from './text.ts';
 
 const ABORT_WAIT_MS = 60_000;
 /** A bot that runs takes a decision up at once. */
-const TAKEN_UP_MS = 5_000;
+const TAKEN_UP_MS = 3_000;
 const LOOK_MS = 200;
 
 async function withParts(work: (parts: Parts) => Promise<number>): Promise<number> {
@@ -29,6 +29,7 @@ async function withParts(work: (parts: Parts) => Promise<number>): Promise<numbe
 export function approve([target = '']: Words, { reason }: Flags): Promise<number> {
   return withParts(async (parts) => {
     const { store, rollouts, queue } = parts;
+    await store.reach();
     const id = await findRollout(parts, target);
     const loaded = id === null ? null : await store.load(id);
     if (!loaded) return say(unknownTarget(parts.config, target), FAILED);
@@ -106,7 +107,10 @@ async function blindAbort({ config, routerOf }: Parts, target: string, why: stri
   const router = routerOf(own);
   const marks = (await router.getRoute(own))?.marks;
   if (marks?.phase !== 'active') return say(`Redis does not answer (${why}), and no rollout holds the route`, FAILED);
-  const written = await router.blindAbort(own, marks.rollout, `${actor().name}@${new Date().toISOString()}`);
+  const { name: full } = actor();
+  // As the bot writes it: who, (their name), when.
+  const by = `${full.split('@')[0]}(${full})@${new Date().toISOString()}`;
+  const written = await router.blindAbort(own, marks.rollout, by);
   if (written.kind !== 'done') return say(`the route could not be written: ${JSON.stringify(written)}`, FAILED);
   const done = `all traffic of ${service.name} is on the stable version, written straight to the cluster`;
   return say(`${done}: Redis does not answer (${why}). ${marks.rollout} is cleaned up when it is back.`, DONE);

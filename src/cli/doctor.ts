@@ -22,47 +22,47 @@ import { reasonOf } from '../app/effects.ts';
 import type { Log } from '../app/ports.ts';
 import { loadConfig, readBotEnv } from '../config.ts';
 import type { Config } from '../core/config.ts';
-import { DONE, FAILED, quietLog, say } from './io.ts';
+import { DONE, FAILED, pause, quietLog, say } from './io.ts';
 import { columns } from './text.ts';
 
 const LIMIT_MS = 5_000;
+const CLOSE_MS = 500;
+type Variables = Readonly<Record<string, string | undefined>>;
+
 const LEVELS = { ok: 'ok', warn: 'warn', fail: 'FAIL' } as const;
 
 export async function doctor(): Promise<number> {
-  const log = quietLog();
-  const environment = readEnvironment();
+  const findings = await diagnose(process.env);
+  const lines = findings.map(({ level, subject, text }) => [LEVELS[level], `${subject}: ${text}`]);
+  say(columns(lines, '').join('\n'), DONE);
+  return findings.some(({ level }) => level === 'fail') ? FAILED : DONE;
+}
+
+export async function diagnose(variables: Variables): Promise<readonly Finding[]> {
+  const environment = readEnvironment(variables);
   const path = environment.value('SLUICE_CONFIG') ?? 'sluice.yaml';
   const loaded = await loadConfig(path);
-  const config = loaded.ok ? loaded.config : null;
   const closing: (() => Promise<unknown>)[] = [];
   const looks = [
     constant('environment', environment.findings),
     constant(path, configFindings(path, loaded)),
-    ...outside({ environment, config, log, closing }),
+    ...outside({ environment, config: loaded.ok ? loaded.config : null, log: quietLog(), closing }),
   ];
   const findings = await examine(looks, LIMIT_MS);
-  const failed = findings.filter(({ level }) => level === 'fail').length;
-  say(
-    columns(
-      findings.map(({ level, subject, text }) => [LEVELS[level], `${subject}: ${text}`]),
-      '',
-    ).join('\n'),
-    DONE,
-  );
-  // What still hangs must not keep the report back; the process ends in a moment.
-  await Promise.race([Promise.allSettled(closing.map((close) => close())), new Promise((end) => setTimeout(end, 500))]);
-  return failed === 0 ? DONE : FAILED;
+  // What still hangs must not keep the report back.
+  await Promise.race([Promise.allSettled(closing.map((close) => close())), pause(CLOSE_MS)]);
+  return findings;
 }
 
 type Environment = ReturnType<typeof readEnvironment>;
 
 /** What is right can be used, whatever else is wrong. */
-function readEnvironment() {
-  const read = readBotEnv(process.env);
+function readEnvironment(variables: Variables) {
+  const read = readBotEnv(variables);
   const errors = read.ok ? [] : read.errors;
   const wrong = errors.map((error) => error.split(':')[0]);
   const value = (name: string): string | undefined => {
-    const set = process.env[name]?.trim();
+    const set = variables[name]?.trim();
     return set && !wrong.includes(name) ? set : undefined;
   };
   const findings = read.ok ? [ok('environment', 'complete')] : errors.map((error) => fail('environment', error));
@@ -127,7 +127,7 @@ async function lookAtToken(slack: SlackInspector): Promise<readonly Finding[]> {
       'correct SLACK_BOT_TOKEN ("OAuth & Permissions" on the app\'s pages), or look whether Slack can be reached.';
     throw new Error(`${reasonOf(error)}: ${remedy} Channels and user groups are looked at then.`);
   });
-  return [ok(OUTSIDE.slack, `the bot is @${name} in ${team}`)];
+  return [ok(OUTSIDE.slack, `the bot is @${name}${team && ` in ${team}`}`)];
 }
 
 async function lookAtScopes(slack: SlackInspector): Promise<readonly Finding[]> {

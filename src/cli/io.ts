@@ -2,8 +2,8 @@
 import { hostname, userInfo } from 'node:os';
 import process from 'node:process';
 import { destination } from 'pino';
-import { settled } from '../compose.ts';
-import { loadConfig, readToolEnv } from '../config.ts';
+import { createStore } from '../adapters/redis/store.ts';
+import { loadConfig, readToolEnv, settled } from '../config.ts';
 import type { Actor } from '../core/plan.ts';
 import { createLog } from '../log.ts';
 
@@ -19,6 +19,13 @@ export type Flags = { readonly reason: string | null };
 export function say(text: string, code: number): number {
   (code === DONE ? process.stdout : process.stderr).write(text.endsWith('\n') ? text : `${text}\n`);
   return code;
+}
+
+/** For commands that need Redis only. */
+export async function openStore() {
+  const { env, config, log } = await readSurroundings();
+  const store = createStore({ url: env.REDIS_URL, env: config.env, log });
+  return { config, store };
 }
 
 /** Throws one error that lists everything that is wrong with what the operator set. */

@@ -20,13 +20,18 @@ export async function plan([name = '', version = '', strategy]: Words): Promise<
   }
   const views = composeViews({ env, config, log });
   try {
+    await views.store.reach();
     const { prepare } = createPreparation({
       ...views,
       // Channels and groups are Slack's: `doctor` looks at them.
       chat: { channel: async (channel) => ({ ok: true, id: channel }), permalink: async () => null },
       people: { unreadableGroups: async () => [] },
     });
-    const prepared = await prepare(service, { version, strategy: strategy ?? null, reason: null, redeploy: true }, actor());
+    const prepared = await prepare(
+      service,
+      { version, strategy: strategy ?? null, reason: null, redeploy: true },
+      actor(),
+    );
     return 'kind' in prepared ? say(plainText(answerWords(prepared)), FAILED) : say(planText(prepared.plan), DONE);
   } finally {
     await views.cluster.close();

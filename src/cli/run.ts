@@ -1,14 +1,9 @@
 /** The commands there are; help is rendered from them. */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { settled } from '../compose.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig, settled } from '../config.ts';
 import { nearest } from '../core/suggest.ts';
-import { abort, approve } from './decide.ts';
-import { doctor } from './doctor.ts';
 import { DONE, type Flags, MISUSED, say, type Words } from './io.ts';
-import { plan } from './plan.ts';
-import { status } from './status.ts';
 import { columns } from './text.ts';
 
 type Row = {
@@ -20,6 +15,7 @@ type Row = {
   readonly run: (words: Words, flags: Flags) => Promise<number>;
 };
 
+// Loaded when asked for: the client of Kubernetes takes longer than most commands do.
 const COMMANDS: readonly Row[] = [
   {
     name: 'validate',
@@ -33,14 +29,14 @@ const COMMANDS: readonly Row[] = [
     usage: 'plan <service> <version> [strategy]',
     summary: 'every step and write of a rollout; touches nothing',
     words: { least: 2, most: 3 },
-    run: plan,
+    run: async (words) => (await import('./plan.ts')).plan(words),
   },
   {
     name: 'status',
     usage: 'status [service|id]',
     summary: 'what runs, at which step',
     words: { least: 0, most: 1 },
-    run: status,
+    run: async (words) => (await import('./status.ts')).status(words),
   },
   {
     name: 'approve',
@@ -48,7 +44,7 @@ const COMMANDS: readonly Row[] = [
     summary: 'approves the open gate',
     words: { least: 1, most: 1 },
     takesReason: true,
-    run: approve,
+    run: async (words, flags) => (await import('./decide.ts')).approve(words, flags),
   },
   {
     name: 'abort',
@@ -56,14 +52,14 @@ const COMMANDS: readonly Row[] = [
     summary: 'all traffic to stable now; works while Slack or Redis is down',
     words: { least: 1, most: 1 },
     takesReason: true,
-    run: abort,
+    run: async (words, flags) => (await import('./decide.ts')).abort(words, flags),
   },
   {
     name: 'doctor',
     usage: 'doctor',
     summary: 'looks at all that a rollout needs, and says what is wrong; touches nothing',
     words: { least: 0, most: 0 },
-    run: doctor,
+    run: async () => (await import('./doctor.ts')).doctor(),
   },
 ];
 

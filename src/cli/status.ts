@@ -2,31 +2,34 @@
 import { utc, who } from '../adapters/slack/mrkdwn.ts';
 import { testLine, verdictLine } from '../adapters/slack/snapshot.ts';
 import { stateOf, stepCount } from '../adapters/slack/words.ts';
-import { composeViews, type Views } from '../compose.ts';
+import type { Store } from '../app/ports.ts';
+import type { Config } from '../core/config.ts';
 import { serviceOf } from '../core/id.ts';
 import { gateDeadline, isTerminal, openGate, type Rollout } from '../core/rollout.ts';
 import { nearest } from '../core/suggest.ts';
-import { DONE, FAILED, readSurroundings, say, type Words } from './io.ts';
+import { DONE, FAILED, openStore, say, type Words } from './io.ts';
 import { plainText } from './text.ts';
 
 export async function status([target]: Words): Promise<number> {
-  const views = composeViews(await readSurroundings());
+  const office = await openStore();
   try {
-    return target === undefined ? await all(views) : await one(views, target);
+    await office.store.reach();
+    return target === undefined ? await all(office) : await one(office, target);
   } finally {
-    await views.cluster.close();
-    await views.store.close();
+    await office.store.close();
   }
 }
 
-async function all({ store, config }: Views): Promise<number> {
+type Office = { readonly config: Config; readonly store: Store };
+
+async function all({ store, config }: Office): Promise<number> {
   const ids = await store.active(Object.keys(config.services));
   const loaded = await Promise.all(ids.map((id) => store.load(id)));
   const running = loaded.flatMap((found) => (found ? [rolloutText(found.rollout)] : []));
   return say(running.length > 0 ? running.join('\n') : 'no rollout runs', DONE);
 }
 
-async function one({ store, config }: Views, target: string): Promise<number> {
+async function one({ store, config }: Office, target: string): Promise<number> {
   const id = await findRollout({ store, config }, target);
   const loaded = id === null ? null : await store.load(id);
   if (loaded) return say(rolloutText(loaded.rollout), DONE);
@@ -37,15 +40,12 @@ async function one({ store, config }: Views, target: string): Promise<number> {
 }
 
 /** Id of the rollout that is meant: the one that holds a service, or the one of this id. */
-export async function findRollout(
-  { store, config }: Pick<Views, 'store' | 'config'>,
-  target: string,
-): Promise<string | null> {
+export async function findRollout({ store, config }: Office, target: string): Promise<string | null> {
   if (Object.hasOwn(config.services, target)) return store.holder(target);
   return serviceOf(target) === null ? null : target;
 }
 
-export function unknownTarget({ services }: Views['config'], target: string): string {
+export function unknownTarget({ services }: Config, target: string): string {
   const known = Object.keys(services);
   if (Object.hasOwn(services, target)) return `no rollout of ${target} runs`;
   const near = nearest(target, known);

@@ -173,6 +173,46 @@ describe('the queue without Redis', () => {
     await clear();
   });
 
+  it('is not overdue while Redis is away: a restart would not bring it back', async () => {
+    const door = await startDoor('redis://127.0.0.1:1');
+    await door.shut();
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const queue = newQueue(door.url, 'test');
+      queue.onTick(async () => {});
+      const before = queue.lastProgress();
+      await sleep(5);
+      await vi.advanceTimersByTimeAsync(10_000);
+      await expect.poll(() => queue.lastProgress(), { timeout: 5_000 }).toBeGreaterThan(before);
+    } finally {
+      vi.useRealTimers();
+    }
+    await closeAll();
+  });
+
+  it('is overdue when Redis answers and ticks do not come', async () => {
+    const { url, env, clear } = redisCorner();
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const queue = createQueue({ url, env, log: recordingLog(), concurrency: 1 });
+      open.push(queue);
+      const ticked = ticks();
+      const release = ticked.holdNext();
+      queue.onTick(ticked.handler);
+      await queue.wake('world-aaaaaa');
+      await expect.poll(() => ticked.seen).toHaveLength(1);
+      const before = queue.lastProgress();
+      await vi.advanceTimersByTimeAsync(10_000);
+      await sleep(300);
+      expect(queue.lastProgress()).toBe(before);
+      release();
+    } finally {
+      vi.useRealTimers();
+    }
+    await closeAll();
+    await clear();
+  });
+
   it('closes although Redis never came', async () => {
     const door = await startDoor('redis://127.0.0.1:1');
     await door.shut();

@@ -1,17 +1,26 @@
 /** The command line as an operator runs it, between a simulated cluster, a small Slack and a corner of Redis. */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { createPlayground } from '../../playground/playground.ts';
+import { createPreparation } from '../../src/app/prepare.ts';
+import { compose } from '../../src/compose.ts';
+import { loadConfig, readToolEnv, settled } from '../../src/config.ts';
+import { begin } from '../../src/core/decide.ts';
+import { newId } from '../../src/core/id.ts';
+import type { Actor } from '../../src/core/plan.ts';
+import type { Rollout } from '../../src/core/rollout.ts';
 import { startFakeSlack } from '../support/fake-slack/index.ts';
-import { redisCorner } from '../support/redis.ts';
+import { recordingLog, redisCorner } from '../support/redis.ts';
 
 export type Office = Awaited<ReturnType<typeof openOffice>>;
 
-type Config = ReturnType<typeof configuration>;
+export type Config = ReturnType<typeof configuration>;
 
 function configuration(env: string, prometheus: string) {
   return {
@@ -59,7 +68,7 @@ export async function openOffice() {
   };
   const config = () => configuration(corner.env, playground.prometheusUrl);
 
-  function write(change: (config: Config) => void = () => {}): void {
+  function write(change: (config: Config) => unknown = () => {}): void {
     const changed = config();
     change(changed);
     writeFileSync(file, stringify(changed));
@@ -91,6 +100,56 @@ export async function openOffice() {
     async close() {
       await Promise.all([playground.stop(), slack.stop(), corner.clear()]);
       rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A rollout without a bot: whoever runs it delivers its messages and lets it look at itself. */
+export async function startRollout({ environment, file }: Office, requester: Actor) {
+  const { config } = settled(await loadConfig(file), file);
+  const { env } = settled(readToolEnv(environment), 'environment');
+  const parts = compose({ env, config, log: recordingLog() });
+  const { store, rollouts } = parts;
+  const service = config.services.world;
+  if (!service) throw new Error('the office has a service');
+  const { prepare } = createPreparation({
+    ...parts,
+    chat: { channel: async (id) => ({ ok: true, id }), permalink: async () => null },
+    people: { unreadableGroups: async () => [] },
+  });
+  const asked = { version: 'v2', strategy: null, reason: 'new greeting', redeploy: false };
+  const prepared = await prepare(service, asked, requester);
+  if ('kind' in prepared) throw new Error(JSON.stringify(prepared));
+  const id = newId('world', randomBytes);
+  const event = { type: 'requested', id, plan: prepared.plan, epoch: await store.nextEpoch('world', 0) } as const;
+  await store.create(begin(event, await store.now()), event, null);
+
+  async function rollout(): Promise<Rollout> {
+    const loaded = await store.load(id);
+    if (!loaded) throw new Error(`${id} is gone`);
+    return loaded.rollout;
+  }
+
+  return {
+    id,
+    rollout,
+    store,
+    /** Goes on until it waits at a gate. */
+    async toGate(): Promise<void> {
+      while ((await rollout()).phase.kind !== 'waiting') {
+        for (const { outgoing } of await store.unsent(id)) {
+          const ts = `1763632800.${outgoing.key}`;
+          if ((await rollout()).messages[outgoing.key] === undefined)
+            await rollouts.record(id, { type: 'message_delivered', key: outgoing.key, ts });
+        }
+        await rollouts.tick(id);
+        await pause(20);
+      }
+    },
+    async end() {
+      await parts.queue.close();
+      await parts.cluster.close();
+      await store.close();
     },
   };
 }

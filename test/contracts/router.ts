@@ -190,6 +190,19 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
         expect(await world.read()).toEqual(before);
       });
 
+      it('refuses a writer that has fallen behind its own rollout', async () => {
+        await routed(10);
+        await world.other.setRoute(target, at(50), fence(5), false);
+        const revision = await world.revision();
+        const by = { kind: 'fenced', by: { rollout: 'world-1', epoch: 1, seq: 5, phase: 'active' } };
+        expect(await router.setRoute(target, at(100), fence(4), false)).toMatchObject(by);
+        expect(await router.setRoute(target, at(100), fence(4), true)).toMatchObject(by);
+        expect(await router.reset(target, fence(4), {}, false)).toMatchObject(by);
+        expect(await router.claim(target, fence(1))).toMatchObject(by);
+        expect(await router.release(target, fence(4))).toMatchObject(by);
+        expect(await world.revision()).toBe(revision);
+      });
+
       it('is refused when the route is gone', async () => {
         await claimed();
         await world.remove();
@@ -365,6 +378,19 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
         expect(await router.listMarked([target.namespace])).toMatchObject([{ marks }]);
       });
 
+      it('marks the abort and leaves the traffic where no old pod could answer it, until asked again', async () => {
+        await routed(100);
+        const before = await world.read();
+        for (const who of ['U0BO@now', 'U0EVE@now']) {
+          expect(await world.other.blindAbort(target, 'world-1', who, true)).toEqual({ kind: 'done' });
+        }
+        expect(await world.read()).toEqual(before);
+        expect(await world.marks()).toMatchObject({ epoch: '2', phase: 'active', abort: 'U0BO@now' });
+        expect((await router.setRoute(target, STABLE_ROUTE, fence(3), false)).kind).toBe('fenced');
+        expect(await world.other.blindAbort(target, 'world-1', 'U0BO@later')).toEqual({ kind: 'done' });
+        expect(await world.other.getRoute(target)).toMatchObject({ route: STABLE_ROUTE, marks: { epoch: 3 } });
+      });
+
       it.each([
         ['another rollout holds', 'world-9'],
         ['nobody holds any more', 'world-1'],
@@ -383,7 +409,11 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
         expect(await router.listMarked([target.namespace])).toEqual([]);
         await claimed();
         expect(await world.other.listMarked([target.namespace])).toMatchObject([
-          { object: expect.stringContaining(target.namespace), marks: { rollout: 'world-1', phase: 'active' } },
+          {
+            object: expect.stringContaining(target.namespace),
+            marks: { rollout: 'world-1', phase: 'active' },
+            env: 'default',
+          },
         ]);
       });
     });

@@ -127,6 +127,25 @@ export function storeContract(name: string, open: OpenStores): void {
         expect(await store.holder(service)).toBeNull();
       });
 
+      it('can be begun aborted, so that it never runs', async () => {
+        const service = aService();
+        const epoch = await store.nextEpoch(service, 4);
+        const event: Requested = {
+          type: 'requested',
+          id: `${service}-abcdef`,
+          plan: samplePlan(service, 'test'),
+          epoch,
+        };
+        const abort = { actor: { kind: 'system' }, reason: 'lost' } as const;
+        const begun = begin(event, await store.now());
+        expect(await store.create(begun, event, null, abort)).toEqual({ kind: 'created' });
+        const found = await loaded(other, event.id);
+        expect(found).toMatchObject({ rollout: begun.rollout, abort: { ...abort, epoch: epoch + 1 } });
+        expect(await store.nextEpoch(service, 0)).toBe(epoch + 2);
+        expect(await record(other, found, note(1))).toBe('conflict');
+        expect(await record(other, found, abortOf(found))).toMatchObject({ rollout: { phase: { kind: 'aborting' } } });
+      });
+
       it('is not begun over another of the same id', async () => {
         const { id, begun } = await start(store, aService());
         await playTo(store, id, (phase) => phase.kind === 'succeeded');
@@ -288,6 +307,34 @@ export function storeContract(name: string, open: OpenStores): void {
         expect(await left()).toEqual([]);
       });
 
+      it('starts one rollout from one entry', async () => {
+        const service = aService();
+        const taken = await store.take(service, 'deploy', 'deploy');
+        const intake = taken.kind === 'new' ? taken.id : '';
+        expect(await other.isWaiting(service, intake)).toBe(true);
+        const { id } = await start(store, service, 'test', intake);
+        expect(await other.isWaiting(service, intake)).toBe(false);
+        await playTo(store, id, (phase) => phase.kind === 'succeeded');
+        expect((await start(other, service, 'test', intake)).created).toEqual({ kind: 'gone' });
+        expect(await store.holder(service)).toBeNull();
+      });
+
+      it('takes back what came through after its time', async () => {
+        const service = aService();
+        await store.take(service, 'late', 'late');
+        await other.untake(service, 'late');
+        expect(await store.intakes(service)).toEqual([]);
+        expect(await store.take(service, 'late', 'late')).toEqual({ kind: 'duplicate' });
+      });
+
+      it('takes back what has not come through yet', async () => {
+        const service = aService();
+        await other.untake(service, 'late');
+        await other.untake(service, 'late');
+        expect(await store.take(service, 'late', 'late')).toEqual({ kind: 'duplicate' });
+        expect(await store.intakes(service)).toEqual([]);
+      });
+
       it('keeps an entry whose transition was refused', async () => {
         const found = await begun();
         const { service } = found.rollout.plan.target;
@@ -368,6 +415,20 @@ export function storeContract(name: string, open: OpenStores): void {
         expect(await pending()).toContain(ended.rollout.id);
       });
 
+      it('is found although the sweep looked just before the transition was written', async () => {
+        const found = await begun();
+        const { id } = found.rollout;
+        const entries = (await store.unsent(id)).map(({ entry }) => entry);
+        await store.sent(id, entries);
+        // The hint that was written before the transition is dropped while nothing is there yet.
+        const saving = store.save(found, note(1), {
+          rollout: { ...found.rollout, version: 2 },
+          messages: [{ key: 'root' }],
+        });
+        await Promise.all([saving, other.pendingOutbox(1_000), other.pendingOutbox(1_000)]);
+        expect(await store.pendingOutbox(1_000)).toContain(id);
+      });
+
       it('remembers that a post is on its way', async () => {
         const { rollout } = await begun();
         expect(await store.markSending(rollout.id, 'gate:1')).toBe(true);
@@ -391,6 +452,27 @@ export function storeContract(name: string, open: OpenStores): void {
         const name = aService();
         await store.lease(name, 1);
         await expect.poll(() => other.lease(name, 60_000)).not.toBeNull();
+      });
+
+      it('keep a lease that is renewed, and never take one back that ran out', async () => {
+        const name = aService();
+        const first = await store.lease(name, 150);
+        const until = Date.now() + 400;
+        while (Date.now() < until) {
+          await first?.renew();
+          expect(await other.lease(name, 60_000)).toBeNull();
+        }
+        await expect.poll(() => other.lease(name, 60_000)).not.toBeNull();
+        await first?.renew();
+        expect(await store.lease(name, 60_000)).toBeNull();
+      });
+
+      it('all wait when one was told to', async () => {
+        const bucket = aService();
+        await store.holdBack(bucket, 60, 5, 14_000);
+        const wait = await other.throttle(bucket, 60, 5);
+        expect(wait).toBeGreaterThan(13_000);
+        expect(wait).toBeLessThanOrEqual(14_000);
       });
 
       it('share a rate: a burst at once, then one after the other', async () => {
@@ -427,6 +509,14 @@ export function storeContract(name: string, open: OpenStores): void {
         expect(taken).not.toContain(soon);
         expect(taken).not.toContain(off);
         await store.schedule(late, null);
+      });
+
+      it('do not bring back what was taken off in the meantime', async () => {
+        const late = `${aService()}-late00`;
+        await store.schedule(late, 1);
+        expect(await store.takeOverdue(0, 0, 1_000)).toContain(late);
+        await other.schedule(late, null);
+        expect(await store.takeOverdue(0, 0, 1_000)).not.toContain(late);
       });
 
       it('find a rollout overdue whose last transition nobody followed up', async () => {

@@ -12,6 +12,8 @@ export type WorkloadWorld = World & {
   readonly workload: Workload;
   /** Another replica: it shares nothing with `workload` but the API server. */
   readonly other: Workload;
+  /** A replica that hears nothing more of what others do from now on. */
+  lag(): Promise<Workload>;
   readonly kube: Kube;
   end(): Promise<void>;
 };
@@ -34,8 +36,9 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
 
     const stable = () => world.kube.get(world.paths.deployment);
     const canary = () => world.kube.get(world.paths.canary);
-    const ready = (state: 'canaryState' | 'stableState', of = workload) =>
-      until(async () => (await of[state](target)).kind === 'ready');
+    const canaryReady = (weight = 0) =>
+      until(async () => (await workload.canaryState(target, weight, fence(9))).kind === 'ready');
+    const stableReady = () => until(async () => (await workload.stableState(plan, fence(9))).kind === 'ready');
     const claimed = async () => expect(await workload.claim(target, fence(1))).toEqual(DONE);
     const created = async (version = 'v2') => {
       await claimed();
@@ -43,7 +46,7 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
     };
     const promoted = async () => {
       await created();
-      await ready('canaryState');
+      await canaryReady();
       expect(await workload.promote(plan, fence(3), false)).toEqual(DONE);
     };
     const setImage = (version: string) =>
@@ -100,8 +103,8 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
       it('becomes Ready with the new image, beside a stable Deployment that is left alone', async () => {
         const { spec } = await stable();
         await created();
-        expect(await workload.canaryState(target)).toMatchObject({ kind: 'waiting' });
-        await ready('canaryState');
+        expect(await workload.canaryState(target, 0, fence(9))).toMatchObject({ kind: 'waiting' });
+        await canaryReady();
         expect(await workload.canaryImage(target)).toBe(imageOf('v2'));
         expect(await workload.canaryAddresses(target)).toEqual([expect.stringMatching(/^http:\/\/[\d.]+:7778$/)]);
         expect((await stable()).spec).toEqual(spec);
@@ -151,18 +154,82 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
         expect(await scale(50, 4)).toBe(2);
         expect(await scale(100, 5)).toBe(3);
         expect(await scale(10, 6)).toBe(3);
-        await ready('canaryState');
+        await canaryReady(100);
         expect(await workload.canaryAddresses(target)).toHaveLength(3);
+      });
+
+      it('is not Ready for a weight that it was not scaled for', async () => {
+        await created();
+        await canaryReady();
+        const late = await world.lag();
+        expect((await late.canaryState(target, 10, fence(3))).kind).toBe('ready');
+        expect(await late.canaryState(target, 100, fence(3))).toEqual({
+          kind: 'waiting',
+          reason: expect.stringMatching(/world-canary has 1 of the 3 replicas that 100% needs/),
+        });
+      });
+
+      it('is not taken for Ready by a replica that has not heard of its last scaling', async () => {
+        await created();
+        await canaryReady();
+        const late = await world.lag();
+        expect(await workload.scaleCanary(target, 100, fence(3))).toEqual(DONE);
+        expect((await late.canaryState(target, 100, fence(4))).kind).toBe('waiting');
+      });
+
+      it.each<[string, Fence]>([
+        ['another rollout', fence(2, 2, 'world-2')],
+        ['an older epoch', fence(2, 2)],
+      ])('is not Ready while it carries the marks of %s', async (_, by) => {
+        await created();
+        await canaryReady();
+        expect(await workload.canaryState(target, 0, by)).toEqual({
+          kind: 'waiting',
+          reason: expect.stringMatching(/world-canary is marked by rollout world-1 \(epoch 1\)/),
+        });
+      });
+
+      it('is taken away again when its creation wakes up after the rollout has ended', async () => {
+        await claimed();
+        const late = await world.lag();
+        expect(await workload.createCanary(plan, fence(2))).toEqual(DONE);
+        expect(await workload.promote(plan, fence(3), false)).toEqual(DONE);
+        expect(await workload.cleanUp(target, fence(4))).toEqual(DONE);
+        await until(async () => (await canary()) === null);
+        expect(await late.createCanary(plan, fence(2))).toMatchObject({ kind: 'fenced', by: { phase: 'done' } });
+        await until(async () => (await canary()) === null);
+        const services = await world.kube.call('GET', world.paths.service.replace('/world', ''));
+        expect(services.items).toHaveLength(1);
+      });
+
+      it('is made by a replica that has not heard of the claim', async () => {
+        const late = await world.lag();
+        await claimed();
+        expect(await late.createCanary(plan, fence(2))).toEqual(DONE);
+      });
+
+      it('is not made at all once the rollout has ended', async () => {
+        await created();
+        await workload.cleanUp(target, fence(3));
+        expect(await workload.createCanary(plan, fence(2))).toMatchObject({ kind: 'fenced', by: { phase: 'done' } });
+      });
+
+      it('is refused to grow when it is gone', async () => {
+        await created();
+        await world.kube.call('DELETE', world.paths.canary);
+        await until(async () => (await workload.scaleCanary(target, 100, fence(3))).kind === 'refused');
       });
 
       it("says in the container's words why it will not start", async () => {
         await created('v2-missing');
         const failing = await until(async () => {
-          const state = await workload.canaryState(target);
+          const state = await workload.canaryState(target, 0, fence(9));
           return state.kind === 'failing' && state;
         });
         expect(failing.reason).toMatch(/ImagePullBackOff: .*v2-missing/);
-        expect((await workload.canaryState(target)) as typeof failing).toMatchObject({ since: failing.since });
+        expect((await workload.canaryState(target, 0, fence(9))) as typeof failing).toMatchObject({
+          since: failing.since,
+        });
       });
 
       it('says when the namespace allows no more pods', async () => {
@@ -176,7 +243,7 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
         await until(async () => (await world.kube.get(`${path}/pods`)).status?.hard);
         await created();
         const failing = await until(async () => {
-          const state = await workload.canaryState(target);
+          const state = await workload.canaryState(target, 0, fence(9));
           return state.kind === 'failing' && state;
         });
         expect(failing.reason).toMatch(/exceeded quota/);
@@ -186,12 +253,34 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
     describe('promotion', () => {
       it('gives stable the new template and is done once', async () => {
         await promoted();
-        await ready('stableState');
+        await stableReady();
         expect(await workload.stableTemplate(target)).toMatchObject({ image: imageOf('v2') });
         const { spec } = await stable();
         expect(await world.other.promote(plan, fence(3), false)).toEqual(DONE);
         expect(await workload.promote(plan, fence(4), false)).toEqual(DONE);
         expect((await stable()).spec).toEqual(spec);
+      });
+
+      it('is not taken for Ready by a replica that has not heard of it', async () => {
+        await created();
+        await canaryReady();
+        const late = await world.lag();
+        const missing = planFor(target, 'v2-missing');
+        expect(await workload.promote(missing, fence(3), false)).toEqual(DONE);
+        expect((await late.stableState(missing, fence(4))).kind).toBe('waiting');
+      });
+
+      it.each<[string, () => Promise<unknown>, RegExp]>([
+        ['stable has its old template', async () => undefined, /world does not run v2.*its image is .*v1/],
+        ['somebody else gave stable another image', () => setImage('v7'), /world does not run v2.*its image is .*v7/],
+      ])('is not Ready while %s', async (_, change, reason) => {
+        await created();
+        await change();
+        await until(async () => {
+          const state = await workload.stableState(plan, fence(3));
+          expect(state.kind).toBe('waiting');
+          return 'reason' in state && reason.test(state.reason);
+        });
       });
 
       it('brings back the whole journalled template of a rollback', async () => {
@@ -201,7 +290,7 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
         const rollback = planFor(target, 'v0', { template, kind: 'rollback' });
         await claimed();
         await workload.createCanary(rollback, fence(2));
-        await ready('canaryState');
+        await canaryReady();
         await workload.promote(rollback, fence(3), false);
         expect((await stable()).spec.template).toEqual(template);
       });
@@ -221,11 +310,18 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
         expect((await stable()).spec.template.spec.containers[0].image).toBe(imageOf('v2'));
       });
 
+      it('is not repeated by a writer that has fallen behind its own rollout', async () => {
+        await promoted();
+        const by = { kind: 'fenced', by: { epoch: 1, seq: 3 } };
+        expect(await workload.promote(plan, fence(2), true)).toMatchObject(by);
+        expect(await world.other.claim(target, fence(2))).toMatchObject(by);
+      });
+
       it("says in the container's words why stable does not become Ready", async () => {
         await created('v2-missing');
         await workload.promote(planFor(target, 'v2-missing'), fence(3), false);
         const state = await until(async () => {
-          const seen = await workload.stableState(target);
+          const seen = await workload.stableState(planFor(target, 'v2-missing'), fence(4));
           return seen.kind === 'failing' && seen;
         });
         expect(state.reason).toMatch(/ImagePullBackOff/);
@@ -233,6 +329,17 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
     });
 
     describe('aborting', () => {
+      it('shows on stable from the new template on until the old one is back', async () => {
+        await created();
+        await canaryReady();
+        expect(await workload.isPromoted(target, 'world-1')).toBe(false);
+        await workload.promote(plan, fence(3), false);
+        await until(() => world.other.isPromoted(target, 'world-1'));
+        expect(await workload.isPromoted(target, 'world-2')).toBe(false);
+        await workload.demote(target, fence(4, 2));
+        await until(async () => !(await world.other.isPromoted(target, 'world-1')));
+      });
+
       it('gives stable its old template back, exactly', async () => {
         const { template } = (await stable()).spec;
         await promoted();
@@ -240,7 +347,8 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
         expect((await stable()).spec.template).toEqual(template);
         expect((await workload.promote(plan, fence(5), false)).kind).toBe('fenced');
         expect(await workload.demote(target, fence(4, 2))).toMatchObject(DONE);
-        await ready('stableState');
+        const old = planFor(target, 'v1');
+        await until(async () => (await workload.stableState(old, fence(5, 2))).kind === 'ready');
       });
 
       it('holds the traffic back where Recreate leaves no pod, until an old one is Ready', async () => {
@@ -248,13 +356,43 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
           spec: { strategy: { type: 'Recreate', rollingUpdate: null } },
         });
         await promoted();
-        await ready('stableState');
+        await stableReady();
         expect(await workload.demote(target, fence(4, 2))).toEqual({ kind: 'done', mayRoute: false });
         await until(async () => {
           const again = await workload.demote(target, fence(4, 2));
           return 'mayRoute' in again && again.mayRoute;
         });
         expect((await stable()).spec.template.spec.containers[0].image).toBe(imageOf('v1'));
+      });
+
+      it('changes nothing that runs where stable was not promoted, and routes there at once', async () => {
+        // Not even one pod is Ready, and traffic is to go back all the same.
+        await world.kube.merge(world.paths.deployment, {
+          spec: { strategy: { type: 'Recreate', rollingUpdate: null } },
+        });
+        await setImage('v1-missing');
+        await until(async () => (await stable()).status?.updatedReplicas === 3);
+        await created();
+        const { spec } = await until(async () => {
+          const { status, ...found } = await stable();
+          return status.observedGeneration >= found.metadata.generation && found;
+        });
+        expect(await world.other.demote(target, fence(4, 2))).toEqual({ kind: 'done', mayRoute: true });
+        expect((await stable()).spec).toEqual(spec);
+        expect((await workload.promote(plan, fence(5), false)).kind).toBe('fenced');
+        await until(async () => {
+          const again = await workload.demote(target, fence(4, 2));
+          return 'mayRoute' in again && again.mayRoute;
+        });
+      });
+
+      it('leaves a stable Deployment alone that its rollout has released', async () => {
+        await promoted();
+        await workload.cleanUp(target, fence(4));
+        expect(await world.other.demote(target, fence(5, 2))).toEqual({ kind: 'done', mayRoute: true });
+        const { metadata, spec } = await stable();
+        expect(metadata.annotations).toMatchObject({ 'sluice.dev/epoch': '1', 'sluice.dev/phase': 'done' });
+        expect(spec.template.spec.containers[0].image).toBe(imageOf('v2'));
       });
 
       it('raises the epoch everywhere, so that no late write lands', async () => {
@@ -279,7 +417,7 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
       it('leaves nothing but the terminal marks, and may be repeated', async () => {
         const { spec, metadata } = await stable();
         await created();
-        await ready('canaryState');
+        await canaryReady();
         expect(await workload.cleanUp(target, fence(3))).toEqual(DONE);
         const after = await stable();
         expect(after.spec).toEqual(spec);

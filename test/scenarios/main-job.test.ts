@@ -32,10 +32,15 @@ async function approve(label: string): Promise<Message> {
 }
 
 const said = (words: RegExp) =>
-  stage.slack.until(() => stage.slack.thread().find((message) => words.test(message.text)), { what: `${words}`, ...LONG });
+  stage.slack.until(() => stage.slack.thread().find((message) => words.test(message.text)), {
+    what: `${words}`,
+    ...LONG,
+  });
 
 const told = (user: 'ana' | 'bo' | 'cy' | 'dee' | 'eli', words: RegExp) =>
-  stage.slack.until(() => stage.slack.ephemerals(user).find((text) => words.test(text)), { what: `${words} to ${user}` });
+  stage.slack.until(() => stage.slack.ephemerals(user).find((text) => words.test(text)), {
+    what: `${words} to ${user}`,
+  });
 
 const image = (name: string) => stage.get(kinds.deployments, name)?.spec.template.spec.containers[0]?.image;
 
@@ -47,7 +52,10 @@ test('world v2 goes live gate by gate', async () => {
   await approve('Approve 100%');
   await approve('Promote');
   await said(/v2 is live/i);
-  await stage.slack.until(() => stage.get(kinds.deployments, 'world-canary') === undefined, { what: 'clean-up', ...LONG });
+  await stage.slack.until(() => stage.get(kinds.deployments, 'world-canary') === undefined, {
+    what: 'clean-up',
+    ...LONG,
+  });
   expect(stage.weights).toEqual([0, 10, 50, 100, 0]);
   expect(image('world')).toBe('buoyantio/world:v2');
   const counts = await users.stop();
@@ -59,7 +67,10 @@ test('a version that fails is taken back by itself, with the numbers', async () 
   await stage.slack.command('ana', 'world v3-err20 brisk');
   const result = await said(/success rate/i);
   expect(stage.slack.words(result)).toMatch(/99/);
-  await stage.slack.until(() => stage.get(kinds.deployments, 'world-canary') === undefined, { what: 'clean-up', ...LONG });
+  await stage.slack.until(() => stage.get(kinds.deployments, 'world-canary') === undefined, {
+    what: 'clean-up',
+    ...LONG,
+  });
   expect(stage.weights.at(-1)).toBe(0);
   expect(image('world')).toBe('buoyantio/world:v1');
   await users.stop();
@@ -70,7 +81,10 @@ test('bo aborts at a gate: all traffic is back at once, one result', async () =>
   await gate('Abort');
   await stage.slack.click('bo', stage.slack.root(), 'Abort');
   await said(/aborted/i);
-  await stage.slack.until(() => stage.get(kinds.deployments, 'world-canary') === undefined, { what: 'clean-up', ...LONG });
+  await stage.slack.until(() => stage.get(kinds.deployments, 'world-canary') === undefined, {
+    what: 'clean-up',
+    ...LONG,
+  });
   expect(stage.weights.at(-1)).toBe(0);
   expect(stage.slack.thread().filter(({ text }) => /all traffic is on/i.test(text))).toHaveLength(1);
 }, 40_000);

@@ -8,15 +8,57 @@ import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
 import packageJson from '../../../package.json' with { type: 'json' };
 import type { Log } from '../../app/ports.ts';
 import { type Cluster, type Connection, createApi } from './api.ts';
-import { toFault } from './errors.ts';
+import { ApiFault, toFault } from './errors.ts';
 import { readEvents } from './events.ts';
 import { CALL_TIMEOUT_MS } from './view.ts';
 
 export type { Cluster } from './api.ts';
 
 /** Without `kubeconfig` (a path): KUBECONFIG, `~/.kube/config`, or the pod's own service account. */
-export function createCluster({ kubeconfig, log }: { kubeconfig?: string | undefined; log: Log }): Cluster {
-  return createApi(connect(kubeconfig), log);
+export function createCluster({ kubeconfig, log, onRequest = () => undefined }: Options): Cluster {
+  return createApi(observed(connect(kubeconfig), onRequest), log);
+}
+
+type Options = {
+  readonly kubeconfig?: string | undefined;
+  readonly log: Log;
+  /** Told of each request, with its verb and the HTTP status; 0: there was no answer. */
+  readonly onRequest?: (verb: string, code: number) => void;
+};
+
+function observed(connection: Connection, tell: (verb: string, code: number) => void): Connection {
+  const codeOf = (error: unknown) => (error instanceof ApiFault ? error.status : 0);
+  return {
+    ...connection,
+    async send(...request) {
+      const [method, path] = request;
+      try {
+        const answer = await connection.send(...request);
+        tell(verbOf(method, path), answer.status);
+        return answer;
+      } catch (error) {
+        tell(verbOf(method, path), codeOf(error));
+        throw error;
+      }
+    },
+    async stream(...request) {
+      try {
+        const events = await connection.stream(...request);
+        tell('watch', 200);
+        return events;
+      } catch (error) {
+        tell('watch', codeOf(error));
+        throw error;
+      }
+    },
+  };
+}
+
+/** As in a Role: a GET of a collection is a list. */
+function verbOf(method: Parameters<Connection['send']>[0], path: string): string {
+  const isCollection = /\/namespaces\/[^/]+\/[^/]+$/.test(path);
+  const verbs = { GET: isCollection ? 'list' : 'get', POST: 'create', PATCH: 'patch', DELETE: 'delete' };
+  return verbs[method];
 }
 
 const USER_AGENT = `sluice/${packageJson.version}`;

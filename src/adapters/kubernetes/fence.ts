@@ -62,8 +62,16 @@ export function barrier(marks: Marks | null, fence: Fence): Written | null {
   return ours || marks.phase === 'done' ? null : { kind: 'fenced', by: marks };
 }
 
+/** Like `barrier`, and late is also whom the own rollout has left behind in the same epoch: by a later write, or by its end. */
+export function behind(marks: Marks | null, fence: Fence): Written | null {
+  const stopped = barrier(marks, fence);
+  if (stopped || marks?.rollout !== fence.rollout || marks.epoch < fence.epoch) return stopped;
+  return marks.seq > fence.seq || marks.phase === 'done' ? { kind: 'fenced', by: marks } : null;
+}
+
 /**
- * What an ordinary write meets before it looks at content. `repeat`: the object carries this write already.
+ * What an ordinary write meets before it looks at content. `repeat`: the object carries exactly this write already; a later
+ * one of the same epoch fences, since its writer knows more (this one is slow, or its Redis went back in time).
  * Without our marks, or with an older epoch, somebody took them off or put an old copy back: that is a foreign edit.
  */
 export function meet(object: Held, fence: Fence): 'write' | 'repeat' | 'unmarked' | Written {
@@ -72,7 +80,8 @@ export function meet(object: Held, fence: Fence): 'write' | 'repeat' | 'unmarked
   const { rollout, epoch, seq, phase } = marks;
   if (rollout !== fence.rollout || epoch > fence.epoch || phase === 'done') return { kind: 'fenced', by: marks };
   if (epoch < fence.epoch) return 'unmarked';
-  return seq >= fence.seq ? 'repeat' : 'write';
+  if (seq > fence.seq) return { kind: 'fenced', by: marks };
+  return seq === fence.seq ? 'repeat' : 'write';
 }
 
 /** Tests that nobody else took the object since it was read, and leaves this write's marks. */

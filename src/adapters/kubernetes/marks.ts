@@ -18,9 +18,9 @@ export const pointer = (...parts: readonly (string | number)[]) =>
 export const test = (path: string, value: unknown): Op => ({ op: 'test', path, value });
 export const replace = (path: string, value: unknown): Op => ({ op: 'replace', path, value });
 
-/** What Sluice writes in annotations, `null` takes one off. `route`: the route that was written last. */
+/** What Sluice writes in annotations, `null` takes one off. `route`: the route that was written last; `env`: whose bot it is. */
 export type MarkChanges = Partial<
-  Record<'rollout' | 'epoch' | 'seq' | 'phase' | 'restore' | 'route' | 'abort', string | number | null>
+  Record<'rollout' | 'epoch' | 'seq' | 'phase' | 'restore' | 'route' | 'abort' | 'env', string | number | null>
 >;
 
 const annotation = (object: Held, mark: string) => object.metadata.annotations?.[PREFIX + mark] ?? null;
@@ -46,6 +46,9 @@ function count(text: string | null): number | null {
 
 /** The route that was written last, as JSON. */
 export const readRouteMark = (object: Held) => annotation(object, 'route');
+
+/** `env` of the bot whose rollout claimed the object. */
+export const readEnv = (object: Held) => annotation(object, 'env');
 
 /** Annotations of a new object: claimed from birth. */
 export function birthMarks({ rollout, epoch, seq }: Fence): Record<string, string> {

@@ -52,11 +52,13 @@ export async function findServing(cluster: Cluster, target: Target): Promise<Ser
   const routes = await Promise.all(
     routesOf(target).map((ref) => cluster.view(HTTPRoutes, ref.namespace).get(ref.name)),
   );
+  const absent = routesOf(target).find((_, index) => routes[index] === null);
   const named = new Set(routes.flatMap((route) => (route ? backendNames(route, namespace) : [])));
   const routed = selecting.filter(({ metadata }) => named.has(metadata.name));
   const [service] = routed;
   const list = (some: readonly Service[]) => some.map(({ metadata }) => metadata.name).join(', ');
   const where = `HTTPRoute ${target.traffic.routes.join(', ')}`;
+  if (!service && absent) return refuse(routeMissing(absent, target));
   if (!service) {
     return refuse(
       `${where} has no rule that sends to a Kubernetes Service of ${subject} (${list(selecting)}): name the route that does, in traffic.route.`,
@@ -69,6 +71,9 @@ export async function findServing(cluster: Cluster, target: Target): Promise<Ser
   }
   return { ok: true, deployment, service };
 }
+
+export const routeMissing = (ref: Ref, { service }: Target) =>
+  `${nameOf(HTTPRoutes, ref)} does not exist: name an existing one in traffic.route of service ${service}.`;
 
 async function missing(cluster: Cluster, { namespace, deployment }: Target, subject: string): Promise<string> {
   // Only a hint: without the right to look, the plain sentence has to do.

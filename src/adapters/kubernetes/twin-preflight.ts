@@ -10,32 +10,20 @@ import {
   type Deployment,
   Deployments,
   DisruptionBudgets,
-  EndpointSlices,
   type Held,
   type Kind,
   NetworkPolicies,
   nameOf,
-  Pods,
   type Selector,
   type Service,
   Services,
   selects,
 } from './objects.ts';
 import { otherOwner } from './owners.ts';
-import type { Need } from './rights.ts';
+import { missingRolloutRights } from './rollout-rights.ts';
 import { deploymentOf, findServing, selectsPods } from './serving.ts';
 import { CANARY_KEYS, canaryLabel, canaryLabels, canaryName, stableName } from './twin-canary.ts';
 import { notMade, RESTORE_LIMIT } from './twin-writes.ts';
-
-const NEEDS: readonly Need[] = [
-  { kind: Deployments, verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
-  { kind: Services, verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
-  { kind: EndpointSlices, verbs: ['list', 'watch'] },
-  { kind: Pods, verbs: ['list', 'watch'] },
-  { kind: Autoscalers, verbs: ['list'] },
-  { kind: NetworkPolicies, verbs: ['list'] },
-  { kind: DisruptionBudgets, verbs: ['list'] },
-];
 
 /** Names and label values in Kubernetes. */
 const LONGEST = 63;
@@ -47,7 +35,7 @@ export async function lookAtWorkload(
   imagePattern: string,
 ): Promise<Preflight<WorkloadFacts>> {
   const { namespace } = target;
-  const missing = await cluster.missingRights(namespace, NEEDS);
+  const missing = await missingRolloutRights(cluster, target);
   if (missing.length > 0) return { ok: false, refusals: missing };
   const serving = await findServing(cluster, target);
   if (!serving.ok) return { ok: false, refusals: [serving.refusal] };

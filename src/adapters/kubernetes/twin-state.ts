@@ -1,5 +1,6 @@
 /** How far Deployments, pods and endpoints are, in the cluster's own words. Pure. */
-import type { CanaryState } from '../../app/ports.ts';
+import type { CanaryState, Fence } from '../../app/ports.ts';
+import { readMarks } from './marks.ts';
 import type { Deployment, EndpointSlice, Pod } from './objects.ts';
 
 /** A pod with one of these does not become Ready by waiting. */
@@ -17,6 +18,19 @@ export type Progress = { readonly kind: 'ready' } | Waiting | { readonly kind: '
 
 export const READY = { kind: 'ready' } as const;
 export const waiting = (reason: string): Waiting => ({ kind: 'waiting', reason });
+
+/** Whether a copy is of this holding: older ones show what another rollout, or an epoch before, has left. */
+export const isHeldBy = (object: Deployment, fence: Fence) => strangerIn(object, fence) === null;
+
+/** Why a Deployment is not this holder's, in words; null: it is. */
+export function strangerIn(object: Deployment, { rollout, epoch }: Fence): string | null {
+  const marks = readMarks(object);
+  const of = `Deployment ${object.metadata.name}`;
+  if (!marks) return `${of} does not carry Sluice's marks`;
+  const isOwn = marks.rollout === rollout && marks.epoch === epoch;
+  if (isOwn && marks.phase === 'active') return null;
+  return `${of} is marked by rollout ${marks.rollout} (epoch ${marks.epoch})${isOwn ? ' as ended' : ''}`;
+}
 
 export function deploymentState({ metadata, spec, status = {} }: Deployment): Progress {
   const { observedGeneration = 0, replicas = 0, updatedReplicas = 0, availableReplicas = 0, conditions = [] } = status;

@@ -1,18 +1,25 @@
-/** What the watched copies say of stable and canary: no call of its own, so it may be asked at every look. */
-import type { CanaryState, Workload } from '../../app/ports.ts';
+/**
+ * What the watched copies say of stable and canary: hardly ever a call of its own, so it may be asked at every look. A copy
+ * that does not show what was written last is looked at afresh once; what is concluded is never older than the last write.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { CanaryState, Fence, Workload } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
+import { readMarks } from './marks.ts';
 import { type Deployment, Deployments, EndpointSlices, nameOf, Pods, type Ref } from './objects.ts';
 import { deploymentOf } from './serving.ts';
-import { canaryName, canaryOf, stableName } from './twin-canary.ts';
+import { canaryName, canaryOf, canaryReplicas, newTemplate, stableName } from './twin-canary.ts';
 import { chooseContainer } from './twin-preflight.ts';
 import {
   deploymentState,
   endpointState,
   hopelessReason,
+  isHeldBy,
   type Progress,
   READY,
   readyEndpoints,
+  strangerIn,
   unscheduledReason,
   waiting,
 } from './twin-state.ts';
@@ -21,15 +28,32 @@ import { readRestore } from './twin-writes.ts';
 /** Pods are watched only when a Deployment takes longer than most do. */
 const PATIENCE_MS = 4_000;
 
-type Watching = Pick<Workload, 'canaryState' | 'stableState' | 'stableTemplate' | 'canaryImage' | 'canaryAddresses'>;
+type Watching = Pick<
+  Workload,
+  'canaryState' | 'stableState' | 'stableTemplate' | 'isPromoted' | 'canaryImage' | 'canaryAddresses'
+>;
 
 export function watchTwin(cluster: Cluster): Watching {
   /** Since when this process sees a Deployment not Ready, and failing, by uid. */
   const slow = new Map<string, number>();
   const failing = new Map<string, number>();
 
+  /** The wish for which a Deployment was read last; from there on its copy is newer than all that was written before. */
+  const readFor = new Map<string, string>();
+
   const deployment = (ref: Ref) => cluster.view(Deployments, ref.namespace).get(ref.name);
   const slices = ({ namespace }: Target) => cluster.view(EndpointSlices, namespace).all();
+
+  /** `isProven`: the copy shows by itself that it includes the last write. */
+  async function current(ref: Ref, fence: Fence, isProven: (copy: Deployment) => boolean): Promise<Deployment | null> {
+    const copy = await deployment(ref);
+    const subject = nameOf(Deployments, ref);
+    const wish = JSON.stringify(fence);
+    if ((copy && isProven(copy)) || readFor.get(subject) === wish) return copy;
+    const fresh = await cluster.get(Deployments, ref);
+    readFor.set(subject, wish);
+    return fresh;
+  }
 
   const sinceOf = (times: Map<string, number>, uid: string): number => {
     const since = times.get(uid) ?? Date.now();
@@ -62,19 +86,45 @@ export function watchTwin(cluster: Cluster): Watching {
   }
 
   return {
-    async canaryState(target) {
-      const [canary, now] = await Promise.all([deployment(canaryOf(target)), deployment(deploymentOf(target))]);
+    async canaryState(target, weight, fence) {
+      const now = await deployment(deploymentOf(target));
+      const needed = canaryReplicas(weight, now?.spec.replicas ?? 0);
+      const isScaled = (copy: Deployment) => copy.spec.replicas >= needed;
+      const canary = await current(canaryOf(target), fence, (copy) => isHeldBy(copy, fence) && isScaled(copy));
       if (!canary) return waiting(`${nameOf(Deployments, canaryOf(target))} does not exist yet`);
+      const stranger = strangerIn(canary, fence);
+      if (stranger) return waiting(stranger);
       const state = await stateOf(canary);
       if (state.kind !== 'ready') return state;
+      if (!isScaled(canary)) {
+        const { name } = canary.metadata;
+        return waiting(
+          `Deployment ${name} has ${canary.spec.replicas} of the ${needed} replicas that ${weight}% needs`,
+        );
+      }
       const serving = (now && readRestore(now)?.service) ?? '';
       const names = { serving, stable: stableName(target), canary: canaryName(target) };
       return endpointState(await slices(target), names, canary.spec.replicas);
     },
 
-    async stableState(target) {
-      const object = await deployment(deploymentOf(target));
+    async stableState(plan, fence) {
+      const { target } = plan;
+      const wanted = ({ spec, ...copy }: Deployment): Deployment => {
+        const before = readRestore(copy)?.template ?? spec.template;
+        return { ...copy, spec: { ...spec, template: newTemplate(plan, target.container, before) } };
+      };
+      const object = await current(
+        deploymentOf(target),
+        fence,
+        (copy) => isHeldBy(copy, fence) && isDeepStrictEqual(copy.spec.template, wanted(copy).spec.template),
+      );
       if (!object) return waiting(`${nameOf(Deployments, deploymentOf(target))} is gone`);
+      const stranger = strangerIn(object, fence);
+      if (stranger) return waiting(stranger);
+      // The image only: admission webhooks may add to what was written.
+      const image = imageOf(object, target);
+      if (image !== imageOf(wanted(object), target))
+        return waiting(`Deployment ${target.deployment} does not run ${plan.version}: its image is ${image}`);
       const state = await stateOf(object);
       const service = readRestore(object)?.service;
       if (state.kind !== 'ready' || !service) return state;
@@ -87,6 +137,13 @@ export function watchTwin(cluster: Cluster): Watching {
       const object = await deployment(deploymentOf(target));
       const image = object && imageOf(object, target);
       return object && image ? { template: object.spec.template, image } : null;
+    },
+
+    async isPromoted(target, rollout) {
+      const object = await deployment(deploymentOf(target));
+      const restore = object && readRestore(object);
+      if (!restore || readMarks(object)?.rollout !== rollout) return false;
+      return !isDeepStrictEqual(object.spec.template, restore.template);
     },
 
     async canaryImage(target) {

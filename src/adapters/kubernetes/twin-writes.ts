@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Fence } from '../../app/ports.ts';
 import {
   barrier,
+  behind,
   claimOps,
   DONE,
   drifted,
@@ -27,10 +28,21 @@ import {
 } from './objects.ts';
 import type { canaryDeployment, ServiceDraft } from './twin-canary.ts';
 
-/** `sluice.dev/restore` of a Deployment: the Kubernetes Service that carries its traffic, and its template before. */
-export type Restore = { readonly service: string; readonly template: PodTemplate };
+/**
+ * `sluice.dev/restore` of a Deployment: the Kubernetes Service that carries its traffic, and its template and revision
+ * when it was claimed.
+ */
+export type Restore = {
+  readonly service: string;
+  readonly template: PodTemplate;
+  readonly revision?: string | undefined;
+};
 
-const restoreSchema = z.object({ service: z.string(), template: z.unknown().transform(parseTemplate) });
+const restoreSchema = z.object({
+  service: z.string(),
+  template: z.unknown().transform(parseTemplate),
+  revision: z.string().optional(),
+});
 /** All annotations of an object together may take 256 KiB. */
 export const RESTORE_LIMIT = 100_000;
 
@@ -47,12 +59,13 @@ export function intendClaim(object: Deployment, by: Fence, target: { service: st
   const marks = readMarks(object);
   const ours = marks?.rollout === by.rollout;
   if (marks && !ours && marks.phase === 'active') return refused(heldMessage(subject, marks, target.service));
-  const stopped = barrier(marks, by);
+  const stopped = behind(marks, by);
   if (stopped) return stopped;
-  if (marks && ours && marks.epoch === by.epoch) return marks.phase === 'active' ? DONE : { kind: 'fenced', by: marks };
+  if (marks && ours && marks.epoch === by.epoch) return DONE;
   // Taken over from an older epoch of the same rollout: the template may be the new one already.
   if (marks && ours && marks.restore !== null) return { ops: claimOps(object, by, marks.restore) };
-  return { ops: claimOps(object, by, JSON.stringify({ ...restore, template: object.spec.template })) };
+  const { template } = object.spec;
+  return { ops: claimOps(object, by, JSON.stringify({ ...restore, template, revision: revisionOf(object) })) };
 }
 
 /** `wanted` follows from the template before, so that a repeat after the change comes to the same. */
@@ -81,17 +94,38 @@ export function intendTemplate(
   return { ops: [...content, ...underFence(object, by)] };
 }
 
-/** The template before the rollout, and the raised epoch, whatever the template is now. */
+/**
+ * The template before the rollout, as the object itself carries it, and the raised epoch: also where the template is still
+ * the old one, so that a promotion on its way does not land afterwards.
+ */
 export function intendDemotion(object: Deployment, by: Fence): Intent {
   const marks = readMarks(object);
   const stopped = barrier(marks, by);
   if (stopped) return stopped;
+  if (isReleased(object, by)) return DONE;
   const { template } = object.spec;
   const before = readRestore(object)?.template ?? template;
   const restored = isDeepStrictEqual(template, before);
   if (restored && marks?.rollout === by.rollout && marks.epoch === by.epoch) return DONE;
   const content = restored ? [] : [test('/spec/template', template), replace('/spec/template', before)];
   return { ops: [...content, ...underFence(object, by, {}, ['rollout', 'epoch'])] };
+}
+
+const isReleased = (object: Held, { rollout }: Fence) => {
+  const marks = readMarks(object);
+  return marks?.rollout === rollout && marks.phase === 'done';
+};
+
+/** Its controller counts it up with each template that it takes up, an old one that comes back included. */
+const revisionOf = ({ metadata }: Deployment) => metadata.annotations?.['deployment.kubernetes.io/revision'];
+
+/** Whether no other template was ever taken up since the claim: all that runs there is what ran before. */
+export function isUntouched(object: Deployment, by: Fence): boolean {
+  if (isReleased(object, by)) return true;
+  const { metadata, spec, status } = object;
+  const restore = readRestore(object);
+  const isTakenUp = (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
+  return isTakenUp && restore?.revision === revisionOf(object) && isDeepStrictEqual(spec.template, restore?.template);
 }
 
 /** An object that another rollout holds by now is left alone: nothing of this one can be written there. */
@@ -108,21 +142,17 @@ export function intendScale(object: Deployment, by: Fence, replicas: number): In
   const met = meet(object, by);
   if (typeof met === 'object') return met;
   if (met === 'unmarked') return drifted(marksLost(nameOf(Deployments, object.metadata)));
+  // Not by the marks: a repeat may find stable grown.
   if (object.spec.replicas >= replicas) return DONE;
-  const seq = Math.max(by.seq, readMarks(object)?.seq ?? 0);
   return {
-    ops: [
-      test('/spec/replicas', object.spec.replicas),
-      replace('/spec/replicas', replicas),
-      ...underFence(object, by, { seq }, ['rollout', 'epoch']),
-    ],
+    ops: [test('/spec/replicas', object.spec.replicas), replace('/spec/replicas', replicas), ...underFence(object, by)],
   };
 }
 
 export function intendRelease(object: Held, by: Fence): Intent {
   const marks = readMarks(object);
   if (!marks || marks.rollout !== by.rollout || marks.phase === 'done') return DONE;
-  const stopped = barrier(marks, by);
+  const stopped = behind(marks, by);
   if (stopped) return stopped;
   return { ops: underFence(object, by, { phase: 'done', restore: null, abort: null }, ['rollout', 'epoch']) };
 }
@@ -132,8 +162,8 @@ function adopt(kind: Kind, object: Held, by: Fence, same: boolean, content: read
   const subject = nameOf(kind, object.metadata);
   const marks = readMarks(object);
   if (!isOurs(object) || !marks) return refused(notMade(subject));
-  if (marks.epoch > by.epoch || (marks.epoch === by.epoch && marks.rollout !== by.rollout))
-    return { kind: 'fenced', by: marks };
+  const isNewer = marks.rollout !== by.rollout || marks.seq > by.seq;
+  if (marks.epoch > by.epoch || (marks.epoch === by.epoch && isNewer)) return { kind: 'fenced', by: marks };
   if (same && marks.rollout === by.rollout && marks.epoch === by.epoch) return DONE;
   const { uid, resourceVersion } = object.metadata;
   const asRead = [test('/metadata/uid', uid), test('/metadata/resourceVersion', resourceVersion)];

@@ -20,6 +20,7 @@ import {
   sideServices,
 } from './twin-canary.ts';
 import { lookAtWorkload } from './twin-preflight.ts';
+import { isHeldBy } from './twin-state.ts';
 import { watchTwin } from './twin-watch.ts';
 import {
   adoptDeployment,
@@ -30,6 +31,7 @@ import {
   intendRelease,
   intendScale,
   intendTemplate,
+  isUntouched,
   readRestore,
 } from './twin-writes.ts';
 
@@ -70,11 +72,14 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
     });
   }
 
-  /** Nothing fences a creation: whoever finds afterwards that it came too late takes its work away again. */
-  async function lateFor(target: Target, fence: Fence): Promise<Written | null> {
+  /**
+   * Nothing fences a creation: whoever finds afterwards that it came too late, after the abort or the end, takes it away
+   * again. A rollout that only went on may be using it by now.
+   */
+  async function lateFor(target: Target, fence: Fence, created: ReturnType<typeof made>): Promise<Written | null> {
     const now = await cluster.get(Deployments, deploymentOf(target));
-    const stopped = now && barrier(readMarks(now), fence);
-    if (stopped) for (const one of made(target)) await takeAway(one, fence);
+    const stopped = stoppedBy(now, fence);
+    if (stopped) for (const one of created) await takeAway(one, fence);
     return stopped;
   }
 
@@ -109,13 +114,15 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
 
     async createCanary(plan, fence) {
       const { target } = plan;
-      const object = await deployment(deploymentOf(target));
+      const known = await deployment(deploymentOf(target));
+      // A copy without the claim may be older than it.
+      const object = known && isHeldBy(known, fence) ? known : await cluster.get(Deployments, deploymentOf(target));
+      const stopped = stoppedBy(object, fence);
+      if (stopped) return stopped;
       const label = object && canaryLabel(object);
       const restore = object && readRestore(object);
       if (!object || !label || !restore)
         return refused(`${nameOf(Deployments, deploymentOf(target))} is gone or lost its claim`);
-      const stopped = barrier(readMarks(object), fence);
-      if (stopped) return stopped;
       const service = await cluster.view(Services, target.namespace).get(restore.service);
       if (!service) return refused(`${nameOf(Services, { ...target, name: restore.service })} is gone`);
       const template = newTemplate(plan, target.container, restore.template);
@@ -127,7 +134,8 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
         ensure(Services, canary, sides.canary, (found) => adoptService(Services, found, fence, sides.canary)),
         ensure(Services, side, sides.stable, (found) => adoptService(Services, found, fence, sides.stable)),
       ]);
-      const late = results.includes(CREATED) ? await lateFor(target, fence) : null;
+      const created = made(target).filter((_, n) => results[n] === CREATED);
+      const late = created.length > 0 ? await lateFor(target, fence, created) : null;
       return late ?? plain(results.find(({ kind }) => kind !== 'done') ?? DONE);
     },
 
@@ -146,9 +154,13 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
     },
 
     async demote(target, fence) {
-      const { object, ...written } = await stable(target, (found) => intendDemotion(found, fence));
+      let untouched = false;
+      const { object, ...written } = await stable(target, (found) => {
+        untouched = isUntouched(found, fence);
+        return intendDemotion(found, fence);
+      });
       if (written.kind !== 'done' || !object) return written;
-      return { ...DONE, mayRoute: hasOldPods(object) };
+      return { ...DONE, mayRoute: untouched || hasOldPods(object) };
     },
 
     async raise(target, fence) {
@@ -160,12 +172,12 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
     },
 
     async cleanUp(target, fence) {
-      const results = await Promise.all(made(target).map((one) => takeAway(one, fence)));
-      const failed = results.find(({ kind }) => kind !== 'done');
-      if (failed) return failed;
+      // Released first: a creation on its way either is there by now, or finds the end and takes itself away.
       const released = await stable(target, (object) => intendRelease(object, fence), DONE);
+      if (released.kind === 'fenced' && released.by.rollout === fence.rollout) return plain(released);
+      const results = await Promise.all(made(target).map((one) => takeAway(one, fence)));
       log.debug({ deployment: target.deployment, kind: released.kind }, 'canary taken away');
-      return plain(released);
+      return results.find(({ kind }) => kind !== 'done') ?? plain(released);
     },
   };
 }
@@ -179,6 +191,13 @@ function hasOldPods({ metadata, spec, status = {} }: Deployment): boolean {
   const settled =
     observedGeneration >= (metadata.generation ?? 0) && updatedReplicas > 0 && replicas === updatedReplicas;
   return availableReplicas > 0 && (settled || spec.strategy?.type !== 'Recreate');
+}
+
+/** Why nothing is created beside this Deployment any more; null: go on. */
+function stoppedBy(object: Deployment | null, fence: Fence): Written | null {
+  const marks = object && readMarks(object);
+  const stopped = barrier(marks, fence);
+  return stopped ?? (marks?.rollout === fence.rollout && marks.phase === 'done' ? { kind: 'fenced', by: marks } : null);
 }
 
 /** Without the object, which is no part of the answer. */

@@ -8,7 +8,11 @@ const INBOX_LENGTH = 1_000;
 
 type Deps = { readonly work: Redis; readonly urgent: Redis; readonly keys: Keys };
 
-export function createIntakeStore({ work, urgent, keys }: Deps): Pick<Store, 'take' | 'intakes' | 'drop'> {
+export function createIntakeStore({
+  work,
+  urgent,
+  keys,
+}: Deps): Pick<Store, 'take' | 'untake' | 'intakes' | 'isWaiting' | 'drop'> {
   return {
     async take(service, key, body) {
       const { seen, inbox } = keys.service(service);
@@ -16,9 +20,18 @@ export function createIntakeStore({ work, urgent, keys }: Deps): Pick<Store, 'ta
       return id === null ? { kind: 'duplicate' } : { kind: 'new', id };
     },
 
+    async untake(service, key) {
+      const { seen, inbox } = keys.service(service);
+      await work.sluiceUntake(seen(key), inbox, REPLAY_KNOWN_MS);
+    },
+
     async intakes(service) {
       const entries = await work.xrange(keys.service(service).inbox, '-', '+');
       return entries.map(([id, [, body]]) => ({ id, body: JSON.parse(body ?? 'null') }));
+    },
+
+    async isWaiting(service, id) {
+      return (await work.xrange(keys.service(service).inbox, id, id)).length > 0;
     },
 
     async drop(service, id) {

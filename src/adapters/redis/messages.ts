@@ -12,10 +12,10 @@ type MessageStore = Pick<Store, 'unsent' | 'sent' | 'markSending' | 'pendingOutb
 export function createMessageStore(redis: Redis, keys: Keys): MessageStore {
   const isEmpty = async (id: string) => (await redis.xlen(keys.rollout(id).outbox)) === 0;
 
-  /** Drops a hint whose outbox is empty, and puts it back if a transition wrote in between. */
+  /** Drops a hint whose outbox is empty, and puts it back, overdue by Redis' clock, if a transition wrote in between. */
   async function forget(id: string): Promise<void> {
     await redis.zrem(keys.unsent, id);
-    if (!(await isEmpty(id))) await redis.zadd(keys.unsent, 'NX', Date.now(), id);
+    if (!(await isEmpty(id))) await redis.zadd(keys.unsent, 'NX', 0, id);
   }
 
   return {

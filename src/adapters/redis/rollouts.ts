@@ -38,8 +38,11 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
     write.catch((error: unknown) => log.warn({ rollout: id, err: error }, 'hint not written'));
   }
 
+  /**
+   * Before the transition, should this process die right after it; and after it, should the sweep have dropped the hint in
+   * between. One too many is dropped by the sweep.
+   */
   function hintUnsent(id: string, messages: readonly Outgoing[], now: number): void {
-    // Before the transition: one too many is dropped by the sweep, one too few would leave a message unsent for good.
     if (messages.length > 0) hint(id, work.zadd(keys.unsent, 'NX', now, id));
   }
 
@@ -54,7 +57,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
       return parseLoaded(id, await work.sluiceLoadBuffer(keys.rollout(id).state));
     },
 
-    async create({ rollout, messages }, event, intake) {
+    async create({ rollout, messages }, event, intake, abort) {
       const { id, plan, epoch, requestedAt: at } = rollout;
       const at1 = keys.rollout(id);
       hintUnsent(id, messages, at);
@@ -69,13 +72,22 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
           flag(isAbortable(rollout)),
           at,
         ],
-        ...[pack(withoutPlan(event).event), pack(plan), stateOf(rollout), SCHEMA, intake ?? ''],
+        ...[
+          pack(withoutPlan(event).event),
+          pack(plan),
+          stateOf(rollout),
+          SCHEMA,
+          intake ?? '',
+          abort ? pack(abort) : '',
+        ],
         ...messages.flatMap(written),
       );
       if (kind === 'busy') return { kind, by: detail };
       if (kind === 'epoch')
         throw new Error(`create ${id}: epoch ${epoch} is used up, Redis knows ${detail}; ask nextEpoch again`);
+      if (kind === 'gone') return { kind };
       if (kind !== 'created') throw new Error(`create ${id}: there is a rollout with this id`);
+      hintUnsent(id, messages, at);
       hintDue(rollout, at);
       return { kind: 'created' };
     },
@@ -107,6 +119,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
         return 'conflict';
       }
       const now = millis([seconds, microseconds]);
+      hintUnsent(id, messages, now);
       hintDue(rollout, now);
       return { rollout, head, now, abort: null };
     },

@@ -35,9 +35,11 @@ declare module 'ioredis' {
       seenMs: number,
       inboxLength: number,
     ): Result<string | null, Context>;
+    sluiceUntake(seen: string, inbox: string, seenMs: number): Result<null, Context>;
     sluiceSent(outbox: string, ...entries: readonly string[]): Result<number, Context>;
     sluiceClaim(index: string, lateMs: number, claimMs: number, limit: number): Result<string[], Context>;
     sluiceRelease(lease: string, token: string): Result<number, Context>;
+    sluiceRenew(lease: string, token: string, ms: number): Result<number, Context>;
     sluiceThrottle(bucket: string, intervalMs: number, burst: number): Result<number, Context>;
   }
 }
@@ -50,9 +52,11 @@ export const scripts: NonNullable<RedisOptions['scripts']> = {
   sluiceSave: { numberOfKeys: 7, lua: lua('save') },
   sluiceAbort: { numberOfKeys: 2, lua: lua('abort') },
   sluiceTake: { numberOfKeys: 2, lua: lua('take') },
+  sluiceUntake: { numberOfKeys: 2, lua: lua('untake') },
   sluiceSent: { numberOfKeys: 1, lua: lua('sent') },
   sluiceClaim: { numberOfKeys: 1, lua: lua('claim') },
   sluiceRelease: { numberOfKeys: 1, lua: lua('release') },
+  sluiceRenew: { numberOfKeys: 1, lua: lua('renew') },
   sluiceThrottle: { numberOfKeys: 1, lua: lua('throttle') },
 };
 

@@ -7,7 +7,7 @@ import { millis, type Time } from './scripts.ts';
 
 type SharedStore = Pick<
   Store,
-  'now' | 'lease' | 'throttle' | 'schedule' | 'takeOverdue' | 'saveMembers' | 'loadMembers'
+  'now' | 'lease' | 'throttle' | 'holdBack' | 'schedule' | 'takeOverdue' | 'saveMembers' | 'loadMembers'
 >;
 
 export function createSharedStore(redis: Redis, keys: Keys): SharedStore {
@@ -21,6 +21,9 @@ export function createSharedStore(redis: Redis, keys: Keys): SharedStore {
       const token = randomUUID();
       if ((await redis.set(key, token, 'PX', ms, 'NX')) === null) return null;
       return {
+        async renew() {
+          await redis.sluiceRenew(key, token, ms);
+        },
         async release() {
           await redis.sluiceRelease(key, token);
         },
@@ -28,6 +31,12 @@ export function createSharedStore(redis: Redis, keys: Keys): SharedStore {
     },
 
     throttle: (bucket, perMinute, burst) => redis.sluiceThrottle(keys.bucket(bucket), 60_000 / perMinute, burst),
+
+    async holdBack(bucket, perMinute, burst, ms) {
+      const interval = 60_000 / perMinute;
+      const full = millis(timeOf(await redis.time())) + ms + (burst - 1) * interval;
+      await redis.set(keys.bucket(bucket), full.toFixed(3), 'PX', Math.ceil(ms + burst * interval));
+    },
 
     async schedule(id, at) {
       await (at === null ? redis.zrem(keys.due, id) : redis.zadd(keys.due, at, id));

@@ -16,6 +16,8 @@ const URGENT_TIMEOUT_MS = 250;
 export type RedisStore = Store & {
   /** How this Redis can lose what was acknowledged, as sentences with the remedy; empty: it cannot by its settings. */
   warnings(): Promise<readonly string[]>;
+  /** How many rollouts have messages that Slack does not show yet; one too many for a moment after the last was sent. */
+  backlog(): Promise<number>;
   /** Throws, with the remedy, while Redis cannot be used. */
   reach(): Promise<void>;
   close(): Promise<void>;
@@ -38,12 +40,16 @@ export function createStore({ url, env, log }: { url: string; env: string; log: 
     ...createIntakeStore({ work, urgent, keys }),
     ...createSharedStore(work, keys),
     warnings: () => readWarnings(work),
+    backlog: () => work.zcard(keys.unsent),
     async reach() {
       try {
         await work.ping();
       } catch (error) {
         const why = trouble ?? (error instanceof Error ? error.message : String(error));
-        throw new Error(`Redis at ${new URL(url).host} cannot be used (${why}): start it, or correct REDIS_URL.`);
+        const { host } = new URL(url);
+        if (/^(NOAUTH|WRONGPASS)/.test(why))
+          throw new Error(`Redis at ${host} refuses the password (${why.split(' ')[0]}): write it into REDIS_URL.`);
+        throw new Error(`Redis at ${host} cannot be used (${why}): start it, or correct REDIS_URL.`);
       }
     },
     async close() {

@@ -1,6 +1,8 @@
 -- Records a command or click once: the mark and the entry exist together or not at all, so that a replay is never acted on
--- and an acknowledged click is never lost.
+-- and an acknowledged click is never lost. The mark names the entry, for whoever must take it back.
 -- KEYS: seen, inbox
 -- ARGV: body, for how long a replay is known (ms), about how many entries the inbox keeps
-if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then return false end
-return redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'body', ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 1 then return false end
+local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'body', ARGV[1])
+redis.call('SET', KEYS[1], id, 'PX', ARGV[2])
+return id

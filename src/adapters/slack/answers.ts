@@ -69,7 +69,11 @@ export function say(answer: Answer): string {
     case 'aborting':
       return `Aborting ${nameOf(answer.rollout.plan)}: all traffic goes back to ${stableOf(answer.rollout.plan)} now. The thread shows when it is done.`;
     case 'aborted blind':
-      return `The route of ${plain(answer.service, 63)} is back on the stable version, written straight to the cluster because Sluice's database does not answer. Rollout ${plain(answer.id, 80)} is cleaned up when it is back.`;
+      return `The route of ${plain(answer.service, 63)} is back on the stable version, written straight to the cluster because Sluice's database is away or has lost this rollout. Rollout ${plain(answer.id, 80)} is cleaned up when the database is back.`;
+    case 'demoted blind':
+      return `${plain(answer.service, 63)} gets its version of before back, written straight to the cluster because Sluice's database is away or has lost rollout ${plain(answer.id, 80)}. The traffic stays on the canary until one pod of that version is Ready: press Abort again in a moment, or it follows when the database is back.`;
+    case 'promoted blind':
+      return `${plain(answer.service, 63)} is promoted already, so there is nothing to abort. To go back, use ${code(`/deploy rollback ${answer.service}`, 120)} as soon as Sluice's database is back.`;
     case 'blind abort failed':
       return `*The abort of ${plain(answer.service, 63)} did not get through*: ${plain(answer.error, MAX.message)}. Take the traffic back by hand:\n${codeBlock(answer.command, 1000)}`;
     case 'not recorded':

@@ -45,5 +45,6 @@ export function slackError(error: unknown): string | null {
 
 /** For logs and answers: never the request, which carries the token. */
 export function reasonOf(error: unknown): string {
+  if (error instanceof WebAPIRateLimitedError) return `Slack asks to wait ${error.retryAfter} s`;
   return slackError(error) ?? (error instanceof Error ? error.message : String(error));
 }

@@ -25,8 +25,9 @@ function live(rollout: Rollout): Message {
   const approvals = approvalLines(rollout);
   if (approvals) blocks.push(section(approvals));
   blocks.push(context(facts(rollout)));
-  // Out of a rollback leads a new deploy with its gates, not a button.
-  if (plan.from !== null && plan.kind === 'deploy') blocks.push(actions([rollBackButton(rollout)]));
+  // Out of a rollback leads a new deploy with its gates, not a button; a redeploy has no other version to go back to.
+  if (plan.from !== null && plan.from !== plan.version && plan.kind === 'deploy')
+    blocks.push(actions([rollBackButton(rollout)]));
   return { text: `${outcome}. All traffic is on ${versionOf(plan)}.${before}`, blocks };
 }
 

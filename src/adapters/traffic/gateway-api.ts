@@ -1,9 +1,9 @@
 /** Gateway API HTTPRoutes: weights, header previews and mirrors on the rules that send to the rolled-out Kubernetes Service. */
-import type { Fence, Log, TrafficRouter, Written } from '../../app/ports.ts';
+import type { Fence, Log, Marks, TrafficRouter, Written } from '../../app/ports.ts';
 import type { Route, Target } from '../../core/plan.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import { DONE, type Intent, marksLost, refused, write } from '../kubernetes/fence.ts';
-import { readMarks } from '../kubernetes/marks.ts';
+import { DONE, type Intent, marksLost, refused, underFence, write } from '../kubernetes/fence.ts';
+import { readEnv, readMarks } from '../kubernetes/marks.ts';
 import { type HTTPRoute, HTTPRoutes, nameOf, type Ref } from '../kubernetes/objects.ts';
 import { findServing, parseJournal, readJournal, routesOf } from '../kubernetes/serving.ts';
 import { lookAtRoutes, servingTest } from './gateway-preflight.ts';
@@ -26,7 +26,14 @@ const RESETS = 5;
 const NO_MIRROR =
   'an HTTPRoute can ask for copies, but controllers that cannot make them (Traefik is one) then fail all requests of the rule';
 
-export function createGatewayApiRouter({ cluster, log }: { cluster: Cluster; log: Log }): TrafficRouter {
+type Deps = {
+  readonly cluster: Cluster;
+  readonly log: Log;
+  /** Written on what is claimed, so that another installation's bot does not take its rollouts for lost ones. */
+  readonly env?: string;
+};
+
+export function createGatewayApiRouter({ cluster, log, env = 'default' }: Deps): TrafficRouter {
   const send = (ref: Ref, intend: (object: HTTPRoute) => Intent, gone?: Written) =>
     write(cluster, HTTPRoutes, ref, intend, gone);
   const watched = (target: Target) =>
@@ -70,7 +77,7 @@ export function createGatewayApiRouter({ cluster, log }: { cluster: Cluster; log
       const journal: Record<string, string> = {};
       for (const ref of routesOf(target)) {
         const isServing = servingTest(target, serving.service.metadata.name, ref.namespace);
-        const { object, ...written } = await send(ref, (found) => intendClaim(found, fence, target, isServing));
+        const { object, ...written } = await send(ref, (found) => intendClaim(found, fence, target, isServing, env));
         if (written.kind !== 'done') return written;
         journal[nameOf(HTTPRoutes, ref)] = (object && readMarks(object)?.restore) ?? '[]';
       }
@@ -118,8 +125,7 @@ export function createGatewayApiRouter({ cluster, log }: { cluster: Cluster; log
       const sides = sidesOf(target.deployment);
       const routes = found.map((object) => readRoute(rulesOf(object), readJournal(object), sides));
       const same = routes.every((route) => JSON.stringify(route) === JSON.stringify(routes[0]));
-      const marks = found.map(readMarks).reduce((a, b) => ((b?.epoch ?? 0) > (a?.epoch ?? 0) ? b : a));
-      return { route: (same && routes[0]) || null, marks };
+      return { route: (same && routes[0]) || null, marks: newestMarks(found) };
     },
 
     async confirmed(target) {
@@ -154,11 +160,11 @@ export function createGatewayApiRouter({ cluster, log }: { cluster: Cluster; log
       const objects = (await Promise.all(namespaces.map((namespace) => cluster.list(HTTPRoutes, namespace)))).flat();
       return objects.flatMap((object) => {
         const marks = readMarks(object);
-        return marks ? [{ object: nameOf(HTTPRoutes, object.metadata), marks }] : [];
+        return marks ? [{ object: nameOf(HTTPRoutes, object.metadata), marks, env: readEnv(object) }] : [];
       });
     },
 
-    async blindAbort(target, rollout, by) {
+    async blindAbort(target, rollout, by, keepTraffic = false) {
       const sides = sidesOf(target.deployment);
       const one = (ref: Ref) => {
         const subject = nameOf(HTTPRoutes, ref);
@@ -166,15 +172,21 @@ export function createGatewayApiRouter({ cluster, log }: { cluster: Cluster; log
           const marks = readMarks(object);
           if (marks?.rollout !== rollout || marks.phase === 'done')
             return refused(`${subject} is not held by rollout ${rollout}`);
-          if (marks.abort !== null && isRestored(rulesOf(object), sides)) return DONE;
+          if (marks.abort !== null && (keepTraffic || isRestored(rulesOf(object), sides))) return DONE;
           const fence: Fence = { rollout, epoch: marks.epoch + 1, seq: marks.seq };
+          if (keepTraffic) return { ops: underFence(object, fence, { abort: by }, ['rollout', 'epoch']) };
           return intendReset(object, fence, sides, { abort: true, noted: [], blind: by });
         };
-        return giveBack(ref, target, intend, DONE);
+        return keepTraffic ? mark(ref, intend) : giveBack(ref, target, intend, DONE);
       };
       return all(routesOf(target).map(one));
     },
   };
+
+  async function mark(ref: Ref, intend: (object: HTTPRoute) => Intent): Promise<Written> {
+    const { object: _, ...written } = await send(ref, intend, DONE);
+    return written;
+  }
 
   async function lower(ref: Ref, route: Route, fence: Fence, target: Target): Promise<void> {
     const sides = sidesOf(target.deployment);
@@ -184,6 +196,15 @@ export function createGatewayApiRouter({ cluster, log }: { cluster: Cluster; log
     if (written.kind !== 'done')
       log.warn({ route: nameOf(HTTPRoutes, ref), written }, 'a raised route could not be lowered again');
   }
+}
+
+/** Several routes speak with one voice: the last write's, and held as long as one of them is. */
+function newestMarks(objects: readonly HTTPRoute[]): Marks | null {
+  const all = objects.flatMap((object) => readMarks(object) ?? []);
+  const [newest] = all.toSorted((a, b) => b.epoch - a.epoch || b.seq - a.seq);
+  if (!newest) return null;
+  const isHeld = all.some(({ rollout, phase }) => rollout === newest.rollout && phase === 'active');
+  return { ...newest, phase: isHeld ? 'active' : 'done' };
 }
 
 function driftFrom(object: HTTPRoute | null, ref: Ref, fence: Fence, sides: ReturnType<typeof sidesOf>) {

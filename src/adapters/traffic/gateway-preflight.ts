@@ -6,12 +6,11 @@ import { heldMessage } from '../kubernetes/fence.ts';
 import { highestEpoch, readMarks } from '../kubernetes/marks.ts';
 import { type HTTPRoute, HTTPRoutes, nameOf, type Ref, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
-import type { Need, Verb } from '../kubernetes/rights.ts';
-import { findServing, routesOf } from '../kubernetes/serving.ts';
+import { missingRolloutRights } from '../kubernetes/rollout-rights.ts';
+import { findServing, routeMissing, routesOf } from '../kubernetes/serving.ts';
 import { isRestored, journalOf, refersTo, type Sides, sidesOf } from './gateway-rules.ts';
 import { RESTORE_LIMIT, rulesOf, tooLong } from './gateway-writes.ts';
 
-const ROUTE_VERBS: readonly Verb[] = ['get', 'list', 'watch', 'patch'];
 /** Gateway API allows so many rules in one route. */
 const MAX_RULES = 16;
 
@@ -24,16 +23,7 @@ type Looked = {
 
 export async function lookAtRoutes(cluster: Cluster, target: Target): Promise<Preflight<Facts>> {
   const refs = routesOf(target);
-  const namespaces = [...new Set(refs.map(({ namespace }) => namespace))];
-  const needs: readonly Need[] = [{ kind: HTTPRoutes, verbs: ROUTE_VERBS }];
-  // A route elsewhere needs a grant where the service is.
-  const grants: readonly Need[] = [{ kind: ReferenceGrants, verbs: ['list'] }];
-  const isAbroad = namespaces.some((one) => one !== target.namespace);
-  const asked = [
-    ...namespaces.map((one) => cluster.missingRights(one, needs)),
-    ...(isAbroad ? [cluster.missingRights(target.namespace, grants)] : []),
-  ];
-  const missing = [...new Set((await Promise.all(asked)).flat())];
+  const missing = await missingRolloutRights(cluster, target);
   if (missing.length > 0) return { ok: false, refusals: missing };
   const looked = await Promise.all(refs.map((ref) => lookAt(cluster, target, ref)));
   const refusals = looked.flatMap((one) => one.refusals);
@@ -50,8 +40,7 @@ async function lookAt(cluster: Cluster, target: Target, ref: Ref): Promise<Looke
   const subject = nameOf(HTTPRoutes, ref);
   const refuse = (...refusals: readonly string[]): Looked => ({ refusals, warnings: [], object: null });
   const object = await cluster.view(HTTPRoutes, ref.namespace).get(ref.name);
-  if (!object)
-    return refuse(`${subject} does not exist: name an existing one in traffic.route of service ${target.service}.`);
+  if (!object) return refuse(routeMissing(ref, target));
   const owner = otherOwner(object);
   if (owner) return refuse(`${subject} is managed by ${owner}: take it off there before Sluice routes it.`);
   const marks = readMarks(object);

@@ -6,6 +6,7 @@ import type { Route } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import {
   barrier,
+  behind,
   claimOps,
   DONE,
   drifted,
@@ -81,21 +82,22 @@ export function intendClaim(
   by: Fence,
   target: { service: string },
   isServing: (ref: BackendRef) => boolean,
+  env: string,
 ): Intent {
   const subject = subjectOf(object);
   const marks = readMarks(object);
   const ours = marks?.rollout === by.rollout;
   if (marks && !ours && marks.phase === 'active') return refused(heldMessage(subject, marks, target.service));
-  const stopped = barrier(marks, by);
+  const stopped = behind(marks, by);
   if (stopped) return stopped;
-  if (marks && ours && marks.epoch === by.epoch) return marks.phase === 'active' ? DONE : { kind: 'fenced', by: marks };
+  if (marks && ours && marks.epoch === by.epoch) return DONE;
   // Taken over from an older epoch of the same rollout: the rules may be routed already, the journal is the old one.
-  if (marks && ours && marks.restore !== null) return { ops: claimOps(object, by, marks.restore) };
+  if (marks && ours && marks.restore !== null) return { ops: claimOps(object, by, marks.restore, { env }) };
   const journal = journalOf(rulesOf(object), isServing);
   const restore = JSON.stringify(journal);
   if (journal.length === 0) return refused(`${subject}: no rule sends to the service's Kubernetes Service alone`);
   if (restore.length > RESTORE_LIMIT) return refused(tooLong(subject));
-  return { ops: claimOps(object, by, restore, { route: null }) };
+  return { ops: claimOps(object, by, restore, { route: null, env }) };
 }
 
 export const tooLong = (subject: string) =>
@@ -143,7 +145,8 @@ export function intendReset(
   { abort, noted, blind = null }: { abort: boolean; noted: Journal; blind?: string | null },
 ): Intent {
   const marks = readMarks(object);
-  const stopped = barrier(marks, by);
+  // An abort is not held up by what its own epoch wrote.
+  const stopped = abort ? barrier(marks, by) : behind(marks, by);
   if (stopped) return stopped;
   const rules = rulesOf(object);
   const written = marks?.rollout === by.rollout && marks.epoch === by.epoch && marks.seq >= by.seq;
@@ -160,11 +163,14 @@ export function intendReset(
 export function intendRelease(object: HTTPRoute, by: Fence, sides: Sides): Intent {
   const marks = readMarks(object);
   if (!marks || marks.rollout !== by.rollout || marks.phase === 'done') return DONE;
-  const stopped = barrier(marks, by);
+  const stopped = behind(marks, by);
   if (stopped) return stopped;
   if (!isRestored(rulesOf(object), sides)) return refused(stillRouted(subjectOf(object), sides));
   return {
-    ops: underFence(object, by, { phase: 'done', restore: null, route: null, abort: null }, ['rollout', 'epoch']),
+    ops: underFence(object, by, { phase: 'done', restore: null, route: null, abort: null, env: null }, [
+      'rollout',
+      'epoch',
+    ]),
   };
 }
 

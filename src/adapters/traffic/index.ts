@@ -4,7 +4,7 @@ import type { Target } from '../../core/plan.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { createGatewayApiRouter } from './gateway-api.ts';
 
-type Deps = { readonly cluster: Cluster; readonly log: Log };
+type Deps = { readonly cluster: Cluster; readonly log: Log; readonly env?: string };
 type Name = Target['traffic']['router'];
 
 const routers: Readonly<Record<Name, (deps: Deps) => TrafficRouter>> = {

@@ -101,6 +101,8 @@ describe('a fenced write', () => {
     ['a newer epoch', marked('world-1', 3, 1), 'fenced'],
     ['another rollout', marked('world-2', 2, 1), 'fenced'],
     ['an ended rollout', marked('world-1', 2, 9, 'done'), 'fenced'],
+    ['a later write of its own epoch', marked('world-1', 2, 6), 'fenced'],
+    ['itself, from a try whose answer was lost', marked('world-1', 2, 5), 'done'],
     ['an older epoch put back', marked('world-1', 1, 1), 'drifted'],
     ['no marks', {}, 'drifted'],
   ])('that meets %s meanwhile stops', async (_, annotations, outcome) => {

@@ -110,6 +110,8 @@ const answers: readonly Answer[] = [
   { kind: 'noted' },
   { kind: 'aborting', rollout: running },
   { kind: 'aborted blind', service: 'world', id: 'world-7k2q9x' },
+  { kind: 'demoted blind', service: 'world', id: 'world-7k2q9x' },
+  { kind: 'promoted blind', service: 'world' },
   {
     kind: 'blind abort failed',
     service: 'world',

@@ -56,8 +56,8 @@ export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
     it('a whole canary costs at most 30 requests, and waiting costs none', async () => {
       const { target } = world;
       const plan = planFor(target, 'v2');
-      const ready = (state: 'canaryState' | 'stableState') =>
-        until(async () => (await workload[state](target)).kind === 'ready');
+      const canaryReady = (share: number) =>
+        until(async () => (await workload.canaryState(target, share, fence(seq))).kind === 'ready');
       const { calls, stop } = countCalls();
       let seq = 1;
       await workload.preflight(target, IMAGE);
@@ -65,10 +65,12 @@ export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
       await router.claim(target, fence(seq));
       await workload.claim(target, fence(seq));
       await workload.createCanary(plan, fence(++seq));
-      await ready('canaryState');
+      seq++;
+      await canaryReady(0);
       for (const route of [PREVIEW, weight(10), weight(50), weight(100)]) {
         expect(await workload.scaleCanary(target, route.weight, fence(++seq))).toEqual(DONE);
-        await ready('canaryState');
+        seq++;
+        await canaryReady(route.weight);
         expect(await router.setRoute(target, route, fence(++seq), false)).toEqual(DONE);
         const before = calls.length;
         for (let looks = 0; looks < 20; looks++) {
@@ -82,7 +84,8 @@ export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
         expect(calls.length).toBe(before);
       }
       await workload.promote(plan, fence(++seq), false);
-      await ready('stableState');
+      seq++;
+      await until(async () => (await workload.stableState(plan, fence(seq))).kind === 'ready');
       expect(await router.reset(target, fence(++seq), {}, false)).toEqual(DONE);
       expect(await workload.cleanUp(target, fence(++seq))).toEqual(DONE);
       expect(await router.release(target, fence(seq))).toEqual(DONE);
@@ -139,6 +142,32 @@ export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
         expect(await router.getRoute(both)).toMatchObject({ route: weight(10) });
         expect(await router.reset(both, fence(3, 2), {}, true)).toEqual(DONE);
         expect(await weights()).toEqual([null, null]);
+      });
+
+      it.each<[string, [number, number, string], [number, number, string], object]>([
+        ['the higher epoch', [1, 9, 'active'], [2, 4, 'active'], { epoch: 2, seq: 4 }],
+        ['in one epoch the later write', [1, 9, 'active'], [1, 4, 'active'], { epoch: 1, seq: 9 }],
+        ['as long as one is held, held', [1, 9, 'done'], [1, 8, 'active'], { seq: 9, phase: 'active' }],
+        ['when none is held, done', [1, 8, 'done'], [1, 9, 'done'], { seq: 9, phase: 'done' }],
+      ])('speak with one voice: %s', async (_, first, other, marks) => {
+        await router.claim(both, fence(1));
+        for (const [path, [epoch, seq, phase]] of [
+          [world.paths.route, first],
+          [second, other],
+        ] as const) {
+          const annotations = { epoch: `${epoch}`, seq: `${seq}`, phase };
+          const marked = Object.entries(annotations).map(([key, value]) => [`sluice.dev/${key}`, value]);
+          await kube.merge(path, { metadata: { annotations: Object.fromEntries(marked) } });
+        }
+        await until(async () => {
+          const seen = (await router.getRoute(both))?.marks;
+          return (
+            seen &&
+            Object.entries(marks).every(([key, value]) =>
+              Object.entries(seen).some(([k, v]) => k === key && v === value),
+            )
+          );
+        }, 5_000);
       });
 
       it('are lowered again when one of them cannot be raised', async () => {

@@ -26,13 +26,13 @@ export function createInstallation(config: object, env: Record<string, string>) 
     start(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args], { ...shared, ...more });
 
   return {
-    async startBot(more: Record<string, string> = {}): Promise<Bot> {
+    async startBot(): Promise<Bot> {
       const api = await startApiProxy();
       const outputs: (() => string)[] = [];
       let running: Running;
       const boot = async () => {
         const port = await freePort();
-        running = node('src/main.ts', [], { KUBECONFIG: api.kubeconfig, PORT: `${port}`, ...more });
+        running = node('src/main.ts', [], { KUBECONFIG: api.kubeconfig, PORT: `${port}` });
         outputs.push(running.output);
         const isReady = async () => {
           if (!running.isAlive()) return 'ended';

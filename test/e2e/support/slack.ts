@@ -42,12 +42,11 @@ const shared = process.env.SLUICE_SHARED ?? resolve('..', 'shared');
 
 export type Slack = Awaited<ReturnType<typeof startSlack>>;
 
-/** @param rates false: without Slack's rate limits, for tests that say more than people would */
-export async function startSlack({ rates = true } = {}) {
-  const { start }: { start: (options: { rates: boolean }) => Promise<Server> } = await import(
+export async function startSlack() {
+  const { start }: { start: () => Promise<Server> } = await import(
     pathToFileURL(join(shared, 'slack', 'server.mjs')).href
   );
-  const server = await start({ rates });
+  const server = await start();
 
   const ask = async <T>(path: string, body?: object, method = body ? 'POST' : 'GET'): Promise<T> => {
     const sent = body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } : {};
@@ -98,8 +97,6 @@ export async function startSlack({ rates = true } = {}) {
         values: Object.fromEntries(inputs.map(({ block_id }) => [block_id, text])),
       });
     },
-    say: (user: string, text: string, thread: Message): Promise<Reaction> =>
-      ask('_strict/say', { user, channel: CHANNEL, text, thread_ts: thread.ts }),
 
     all,
     transcript,

@@ -13,9 +13,6 @@ export type Options = {
   readonly interval?: string;
   /** More services, each with a Deployment and a route of its own. */
   readonly alsoServices?: readonly string[];
-  /** Without Slack's rate limits. */
-  readonly rates?: boolean;
-  readonly env?: Record<string, string>;
 };
 
 const LOG_LINES = 80;
@@ -30,7 +27,7 @@ export const PLAN = [0, 10, 50, 100];
 
 export type Stage = Awaited<ReturnType<typeof setStage>>;
 
-async function setStage({ replicas = 1, interval = '1s', alsoServices = [], rates = true, env = {} }: Options = {}) {
+async function setStage({ replicas = 1, interval = '1s', alsoServices = [] }: Options) {
   const closing: (() => unknown)[] = [];
   const keep = <T>(part: T, close: (part: T) => unknown): T => {
     closing.unshift(() => close(part));
@@ -45,13 +42,13 @@ async function setStage({ replicas = 1, interval = '1s', alsoServices = [], rate
       worlds.push(keep(await createWorld(undefined, name), (part) => part.remove()));
     const [world] = worlds;
     if (!world) throw new Error('a stage has a world');
-    const slack = keep(await startSlack({ rates }), (part) => part.stop());
+    const slack = keep(await startSlack(), (part) => part.stop());
     const redis = keep(await startRedis(), (part) => part.stop());
     const metrics = keep(await startMetricsProxy(), (part) => part.stop());
     const histories: History[] = [];
     for (const each of worlds) histories.push(keep(await watchHistory(each), (part) => part.stop()));
     const config = configFor(worlds, metrics.url, interval);
-    const installation = keep(createInstallation(config, { ...slack.env, REDIS_URL: redis.url, ...env }), (part) =>
+    const installation = keep(createInstallation(config, { ...slack.env, REDIS_URL: redis.url }), (part) =>
       part.remove(),
     );
     const bots: Bot[] = [];

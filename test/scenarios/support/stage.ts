@@ -45,7 +45,10 @@ function configuration(env: string, prometheus: string): object {
     },
     strategies: {
       short: [{ preview: { header: 'x-canary: always' }, test: true, gate: true }, step(10), step(50), step(100)],
-      brisk: [{ weight: 50, gate: true }, { weight: 100, gate: true }],
+      brisk: [
+        { weight: 50, gate: true },
+        { weight: 100, gate: true },
+      ],
     },
   };
 }
@@ -95,10 +98,12 @@ export async function setStage({ replicas = 2 } = {}) {
     });
     slack.botUrl = `http://127.0.0.1:${port}/slack/events`;
     return {
+      /** Resolves with the exit code; null: the signal ended it. */
       kill: async (signal: NodeJS.Signals = 'SIGKILL') => {
-        if (child.exitCode !== null || child.signalCode !== null) return;
+        if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
         child.kill(signal);
         await once(child, 'exit');
+        return child.exitCode;
       },
     };
   }
@@ -113,6 +118,7 @@ export async function setStage({ replicas = 2 } = {}) {
   return {
     playground,
     slack,
+    corner,
     startBot,
     log: () => lines.join('\n'),
     /** Users of the service, some requests a second until stopped. */

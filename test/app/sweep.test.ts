@@ -1,0 +1,218 @@
+/** What the safety net finds, and that one thing that is broken does not keep it from the rest. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Commands } from '../../src/app/commands.ts';
+import { createRollouts } from '../../src/app/handle.ts';
+import type { MarkedRoute, Queue, Store, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import { createSweep } from '../../src/app/sweep.ts';
+import { loaded, start } from '../contracts/store.ts';
+import { recordingLog } from '../support/redis.ts';
+import { configOf, listeningChat, marksOf, only, openCorner, typed } from './support.ts';
+
+let corner: ReturnType<typeof openCorner>;
+const stops: (() => void)[] = [];
+beforeEach(() => {
+  corner = openCorner();
+});
+afterEach(async () => {
+  for (const stop of stops.splice(0)) stop();
+  vi.useRealTimers();
+  await corner.close();
+});
+
+type Setting = {
+  readonly services?: readonly string[];
+  readonly store?: Partial<Store>;
+  readonly queue?: Partial<Queue>;
+  readonly router?: Partial<TrafficRouter>;
+  readonly workload?: Partial<Workload>;
+  readonly answer?: () => Promise<{ kind: 'noted' }>;
+  readonly flush?: (id: string) => Promise<void>;
+};
+
+function aSweep({ services = ['world'], ...given }: Setting) {
+  const log = recordingLog();
+  const store: Store = { ...corner.store, ...given.store };
+  const { chat, told } = listeningChat();
+  const queue = only<Queue>({ wake: async () => {}, wakeAt: async () => {}, ...given.queue });
+  const router = only<TrafficRouter>({ listMarked: async () => [], getRoute: async () => null, ...given.router });
+  const workload = only<Workload>({
+    canaryImage: async () => 'buoyantio/world:v2',
+    stableTemplate: async () => ({ template: {}, image: 'buoyantio/world:v1' }),
+    isPromoted: async () => false,
+    ...given.workload,
+  });
+  const shared = { store, queue, log, clock: Date.now, random: () => 0, onMessages: () => {} };
+  const rollouts = createRollouts({
+    ...{ ...shared, router: () => router, workload: () => workload, metrics: only({}), prober: only({}) },
+    failpoint: () => {},
+  });
+  const answered: string[] = [];
+  const sweep = createSweep({
+    ...{ ...shared, config: configOf(corner.env, services), chat, rollouts },
+    commands: only<Commands>({
+      remember: () => {},
+      answer: async (_, taken) => {
+        answered.push(taken?.service ?? '');
+        return (given.answer ?? (async () => ({ kind: 'noted' })))();
+      },
+      expire: async (taken) => {
+        await store.drop(taken.service, taken.id);
+        return { kind: 'replayed' };
+      },
+    }),
+    flush: given.flush ?? (async () => {}),
+    routerOf: () => router,
+    workloadOf: () => workload,
+  });
+  stops.push(sweep.stop);
+  return { sweep, told, answered, log };
+}
+
+/** A write that works. */
+const noting = (list: string[], what: string) => async () => {
+  list.push(what);
+  return { kind: 'done' } as const;
+};
+
+const marked = (rollout: string, env: string | null, more = {}): MarkedRoute => ({
+  object: 'HTTPRoute world/world',
+  marks: marksOf(rollout, more),
+  env,
+});
+
+describe('what is due', () => {
+  it('does not wait for Slack', async () => {
+    let looked = 0;
+    const { sweep } = aSweep({
+      store: {
+        takeOverdue: async () => {
+          looked++;
+          return [];
+        },
+        pendingOutbox: async () => ['world-aaaaaa'],
+      },
+      flush: () => new Promise(() => {}),
+    });
+    sweep.start();
+    await expect.poll(() => looked, { timeout: 5_000 }).toBeGreaterThan(2);
+  });
+});
+
+describe('the inbox', () => {
+  const aged = (ms: number): Partial<Store> => ({
+    intakes: async (service) => [{ id: `${(await corner.store.now()) - ms}-0`, body: typed(`${service} v2`) }],
+  });
+
+  it('is worked through, though one entry is broken', async () => {
+    const { sweep, answered } = aSweep({
+      services: ['alpha', 'beta'],
+      store: aged(20_000),
+      answer: () => Promise.reject(new Error('broken')),
+    });
+    sweep.start();
+    await expect.poll(() => answered, { timeout: 8_000 }).toEqual(expect.arrayContaining(['alpha', 'beta']));
+  });
+
+  it('drops what is older than 5 minutes, and says so', async () => {
+    const { sweep, answered, told } = aSweep({ store: aged(301_000) });
+    sweep.start();
+    await expect.poll(() => told, { timeout: 8_000 }).toContain('replayed');
+    expect(answered).toEqual([]);
+  });
+});
+
+describe('a rollout that only the cluster knows', () => {
+  const ID = 'world-aaaaaa';
+  const listed = (route: MarkedRoute): Partial<TrafficRouter> => ({ listMarked: async () => [route] });
+
+  it('is begun aborted: nobody starts it again should this process die', async () => {
+    const { sweep } = aSweep({
+      router: listed(marked(ID, corner.env)),
+      store: { lease: () => Promise.reject(new Error('killed')) },
+    });
+    await sweep.reconcile();
+    const found = await loaded(corner.store, ID);
+    expect(found).toMatchObject({ rollout: { phase: { kind: 'queued' }, epoch: 5 }, abort: { epoch: 6 } });
+  });
+
+  it('is told with what happened, and gives stable its template back', async () => {
+    const written: string[] = [];
+    const { sweep } = aSweep({
+      router: {
+        ...listed(marked(ID, null, { abort: 'U0BO@now' })),
+        reset: (_, { epoch }) => noting(written, `reset at ${epoch}`)(),
+        release: async () => ({ kind: 'done' }),
+        confirmed: async () => ({ kind: 'confirmed' }),
+      },
+      workload: {
+        demote: noting(written, 'demote'),
+        raise: async () => ({ kind: 'done' }),
+        cleanUp: async () => ({ kind: 'done' }),
+      },
+    });
+    await sweep.reconcile();
+    expect(written).toEqual(['demote', 'reset at 6']);
+    const { phase } = (await loaded(corner.store, ID)).rollout;
+    expect(phase).toMatchObject({
+      cause: { kind: 'fenced', message: expect.stringMatching(/lost .*aborted there by U0BO/) },
+    });
+  });
+
+  it('is left alone when the bot of another env drives it', async () => {
+    const { sweep, log } = aSweep({ router: listed(marked(ID, 'production')) });
+    await sweep.reconcile();
+    expect(await corner.store.load(ID)).toBeNull();
+    expect(log.lines.map(({ message }) => message).join()).toMatch(/another env/);
+  });
+
+  it('keeps what is promoted, and only cleans up', async () => {
+    const done: string[] = [];
+    const { sweep } = aSweep({
+      router: {
+        ...listed(marked(ID, corner.env)),
+        getRoute: async () => ({ route: { weight: 0, preview: null, mirror: null }, marks: marksOf(ID) }),
+        reset: noting(done, 'reset'),
+        release: noting(done, 'release'),
+      },
+      workload: { isPromoted: async () => true, cleanUp: noting(done, 'clean up') },
+    });
+    await sweep.reconcile();
+    expect(await corner.store.load(ID)).toBeNull();
+    expect(done).toEqual(['reset', 'clean up', 'release']);
+  });
+});
+
+describe('reconciling', () => {
+  it('goes on past a service, a namespace and a route that cannot be read', async () => {
+    const [broken, good] = [
+      await start(corner.store, 'alpha', corner.env),
+      await start(corner.store, 'beta', corner.env),
+    ];
+    const compared: string[] = [];
+    const { sweep } = aSweep({
+      services: ['alpha', 'beta'],
+      store: {
+        load: (id) => {
+          compared.push(id);
+          return id === broken.id ? Promise.reject(new Error('newer schema')) : corner.store.load(id);
+        },
+      },
+      router: {
+        listMarked: async ([namespace]) => {
+          if (namespace === 'alpha') throw new Error('forbidden');
+          return [marked(broken.id, null), marked(good.id, null, { epoch: 0 })];
+        },
+      },
+    });
+    await sweep.reconcile();
+    expect(compared).toEqual([broken.id, good.id, broken.id, good.id]);
+  });
+
+  it('sends what active rollouts have to say, should the hint of it be lost', async () => {
+    const { id } = await start(corner.store, 'world', corner.env);
+    const flushed: string[] = [];
+    const { sweep } = aSweep({ flush: async (one) => void flushed.push(one) });
+    await sweep.reconcile();
+    expect(flushed).toEqual([id]);
+  });
+});
