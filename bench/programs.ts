@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { FakeSlack } from '../test/support/fake-slack/index.ts';
 
@@ -29,7 +28,8 @@ export type BotOptions = {
   /** Keeps the bots apart on one Redis. */
   readonly env: string;
   readonly place: Place;
-  readonly preload?: string;
+  /** A module that is loaded before the bot. */
+  readonly preload?: URL;
 };
 
 export type BotProgram = Program & { readonly config: string };
@@ -48,7 +48,11 @@ export async function startBot({ slack, redis, env, place, preload }: BotOptions
     SLACK_API_URL: slack.apiUrl,
     PORT: '0',
   };
-  const program = await start('../src/main.ts', variables, preload ? ['--import', urlOf(preload)] : []);
+  const program = await start(
+    new URL('../src/main.ts', import.meta.url),
+    variables,
+    preload ? ['--import', preload.href] : [],
+  );
   return {
     ...program,
     config,
@@ -60,12 +64,10 @@ export async function startBot({ slack, redis, env, place, preload }: BotOptions
 }
 
 export const startBareBolt = (slack: FakeSlack): Promise<Program> =>
-  start('./bare-bolt.ts', { SLACK_SIGNING_SECRET: slack.signingSecret });
+  start(new URL('./bare-bolt.ts', import.meta.url), { SLACK_SIGNING_SECRET: slack.signingSecret });
 
-const urlOf = (file: string) => new URL(file, import.meta.url).href;
-
-async function start(file: string, variables: Record<string, string>, options: readonly string[] = []) {
-  const child = fork(fileURLToPath(urlOf(file)), {
+async function start(file: URL, variables: Record<string, string>, options: readonly string[] = []) {
+  const child = fork(file, {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...variables },
     execArgv: ['--disable-warning=ExperimentalWarning', ...options],
     silent: true,
@@ -74,7 +76,7 @@ async function start(file: string, variables: Record<string, string>, options: r
   process.once('exit', kill);
   let output = '';
   const port = await new Promise<string>((resolve, reject) => {
-    const fail = (why: string) => () => reject(new Error(`${file} ${why}:\n${output}`));
+    const fail = (why: string) => () => reject(new Error(`${file.pathname} ${why}:\n${output}`));
     const late = setTimeout(fail('is not ready in time'), START_MS);
     child.once('exit', fail('ended at its start'));
     for (const stream of [child.stdout, child.stderr])
@@ -88,7 +90,7 @@ async function start(file: string, variables: Record<string, string>, options: r
         resolve(ready);
       });
   });
-  if (child.pid === undefined) throw new Error(`${file} did not start`);
+  if (child.pid === undefined) throw new Error(`${file.pathname} did not start`);
   return {
     pid: child.pid,
     url: `http://127.0.0.1:${port}/slack/events`,

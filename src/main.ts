@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import process from 'node:process';
 import { createGateChart } from './adapters/chart/gate.ts';
 import { createSlack } from './adapters/slack/app.ts';
+import { inspectSlack, scopeSentence } from './adapters/slack/inspect.ts';
 import { createTelemetry } from './adapters/telemetry.ts';
 import { createWeb } from './adapters/web.ts';
 import { createBlindAbort } from './app/blind.ts';
@@ -98,6 +99,21 @@ async function main(): Promise<void> {
     telemetry,
   );
 
+  /** Nothing here keeps the bot from starting: what is outside comes and goes, and an abort needs none of it. */
+  async function warnEarly(): Promise<void> {
+    const inspector = inspectSlack({ botToken: env.SLACK_BOT_TOKEN, apiUrl: env.SLACK_API_URL, log });
+    const namespaces = [...new Set(Object.values(config.services).map(({ target }) => target.namespace))];
+    const looks = [
+      store.warnings(),
+      inspector.missingScopes().then((missing) => (missing ?? []).map(scopeSentence)),
+      ...namespaces.map((namespace) => parts.cluster.missingRights(namespace, [])),
+    ];
+    for (const looked of await Promise.allSettled(looks)) {
+      if (looked.status === 'rejected') log.warn({ err: looked.reason }, 'could not be looked at');
+      else for (const warning of looked.value) log.warn({}, warning);
+    }
+  }
+
   let stopping = false;
   async function stop(signal: string): Promise<void> {
     if (stopping) return;
@@ -127,7 +143,7 @@ async function main(): Promise<void> {
     web.once('error', reject);
     web.listen(env.PORT, resolve);
   });
-  for (const warning of await store.warnings().catch(() => [])) log.warn({}, warning);
+  void warnEarly();
   await people.restore().catch((error: unknown) => log.warn({ err: error }, 'last known membership could not be read'));
   parts.cluster.onChange((namespace) => rollouts.changed(namespace));
   queue.onTick((id) => telemetry.timed(() => rollouts.tick(id)));

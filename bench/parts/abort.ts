@@ -32,7 +32,7 @@ type Arms = {
 };
 
 export async function measureAbort({ slack, redis, env, place }: Deps): Promise<readonly Row[]> {
-  const bot = await startBot({ slack, redis, env, place, preload: './patch-hook.ts' });
+  const bot = await startBot({ slack, redis, env, place, preload: new URL('../patch-hook.ts', import.meta.url) });
   const ana = createPerson('ana', slack.signingSecret);
   const config = await loadConfig(bot.config);
   if (!config.ok) throw new Error(config.errors.join('\n'));

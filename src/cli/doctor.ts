@@ -4,7 +4,7 @@ import { type Cluster, createCluster } from '../adapters/kubernetes/cluster.ts';
 import { createTwin } from '../adapters/kubernetes/twin.ts';
 import { inspectPrometheus } from '../adapters/prometheus/inspect.ts';
 import { createStore, type RedisStore } from '../adapters/redis/store.ts';
-import { inspectSlack, type SlackInspector } from '../adapters/slack/inspect.ts';
+import { inspectSlack, type SlackInspector, scopeSentence } from '../adapters/slack/inspect.ts';
 import { createRouters } from '../adapters/traffic/index.ts';
 import {
   examine,
@@ -134,9 +134,8 @@ async function lookAtScopes(slack: SlackInspector): Promise<readonly Finding[]> 
   const subject = 'Slack scopes';
   const missing = await slack.missingScopes();
   if (missing === null) return [warn(subject, 'Slack did not say which the token has.')];
-  const remedy = 'add it under "OAuth & Permissions" and install the app again.';
   if (missing.length === 0) return [ok(subject, 'complete')];
-  return missing.map(({ scope, purpose }) => fail(subject, `${scope} is missing (${purpose}): ${remedy}`));
+  return missing.map((one) => fail(subject, scopeSentence(one)));
 }
 
 async function lookAtAppToken(slack: SlackInspector, appToken: string): Promise<readonly Finding[]> {

@@ -146,7 +146,9 @@ it.each(['usergroups:read', 'channels:read', 'chat:write', 'im:write'])(
     if (gone) office.slack.fail({ kind: 'error', error: 'missing_scope' }, { method: gone });
     expect(await wrong()).toEqual([
       expect.stringMatching(
-        new RegExp(`^fail Slack scopes: ${scope} is missing \\(.*\\): add it under "OAuth & Permissions" and install`),
+        new RegExp(
+          `^fail Slack scopes: Slack scope ${scope} is missing \\(.*\\): add it under "OAuth & Permissions" and install`,
+        ),
       ),
     ]);
   },

@@ -17,6 +17,11 @@ const SCOPES = {
   'users:read': 'who is a full member',
 } as const;
 
+type MissingScope = { readonly scope: string; readonly purpose: string };
+
+export const scopeSentence = ({ scope, purpose }: MissingScope): string =>
+  `Slack scope ${scope} is missing (${purpose}): add it under "OAuth & Permissions" and install the app again.`;
+
 const TIMEOUT_MS = 4_500;
 
 export type SlackInspector = {
@@ -24,7 +29,7 @@ export type SlackInspector = {
   /** Who the bot is; throws when Slack refuses the token or does not answer. */
   identity(): Promise<{ readonly name: string; readonly team: string }>;
   /** What the token lacks, with what it is for; null: Slack did not say. */
-  missingScopes(): Promise<readonly { readonly scope: string; readonly purpose: string }[] | null>;
+  missingScopes(): Promise<readonly MissingScope[] | null>;
   /** null: Slack takes it for Socket Mode; else Slack's word. Throws when Slack does not answer. */
   refusesAppToken(appToken: string): Promise<string | null>;
 };

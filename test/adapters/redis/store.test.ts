@@ -1,6 +1,10 @@
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyChain } from '../../../src/adapters/redis/chain.ts';
+import { connectBounded, disconnect } from '../../../src/adapters/redis/connect.ts';
+import { createKeys } from '../../../src/adapters/redis/keys.ts';
+import { createRolloutStore } from '../../../src/adapters/redis/rollouts.ts';
+import { scripts } from '../../../src/adapters/redis/scripts.ts';
 import { createStore, type RedisStore } from '../../../src/adapters/redis/store.ts';
 import { aService, loaded, playTo, record, start, storeContract } from '../../contracts/store.ts';
 import { BO } from '../../support/played.ts';
@@ -96,6 +100,35 @@ describe('the store on Redis', () => {
     await withRedis(url, (redis) => redis.script('FLUSH'));
     expect(await store.load(id)).not.toBeNull();
     expect(await store.requestAbort(id, BO, null)).toMatchObject({ recorded: true });
+  });
+
+  it('finds a message although the sweep dropped its hint just before the message was written', async () => {
+    const work = connectBounded(url, 'test', log, 2_000, scripts);
+    const keys = createKeys(env);
+    // The sweep of another replica looks when the hint is written and the transition is not.
+    const interrupted = new Proxy(work, {
+      get(target, name) {
+        const member = Reflect.get(target, name);
+        if (name !== 'sluiceSave') return typeof member === 'function' ? member.bind(target) : member;
+        return async (...given: readonly string[]) => {
+          await store.pendingOutbox(1_000);
+          return target.sluiceSave(...given);
+        };
+      },
+    });
+    const { id } = await start(store, aService(), env);
+    await store.sent(
+      id,
+      (await store.unsent(id)).map(({ entry }) => entry),
+    );
+    const found = await loaded(store, id);
+    const messages = [{ key: 'root' }];
+    const slow = createRolloutStore({ work: interrupted, urgent: work, keys, log });
+    const event = { type: 'message_delivered', key: 'note:1', ts: '1' } as const;
+    await slow.save(found, event, { rollout: { ...found.rollout, version: 2 }, messages });
+    await work.ping();
+    expect(await store.pendingOutbox(1_000)).toContain(id);
+    await disconnect(work);
   });
 
   it('takes over a lock whose rollout was lost', async () => {
