@@ -1,6 +1,7 @@
 /** `approve` and `abort`: the same events as a button causes. */
 import { say as answerWords } from '../adapters/slack/answers.ts';
 import { stateOf } from '../adapters/slack/words.ts';
+import { createBlindAbort } from '../app/blind.ts';
 import { reasonOf } from '../app/effects.ts';
 import { compose, type Parts } from '../compose.ts';
 import { serviceOf } from '../core/id.ts';
@@ -99,21 +100,31 @@ const isSafe = (rollout: Rollout) =>
   isTerminal(rollout) || (rollout.phase.kind === 'aborting' && rollout.phase.stage !== 'route');
 
 /** Without Redis: straight to the route, as the marks on it allow. */
-async function blindAbort({ config, routerOf }: Parts, target: string, why: string): Promise<number> {
+async function blindAbort(parts: Parts, target: string, why: string): Promise<number> {
+  const { config } = parts;
   const name = Object.hasOwn(config.services, target) ? target : serviceOf(target);
   const service = name === null || !Object.hasOwn(config.services, name) ? undefined : config.services[name];
   if (!service) return say(unknownTarget(config, target), FAILED);
   const own: Target = { ...service.target, container: service.target.container ?? '' };
-  const router = routerOf(own);
-  const marks = (await router.getRoute(own))?.marks;
-  if (marks?.phase !== 'active') return say(`Redis does not answer (${why}), and no rollout holds the route`, FAILED);
+  const marks = (await parts.routerOf(own).getRoute(own))?.marks;
+  const id = marks?.phase === 'active' && (target === name || target === marks.rollout) ? marks.rollout : null;
+  if (id === null) return say(`Redis does not answer (${why}), and no such rollout holds the route`, FAILED);
   const { name: full } = actor();
   // As the bot writes it: who, (their name), when.
   const by = `${full.split('@')[0]}(${full})@${new Date().toISOString()}`;
-  const written = await router.blindAbort(own, marks.rollout, by);
-  if (written.kind !== 'done') return say(`the route could not be written: ${JSON.stringify(written)}`, FAILED);
-  const done = `all traffic of ${service.name} is on the stable version, written straight to the cluster`;
-  return say(`${done}: Redis does not answer (${why}). ${marks.rollout} is cleaned up when it is back.`, DONE);
+  const aborted = await createBlindAbort(parts)(own, id, by);
+  switch (aborted.kind) {
+    case 'done': {
+      const done = `all traffic of ${service.name} is on the stable version, written straight to the cluster`;
+      return say(`${done}: Redis does not answer (${why}). ${id} is cleaned up when it is back.`, DONE);
+    }
+    case 'waiting':
+      return say(plainText(answerWords({ kind: 'demoted blind', service: service.name, id })), FAILED);
+    case 'promoted':
+      return say(plainText(answerWords({ kind: 'promoted blind', service: service.name })), FAILED);
+    default:
+      return say(`the route could not be written: ${'error' in aborted ? aborted.error : aborted.kind}`, FAILED);
+  }
 }
 
 const nowText = (rollout: Rollout) =>

@@ -9,6 +9,7 @@ export function valueWords(value: number, unit: Check['unit']): string {
   if (unit === '%') return `${Number(value.toFixed(2))}%`;
   if (unit === 'ms' && Math.abs(value) >= 100 && Math.abs(value) < 10_000) return `${Math.round(value)} ms`;
   if (unit === 'ms' && Math.abs(value) >= 10_000) return `${precise.format(value / 1000)} s`;
+  if (unit === 'ms' && Math.abs(value) >= 1) return `${Number(value.toFixed(1))} ms`;
   return `${precise.format(value)}${unit === '' ? '' : ` ${unit}`}`;
 }
 

@@ -95,7 +95,7 @@ function snapshotFields(plan: Plan, rows: readonly CheckResult[]): KnownBlock {
   return fields(
     rows.map((result) => {
       const unit = checkOf(plan, result)?.unit ?? '';
-      const sides = `canary ${reading(result.canary, unit)}, stable ${reading(result.stable, unit)}`;
+      const sides = `canary ${reading(result.canary, unit)}\nstable ${reading(result.stable, unit)}`;
       return `*${plain(result.check, MAX.name)}*: ${plain(verdict(plan, result), 160)}\n${sides}`;
     }),
   );

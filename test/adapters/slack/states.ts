@@ -292,7 +292,7 @@ function hostile(state: Rollout, words: string): Rollout {
     plan: {
       ...state.plan,
       version: words.slice(0, 128),
-      from: words.slice(0, 128),
+      from: `${words.slice(0, 120)} before`,
       image: words,
       strategy: name,
       reason: words,
