@@ -3,8 +3,8 @@
  * thrown and retried; what a person must hear is a value.
  */
 import type { Measured } from '../core/analysis.ts';
-import type { Actor, Check, Plan, Route, SmokeTest, Target } from '../core/plan.ts';
-import type { Drift, Event, MessageKey, Outgoing, Rollout, TestResult } from '../core/rollout.ts';
+import type { Actor, Check, Plan, Route, Target } from '../core/plan.ts';
+import type { Drift, Event, MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
 import type { Answer } from './answers.ts';
 
 export type Log = {
@@ -47,7 +47,7 @@ export type Preflight<T> =
   | { readonly ok: true; readonly facts: T; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly refusals: readonly string[] };
 
-export type RouterSupport = {
+type RouterSupport = {
   readonly weight: true | string;
   readonly header: true | string;
   readonly mirror: true | string;
@@ -176,8 +176,6 @@ export type Metrics = {
   range(target: Target, checks: readonly Check[], from: number, to: number): Promise<readonly Series[]>;
 };
 
-export type { SmokeTest, TestResult };
-
 // ---- store ---------------------------------------------------------------------------------------------------------
 
 /** A rollout as loaded: what the next transition is compared against. */
@@ -216,7 +214,7 @@ export type RecordedEvent = {
   readonly hash: string;
 };
 
-export type Lease = {
+type Lease = {
   /** Prolongs it by its full time, if it is still held. */
   renew(): Promise<void>;
   release(): Promise<void>;
@@ -320,7 +318,7 @@ export type Sent =
   /** It can never be shown (deleted root, archived channel): logged and dropped after the fallback. */
   | { readonly kind: 'impossible'; readonly error: string };
 
-export type GroupMembers =
+type GroupMembers =
   | { readonly ok: true; readonly users: readonly string[] }
   | { readonly ok: false; readonly error: string };
 

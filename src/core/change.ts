@@ -84,7 +84,7 @@ export function abort(rollout: Rollout, cause: AbortCause, now: number, epoch = 
 }
 
 /** What a rollout was doing, to be read after "aborted". */
-export function describePhase(rollout: Rollout): string {
+function describePhase(rollout: Rollout): string {
   const weight = `${rollout.route.weight}%`;
   switch (rollout.phase.kind) {
     case 'queued':

@@ -11,7 +11,7 @@ export function startGuard(plan: Plan, now: number): Guard {
 }
 
 /** Takes the results in; when a check fails too often the change is the abort. */
-export function weigh(rollout: Rollout, guard: Guard, results: readonly CheckResult[], now: number): Guard | Change {
+function weigh(rollout: Rollout, guard: Guard, results: readonly CheckResult[], now: number): Guard | Change {
   // A judgement just after a sample sees nearly the same window: only what was due counts as one more failure.
   const due = results.filter(({ check, verdict }) => verdict === 'pass' || (guard.next[check] ?? 0) <= now);
   const failures = countFailures(guard.failures, due);
@@ -29,7 +29,7 @@ export function weigh(rollout: Rollout, guard: Guard, results: readonly CheckRes
   return { ...guard, failures, last, next };
 }
 
-export const verdicts = (results: readonly CheckResult[]) =>
+const verdicts = (results: readonly CheckResult[]) =>
   results.map((result) => `${result.check} ${result.verdict}`).join();
 
 export function sampled(rollout: Rollout, guard: Guard, results: readonly CheckResult[], now: number): Change {
@@ -60,7 +60,7 @@ export function judged(rollout: Rollout, results: readonly CheckResult[], now: n
 }
 
 /** A check that was asked for and not answered is no success either. */
-export function unmeasured(check: string): CheckResult {
+function unmeasured(check: string): CheckResult {
   const missing = { missing: 'not measured' };
   return { check, canary: missing, stable: missing, requests: null, verdict: 'no data' };
 }

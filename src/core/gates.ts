@@ -15,7 +15,7 @@ import {
   wantedRoute,
 } from './rollout.ts';
 
-export const DEFAULT_GATE: Omit<GatePlan, 'approvals'> = { timeoutMs: 4 * 3_600_000, onTimeout: 'abort' };
+const DEFAULT_GATE: Omit<GatePlan, 'approvals'> = { timeoutMs: 4 * 3_600_000, onTimeout: 'abort' };
 
 /** Opens a gate; one that is still open is superseded. */
 export function ask(
@@ -125,7 +125,7 @@ export function approve(
   return { next: { ...on.next, gates: replaceLast(rollout, decided) }, messages: [gateKey(gate), ...on.messages] };
 }
 
-export function samePerson(a: Rollout['plan']['requester'], b: Rollout['plan']['requester']): boolean {
+function samePerson(a: Rollout['plan']['requester'], b: Rollout['plan']['requester']): boolean {
   return a.kind !== 'system' && a.kind === b.kind && a.user === b.user;
 }
 

@@ -21,7 +21,7 @@ export type StartStage = 'create' | 'ready' | 'announce';
 export type StepStage = 'scale' | 'ready' | 'route' | 'confirm' | 'test' | 'bake' | 'judge';
 /** `template` and `ready` are promotion P1 and P2 (an abort still works), the others P3 ("already promoted"). */
 export type PromoteStage = 'template' | 'ready' | 'route' | 'confirm' | 'cool' | 'clean';
-export type AbortStage = 'route' | 'fence' | 'cool' | 'clean';
+type AbortStage = 'route' | 'fence' | 'cool' | 'clean';
 
 export type Phase =
   | { readonly kind: 'queued'; readonly since: number }
@@ -71,7 +71,7 @@ export type Drift = {
   readonly weight: number | null;
 };
 
-export type Approval = { readonly actor: Actor; readonly at: number; readonly reason: string | null };
+type Approval = { readonly actor: Actor; readonly at: number; readonly reason: string | null };
 
 export type GateDecision = {
   readonly kind: 'approved' | 'aborted' | 'expired' | 'superseded' | 're-applied' | 'accepted' | 'retried';
@@ -244,7 +244,7 @@ export function gateDeadline(gate: Gate): number | null {
 }
 
 const LATEST_CLOCK_START_MS = 3_600_000;
-export function gateClock(gate: Gate): number {
+function gateClock(gate: Gate): number {
   return Math.min(gate.deliveredAt ?? Number.POSITIVE_INFINITY, gate.openedAt + LATEST_CLOCK_START_MS);
 }
 

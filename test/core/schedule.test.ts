@@ -87,16 +87,12 @@ describe('what a rollout wants', () => {
 });
 
 describe('when it is looked at again', () => {
-  it.each([
-    'queued',
-    'starting create',
-    'starting announce',
-    'stepping scale',
-    'succeeded',
-    'aborted',
-  ])('%s is moved by events only', (phase) => {
-    expect(nextLook(at(phase).rollout)).toBeNull();
-  });
+  it.each(['queued', 'starting create', 'starting announce', 'stepping scale', 'succeeded', 'aborted'])(
+    '%s is moved by events only',
+    (phase) => {
+      expect(nextLook(at(phase).rollout)).toBeNull();
+    },
+  );
 
   it.each(['aborting route', 'aborting fence', 'aborting clean'])('%s is stalled after 30 s', (phase) => {
     const story = at(phase);

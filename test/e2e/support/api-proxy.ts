@@ -25,8 +25,8 @@ export type Held = {
 
 export type ApiProxy = Awaited<ReturnType<typeof startApiProxy>>;
 
-export async function startApiProxy() {
-  const server = apiServer();
+/** `server`: whose credentials the bot has. */
+export async function startApiProxy(server = apiServer()) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-e2e-api-'));
   const { key, cert } = certificate(folder);
   const port = await freePort();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { type ApiProxy, startApiProxy } from './api-proxy.ts';
+import { apiServer } from './kube.ts';
 import { freePort, type Running, start } from './processes.ts';
 import { until } from './wait.ts';
 
@@ -16,7 +17,7 @@ export type Bot = {
 };
 
 /** Writes `sluice.yaml` and lends what every process of one installation shares. */
-export function createInstallation(config: object, env: Record<string, string>) {
+export function createInstallation(config: object, env: Record<string, string>, kubeconfig: string) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-e2e-bot-'));
   const file = join(folder, 'sluice.yaml');
   writeFileSync(file, stringify(config));
@@ -27,7 +28,7 @@ export function createInstallation(config: object, env: Record<string, string>) 
 
   return {
     async startBot(): Promise<Bot> {
-      const api = await startApiProxy();
+      const api = await startApiProxy(apiServer(kubeconfig));
       const outputs: (() => string)[] = [];
       let running: Running;
       const boot = async () => {
@@ -57,7 +58,7 @@ export function createInstallation(config: object, env: Record<string, string>) 
 
     /** Runs the command line as an operator would, on the same cluster and Redis; answers with its output. */
     async cli(...args: readonly string[]): Promise<{ readonly output: string; readonly code: number | null }> {
-      const running = node('src/cli.ts', args, { KUBECONFIG: process.env.KUBECONFIG ?? '' });
+      const running = node('src/cli.ts', args, { KUBECONFIG: kubeconfig });
       await until(`sluice ${args.join(' ')} ends`, () => !running.isAlive(), {
         withinMs: 30_000,
         seen: running.output,

@@ -1,5 +1,6 @@
 /** A whole stage: world, Slack, Redis, Prometheus, bots and an observer, set up for one file of scenarios. */
 import { afterAll, afterEach, beforeAll } from 'vitest';
+import { createAccount } from './account.ts';
 import { type Bot, createInstallation } from './bot.ts';
 import { type History, watchHistory } from './history.ts';
 import { startMetricsProxy } from './metrics-proxy.ts';
@@ -42,14 +43,17 @@ async function setStage({ replicas = 1, interval = '1s', alsoServices = [] }: Op
       worlds.push(keep(await createWorld(undefined, name), (part) => part.remove()));
     const [world] = worlds;
     if (!world) throw new Error('a stage has a world');
+    const namespaces = worlds.map(({ namespace }) => namespace);
+    const account = keep(await createAccount(world.kube, world.namespace, namespaces), (part) => part.remove());
     const slack = keep(await startSlack(), (part) => part.stop());
     const redis = keep(await startRedis(), (part) => part.stop());
     const metrics = keep(await startMetricsProxy(), (part) => part.stop());
     const histories: History[] = [];
     for (const each of worlds) histories.push(keep(await watchHistory(each), (part) => part.stop()));
     const config = configFor(worlds, metrics.url, interval);
-    const installation = keep(createInstallation(config, { ...slack.env, REDIS_URL: redis.url }), (part) =>
-      part.remove(),
+    const installation = keep(
+      createInstallation(config, { ...slack.env, REDIS_URL: redis.url }, account.kubeconfig),
+      (part) => part.remove(),
     );
     const bots: Bot[] = [];
     for (let n = 0; n < replicas; n += 1) bots.push(keep(await installation.startBot(), (part) => part.stop()));
