@@ -132,12 +132,12 @@ export function createCommands(deps: Deps) {
     const id = service ? await store.holder(service) : target;
     const loaded = id === null ? null : await store.load(id);
     if (!service && !loaded) return unknownTarget(target);
-    const [newest] = service ? await store.releases(service) : [];
+    const live = service ? await deploy.liveVersion(service).catch(() => null) : null;
     return {
       kind: 'status',
       rollouts: await Promise.all(found([loaded]).map(linked)),
       service,
-      live: newest?.version ?? null,
+      live,
     };
   }
 

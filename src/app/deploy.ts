@@ -1,6 +1,6 @@
 /** Starting a rollout: everything that can be refused is refused here, before anything is touched. */
 import type { Command } from '../core/command.ts';
-import { type Config, planOf, type Service } from '../core/config.ts';
+import { type Config, planOf, type Service, versionOf } from '../core/config.ts';
 import { begin } from '../core/decide.ts';
 import type { Plan, Target } from '../core/plan.ts';
 import { mayDo, type Verb } from '../core/policy.ts';
@@ -141,7 +141,16 @@ export function createDeploy(deps: Deps) {
     return `kubectl -n ${namespace} edit httproute ${object}  # give ${name}-stable all the weight`;
   }
 
-  return { start, rollBack, byHand };
+  /** What the cluster serves; null: the Deployment is gone, or its image does not follow the pattern. */
+  async function liveVersion(name: string): Promise<string | null> {
+    const service = config.services[name];
+    if (!service) return null;
+    const target: Target = { ...service.target, container: service.target.container ?? '' };
+    const serving = await deps.workloadOf(target).stableTemplate(target);
+    return serving && versionOf(service.image, serving.image);
+  }
+
+  return { start, rollBack, byHand, liveVersion };
 }
 
 /** The asked version, else the one that served before the live one. */

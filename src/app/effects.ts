@@ -165,11 +165,12 @@ export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: bool
 }
 
 /** The canary goes last, and not before the route's controller has taken the write that leaves it without traffic. */
-async function cleanUp(deps: EffectDeps, { rollout }: Loaded): Promise<Outcome> {
+async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promise<Outcome> {
   const { target } = rollout.plan;
   const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.seq };
   const router = deps.router(rollout);
   if (rollout.confirmed && (await router.confirmed(target)).kind === 'pending') {
+    if (now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
     throw new Error(
       `the controller of ${target.traffic.routes.join(', ')} has not taken the last route; the canary stays until it has`,
     );

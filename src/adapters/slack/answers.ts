@@ -111,7 +111,7 @@ function busy({ holder, link }: Of<'busy'>): string {
 function notAllowed({ verb, service, groups }: Of<'not allowed'>): string {
   if (groups.length === 0) return `Nobody may ${verb} ${plain(service, 63)}: its access list in sluice.yaml is empty.`;
   const also = verb === 'approve' || verb === 'hold' ? ' If you asked for this rollout, you can still abort it.' : '';
-  return `Only ${either(groups.map(mention), 5)} can ${verb} ${plain(service, 63)}; ask one of them.${also}`;
+  return `Only ${either(groups.map(mention), 5)} can ${verb} ${plain(service, 63)}; ${groups.length === 1 && !isGroup(groups[0]) ? 'ask them' : 'ask one of them'}.${also}`;
 }
 
 function nothingToRollBackTo({ service, given, known }: Of<'nothing to roll back to'>): string {
@@ -138,7 +138,7 @@ function status({ rollouts, service, live }: Of<'status'>): string {
   if (service === null) return lines.length > 0 ? [...lines, ...more].join('\n') : 'Nothing is being rolled out.';
   const serves =
     live === null
-      ? `Sluice has not rolled out ${plain(service, 63)} yet.`
+      ? `The version of ${plain(service, 63)} that is live could not be read.`
       : `${plain(service, 63)} ${plain(live, 60)} is live.`;
   return lines.length > 0 ? [serves, ...lines].join('\n') : `${serves} Nothing is being rolled out.`;
 }
@@ -194,3 +194,5 @@ function gateClosed({ gate }: Extract<Rejection, { kind: 'gate closed' }>, rollo
     decision.kind === 'approved' ? gate.approvals.map(({ actor }) => person(actor)).join(', ') : person(decision.actor);
   return `This gate was decided at ${utc(decision.at)}: ${decision.kind} by ${names}. ${now}`;
 }
+
+const isGroup = (id: string | undefined) => id?.startsWith('S') ?? false;
