@@ -19,7 +19,7 @@ export type Stage = Awaited<ReturnType<typeof setStage>>;
 
 const step = (weight: number) => ({ weight, bake: '1s', gate: true });
 
-function configuration(env: string, prometheus: string): object {
+function configuration(env: string, prometheus: string, service: object): object {
   const check = { interval: '1s', window: '10s', minRequests: 3 };
   return {
     env,
@@ -41,6 +41,7 @@ function configuration(env: string, prometheus: string): object {
         access: { deploy: ['S_DEVS'], approve: ['S_APPROVERS'] },
         coolDown: '1s',
         readyTimeout: '30s',
+        ...service,
       },
     },
     strategies: {
@@ -53,13 +54,20 @@ function configuration(env: string, prometheus: string): object {
   };
 }
 
-export async function setStage({ replicas = 2 } = {}) {
-  const playground = await createPlayground({ world: { replicas } });
+export type Options = {
+  /** From a pod's creation to Ready. */
+  readonly readyAfterMs?: number;
+  /** More of `world` in `sluice.yaml`, or instead. */
+  readonly service?: object;
+};
+
+export async function setStage({ readyAfterMs = 150, service = {} }: Options = {}) {
+  const playground = await createPlayground({ readyAfterMs, world: { replicas: 2 } });
   const slack = await startFakeSlack();
   const corner = redisCorner();
   const folder = mkdtempSync(join(tmpdir(), 'sluice-scenario-'));
   const file = join(folder, 'sluice.yaml');
-  writeFileSync(file, stringify(configuration(corner.env, playground.prometheusUrl)));
+  writeFileSync(file, stringify(configuration(corner.env, playground.prometheusUrl, service)));
   const environment = {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
