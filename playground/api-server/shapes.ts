@@ -5,7 +5,7 @@ import type { Shape } from './shape.ts';
 type Fields = Readonly<Record<string, Shape>>;
 type ObjectShape = Extract<Shape, { readonly type: 'object' }>;
 
-const any: Shape = { type: 'any' };
+const anything: Shape = { type: 'any' };
 const text: Shape = { type: 'string' };
 const name: Shape = { type: 'string', minLength: 1 };
 const count: Shape = { type: 'integer', min: 0 };
@@ -76,7 +76,7 @@ const filters = list(
       }),
       urlRewrite: closed({ hostname: name, path: rewrite }),
       extensionRef: closed({ group: text, kind: name, name }, ['group', 'kind', 'name']),
-      cors: any,
+      cors: anything,
     },
     ['type'],
   ),
