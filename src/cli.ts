@@ -1,6 +1,6 @@
 /** The same without Slack: `npm run sluice -- validate | plan | status | approve | abort | doctor`. */
 import process from 'node:process';
-import { reasonOf } from './app/effects.ts';
+import { reasonOf } from './app/outcome.ts';
 import { run } from './cli/run.ts';
 
 run(process.argv.slice(2)).then(

@@ -5,7 +5,7 @@
 import { decide } from '../core/decide.ts';
 import type { Actor } from '../core/plan.ts';
 import { isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
-import { revert } from './effects.ts';
+import { revert } from './ending.ts';
 import { type Deps, eventOfAbort, type Rollouts } from './handle.ts';
 import type { Loaded } from './ports.ts';
 

@@ -3,7 +3,7 @@
  * does nothing after stable took over, and in between gives stable its old template back before traffic.
  */
 import type { Target } from '../core/plan.ts';
-import { reasonOf } from './effects.ts';
+import { reasonOf } from './outcome.ts';
 import type { TrafficRouter, Workload, Written } from './ports.ts';
 
 export type Blind =

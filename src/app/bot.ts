@@ -10,7 +10,7 @@ import type { Abort, AbortStart } from './abort.ts';
 import type { Answer } from './answers.ts';
 import type { Blind, BlindAbort } from './blind.ts';
 import type { Commands } from './commands.ts';
-import { pause } from './handle.ts';
+import { pause } from './pause.ts';
 import type { People } from './people.ts';
 import type { Chat, Log, ReplyTo, Store, TrafficRouter } from './ports.ts';
 import { actorOf, type Bot, type Request, type Taken } from './requests.ts';

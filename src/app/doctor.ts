@@ -4,7 +4,7 @@
  */
 import type { Config, Service } from '../core/config.ts';
 import type { Check, Target } from '../core/plan.ts';
-import { reasonOf } from './effects.ts';
+import { reasonOf } from './outcome.ts';
 import type { Chat, TrafficRouter, Workload } from './ports.ts';
 
 /** One line. What is wrong ends with the remedy. */

@@ -6,7 +6,9 @@ import { decide } from '../core/decide.ts';
 import type { Actor } from '../core/plan.ts';
 import { type AbortCause, type Event, isAbortable, isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
 import { type Effect, type Next, next, nextLook } from '../core/schedule.ts';
-import { type EffectDeps, type Outcome, runEffect } from './effects.ts';
+import { runEffect } from './effects.ts';
+import type { EffectDeps, Outcome } from './outcome.ts';
+import { pause } from './pause.ts';
 import type { Loaded, Marks, Queue, Release } from './ports.ts';
 
 export type Deps = EffectDeps & {
@@ -263,5 +265,3 @@ function blindActor(mark: string): Actor {
   const { user = mark, name = user } = /^(?<user>[^(@]+)(?:\((?<name>[^)]*)\))?@/.exec(mark)?.groups ?? {};
   return { kind: user.startsWith('cli:') ? 'cli' : 'person', user, name };
 }
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

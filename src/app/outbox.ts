@@ -3,7 +3,8 @@
  * when Slack has the message. No transition waits for this.
  */
 import type { MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
-import { pause, type Rollouts } from './handle.ts';
+import type { Rollouts } from './handle.ts';
+import { pause } from './pause.ts';
 import type { Chat, Log, Queue, Store } from './ports.ts';
 
 type Deps = {

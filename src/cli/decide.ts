@@ -2,7 +2,7 @@
 import { say as answerWords } from '../adapters/slack/answers.ts';
 import { stateOf } from '../adapters/slack/words.ts';
 import { createBlindAbort } from '../app/blind.ts';
-import { reasonOf } from '../app/effects.ts';
+import { reasonOf } from '../app/outcome.ts';
 import { compose, type Parts } from '../compose.ts';
 import { serviceOf } from '../core/id.ts';
 import type { Target } from '../core/plan.ts';

@@ -18,7 +18,7 @@ import {
   ok,
   warn,
 } from '../app/doctor.ts';
-import { reasonOf } from '../app/effects.ts';
+import { reasonOf } from '../app/outcome.ts';
 import type { Log } from '../app/ports.ts';
 import { loadConfig, readBotEnv } from '../config.ts';
 import type { Config } from '../core/config.ts';

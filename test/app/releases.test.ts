@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { type EffectDeps, runEffect } from '../../src/app/effects.ts';
+import { runEffect } from '../../src/app/effects.ts';
+import type { EffectDeps } from '../../src/app/outcome.ts';
 import type { TrafficRouter, Workload } from '../../src/app/ports.ts';
 import { begin } from '../../src/core/decide.ts';
 import { samplePlan } from '../support/played.ts';

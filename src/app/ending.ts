@@ -1,0 +1,67 @@
+/** How a rollout lets go of the cluster: traffic back, objects gone. What fails here is repeated for ever. */
+import { ABORT_STALLED_MS } from '../core/schedule.ts';
+import { type EffectDeps, happened, type Outcome, PENDING, reasonOf } from './outcome.ts';
+import type { Fence, Loaded } from './ports.ts';
+
+/**
+ * All traffic back to stable. During a promotion stable gets its old template back as well, and traffic waits only where no
+ * old pod could answer it.
+ */
+export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: boolean): Promise<Outcome> {
+  const { target } = rollout.plan;
+  const { seq } = rollout;
+  const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq };
+  if (demote) {
+    const demoted = await deps.workload(rollout).demote(target, fence);
+    if (demoted.kind === 'refused')
+      throw new Error(`give ${target.deployment} its old template back: ${demoted.message}`);
+    if (demoted.kind === 'done' && demoted.mayRoute === false)
+      throw new Error('waiting for one Ready pod of the old version');
+  }
+  const reset = await deps.router(rollout).reset(target, fence, rollout.journal, true);
+  if (reset.kind === 'drifted') throw new Error(reset.drift.difference);
+  if (reset.kind === 'fenced' && reset.by.rollout === rollout.id && reset.by.epoch > rollout.epoch) {
+    return { kind: 'fenced', by: reset.by };
+  }
+  // Else gone, or another rollout's: nothing of ours routes there any more.
+  return happened({ type: 'reverted', seq });
+}
+
+/** The canary goes last, and not before the route's controller has taken the write that leaves it without traffic. */
+export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promise<Outcome> {
+  const { target } = rollout.plan;
+  const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.seq };
+  const router = deps.router(rollout);
+  if (rollout.confirmed && (await router.confirmed(target)).kind === 'pending') {
+    if (now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
+    throw new Error(
+      `the controller of ${target.traffic.routes.join(', ')} has not taken the last route; the canary stays until it has`,
+    );
+  }
+  const cleaned = await deps.workload(rollout).cleanUp(target, fence);
+  // Another rollout's objects are not ours to clean; a newer epoch of our own is.
+  if (cleaned.kind === 'fenced' && cleaned.by.rollout === rollout.id) return { kind: 'fenced', by: cleaned.by };
+  if (cleaned.kind === 'drifted') throw new Error(`clean up ${rollout.id}: ${cleaned.drift.difference}`);
+  if (cleaned.kind === 'refused') throw new Error(`clean up ${rollout.id}: ${cleaned.message}`);
+  const released = await router.release(target, fence);
+  if (released.kind === 'fenced' && released.by.rollout === rollout.id) return { kind: 'fenced', by: released.by };
+  if (released.kind === 'drifted') throw new Error(`release the route of ${rollout.id}: ${released.drift.difference}`);
+  return happened({ type: 'cleaned', seq: rollout.seq });
+}
+
+/** A fault is repeated for ever; of an abort people hear once, with what to run by hand. */
+export async function orStalled(
+  deps: EffectDeps,
+  { rollout, now }: Loaded,
+  work: () => Promise<Outcome>,
+): Promise<Outcome> {
+  try {
+    return await work();
+  } catch (error) {
+    const { phase, seq } = rollout;
+    const late = phase.kind === 'aborting' && !phase.stalled && now - phase.since >= ABORT_STALLED_MS;
+    if (!late) throw error;
+    deps.log.error({ rollout: rollout.id, err: error }, 'abort does not get through');
+    return happened({ type: 'abort_stalled', seq, message: reasonOf(error) });
+  }
+}

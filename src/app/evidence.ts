@@ -1,0 +1,64 @@
+/** Looks at the canary: checks by metrics, smoke tests by requests. */
+import { judge, type Measured } from '../core/analysis.ts';
+import type { Rollout, TestResult } from '../core/rollout.ts';
+import type { Effect } from '../core/schedule.ts';
+import { type EffectDeps, happened, type Outcome } from './outcome.ts';
+import { pause } from './pause.ts';
+import type { Loaded } from './ports.ts';
+
+const PROBE_TRIES = 3;
+const PROBE_PAUSE_MS = 1_000;
+
+export async function sample(
+  deps: EffectDeps,
+  { rollout, now }: Loaded,
+  effect: Extract<Effect, { kind: 'sample' }>,
+): Promise<Outcome> {
+  const { plan, seq, epoch } = rollout;
+  const checks = plan.checks.filter((check) => effect.checks.includes(check.name));
+  if (!effect.judge && rollout.route.weight > 0) {
+    // Stable may have grown since: the canary follows, upwards only.
+    const fence = { rollout: rollout.id, epoch, seq };
+    const scaled = await deps.workload(rollout).scaleCanary(plan.target, rollout.route.weight, fence);
+    if (scaled.kind === 'fenced') return { kind: 'fenced', by: scaled.by };
+    // A canary that somebody deleted takes its share of the traffic down with it.
+    if (scaled.kind === 'refused') return happened({ type: 'write_refused', seq, message: scaled.message });
+  }
+  const measured = checks.length > 0 ? await deps.metrics.measure(plan.target, checks, effect.since, now) : [];
+  const results = checks.map((check) => {
+    // Every check gets an answer, or it would stay due for ever.
+    const one = measured.find((candidate) => candidate.check === check.name) ?? unmeasured(check.name);
+    return { ...one, verdict: judge(check, one) };
+  });
+  return happened(effect.judge ? { type: 'judged', seq, results } : { type: 'sampled', epoch, results });
+}
+
+function unmeasured(check: string): Measured {
+  return { check, canary: { missing: 'not measured' }, stable: { missing: 'not measured' }, requests: null };
+}
+
+export async function test(deps: EffectDeps, rollout: Rollout): Promise<readonly TestResult[]> {
+  const addresses = await deps.workload(rollout).canaryAddresses(rollout.plan.target);
+  return Promise.all(
+    rollout.plan.tests.map(async ({ name, get, status }) => {
+      const failures = await Promise.all(addresses.map((address) => probe(deps, `${address}${get}`, status)));
+      const failure = addresses.length === 0 ? 'no canary pod is Ready' : failures.find((one) => one !== null);
+      const detail = failure ?? `${status} from ${addresses.length} of ${addresses.length} pods`;
+      return { test: name, passed: failure === undefined, detail };
+    }),
+  );
+}
+
+/** null: it answered as it must. */
+async function probe(deps: EffectDeps, url: string, status: number): Promise<string | null> {
+  let failure = '';
+  for (let tries = 0; tries < PROBE_TRIES; tries++) {
+    // A pod that only warms up has a moment.
+    if (tries > 0) await pause(PROBE_PAUSE_MS);
+    const answer = await deps.prober.probe(url);
+    if ('failed' in answer) failure = answer.failed;
+    else if (answer.status === status) return null;
+    else failure = `answered ${answer.status}, not ${status}`;
+  }
+  return failure;
+}

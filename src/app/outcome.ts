@@ -1,0 +1,29 @@
+/** What an effect needs, and what can come of it. */
+import type { Event, Rollout } from '../core/rollout.ts';
+import type { Log, Marks, Metrics, Prober, Release, Store, TrafficRouter, Workload } from './ports.ts';
+
+export type EffectDeps = {
+  readonly store: Store;
+  readonly router: (rollout: Rollout) => TrafficRouter;
+  readonly workload: (rollout: Rollout) => Workload;
+  readonly metrics: Metrics;
+  readonly prober: Prober;
+  readonly log: Log;
+  /** Local clock, ms: only for budgets and back-off, never for decisions. */
+  readonly clock: () => number;
+};
+
+export type Outcome =
+  | { readonly kind: 'event'; readonly event: Event; readonly extra?: { readonly releases: readonly Release[] } }
+  /** Not there yet; looked at again soon. */
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'fenced'; readonly by: Marks };
+
+export const PENDING: Outcome = { kind: 'pending' };
+export const happened = (event: Event): Outcome => ({ kind: 'event', event });
+
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const why = error.cause instanceof Error ? error.cause.message : '';
+  return error.message.includes(why) ? error.message : `${error.message}: ${why}`;
+}
