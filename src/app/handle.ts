@@ -10,6 +10,7 @@ import { runEffect } from './effects.ts';
 import type { EffectDeps, Outcome } from './outcome.ts';
 import { pause } from './pause.ts';
 import type { Loaded, Marks, Queue, Release } from './ports.ts';
+import { createQuiet } from './quiet.ts';
 
 export type Deps = EffectDeps & {
   readonly queue: Queue;
@@ -44,12 +45,14 @@ const FAR_MS = 60_000;
 export function createRollouts(deps: Deps) {
   const { store, queue, log } = deps;
   const failures = new Map<string, number>();
+  const quiet = createQuiet();
   const followed = new Map<string, readonly string[]>();
   const woken = new Set<string>();
   const alarms = new Map<string, number>();
 
   /** Decides and saves, again after each conflict. null: Redis does not know the rollout. */
   async function record(id: string, event: Event, extra: Extra = {}): Promise<Recorded | null> {
+    if (event.type === 'approved') await recordValues(id);
     let loaded = await store.load(id);
     for (let tries = 0; tries < CONFLICT_TRIES; tries++) {
       if (!loaded) return null;
@@ -68,6 +71,12 @@ export function createRollouts(deps: Deps) {
       loaded = await store.load(id);
     }
     throw new Error(`record ${event.type} of ${id}: ${CONFLICT_TRIES} conflicts in a row`);
+  }
+
+  /** The gate keeps the values of its decision, also those that were not worth a record of their own. */
+  async function recordValues(id: string): Promise<void> {
+    const seen = quiet.take(id);
+    if (seen) await record(id, { type: 'sampled', ...seen });
   }
 
   /** An abort that was recorded before the ack becomes its event before anything else happens. */
@@ -129,10 +138,13 @@ export function createRollouts(deps: Deps) {
       followed.set(id, namespacesOf(rollout));
       if (deps.clock() > end) return { at: now, seen: now };
       // After a sample the phase has its turn, or a Prometheus that answers late would keep it waiting for ever.
-      const wish: Next = next(rollout, now, { sample: !sampled });
+      const seen = quiet.overlay(rollout);
+      const wish: Next = next(seen, now, { sample: !sampled });
       sampled = wish.kind === 'effect' && wish.effect.kind === 'sample';
       const outcome = await turn(loaded, wish);
-      if (outcome.kind === 'pending') return dueAfter(rollout, now, wish.kind === 'effect');
+      if (outcome.kind === 'pending') return dueAfter(seen, now, wish.kind === 'effect');
+      const sample = outcome.kind === 'event' && outcome.event.type === 'sampled' ? outcome.event.results : null;
+      if (sample && quiet.keep(rollout, sample, now)) continue;
       const went =
         outcome.kind === 'event' ? await record(id, outcome.event, outcome.extra) : await fenced(rollout, outcome.by);
       // What the state refuses now it may take later; asking again at once would only spin.
@@ -144,6 +156,7 @@ export function createRollouts(deps: Deps) {
   async function forget(id: string): Promise<null> {
     followed.delete(id);
     alarms.delete(id);
+    quiet.forget(id);
     await store.schedule(id, null);
     return null;
   }
