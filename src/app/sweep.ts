@@ -25,7 +25,8 @@ type Deps = Pick<HandleDeps, 'store' | 'queue' | 'log' | 'clock' | 'random' | 'o
 const DUE_EVERY_MS = 1_000;
 /** A due rollout is the queue's to wake; later than this its hint was lost. */
 const LATE_MS = 1_000;
-const CLAIM_MS = 10_000;
+/** A replica that claimed it and died loses it this soon. */
+const CLAIM_MS = 3_000;
 const OUTBOX_EVERY_MS = 1_000;
 const INBOX_EVERY_MS = 5_000;
 /** An inbox entry this old was left by a process that died after the acknowledgement. */

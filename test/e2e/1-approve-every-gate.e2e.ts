@@ -15,7 +15,11 @@ it('world v2 goes live step by step, while nobody notices', async () => {
 
   const first = await rollout.gate(1);
   expect((await world.users.send(40)).byVersion).toEqual({ v1: 40 });
-  expect((await world.users.send(40, { 'x-canary': 'always' })).byVersion).toEqual({ v2: 40 });
+  // A proxy serves a route some 50 ms after its controller confirmed it; traffic follows within 500 ms.
+  const preview = { 'x-canary': 'always' };
+  const follows = async () => (await world.users.send(5, preview)).byVersion.v2 === 5;
+  await until('the preview reaches the canary', follows, { withinMs: 500 });
+  expect((await world.users.send(40, preview)).byVersion).toEqual({ v2: 40 });
   expect(history.weights(rollout.from)).toEqual([0]);
   expect(first.buttons?.map(({ text }) => text)).toEqual(['Approve 10%', 'Abort', 'Hold 15 min']);
   await rollout.approve(1);
