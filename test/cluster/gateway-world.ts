@@ -54,7 +54,11 @@ export async function gatewayWorld(kubeconfig: string, kube: Kube): Promise<Rout
       const own = Object.entries<string>(annotations).filter(([key]) => key.startsWith('sluice.dev/'));
       return Object.fromEntries(own.map(([key, value]) => [key.slice('sluice.dev/'.length), value]));
     },
-    revision: async () => (await kube.get(route)).metadata.resourceVersion,
+    async revision() {
+      // The route's controller writes its status whenever it likes: only what routers write counts.
+      const { metadata, spec } = await kube.get(route);
+      return JSON.stringify([metadata.generation, metadata.annotations ?? {}, spec]);
+    },
     setWeight: (weight) =>
       edit((rules) => {
         for (const { backendRefs } of rules) {
