@@ -110,10 +110,11 @@ function curve(points: Points, side: Side, x: Scale, y: Scale): string {
     .join('');
 }
 
-/** Runs of points without a missing one; the shortest distance between two is that of the samples. */
+/** Runs of points without a missing one: farther apart than one and a half of the usual distance. */
 function unbroken(points: Points): readonly (readonly Point[])[] {
   const distances = points.slice(1).map((point, index) => point.at - (points[index]?.at ?? 0));
-  const step = Math.min(...distances);
+  // The last point, the gate's own, may come right after the one before.
+  const step = distances.toSorted((a, b) => a - b)[(distances.length - 1) >> 1] ?? 0;
   const runs: Point[][] = [];
   for (const [index, point] of points.entries()) {
     const before = index === 0 ? Number.POSITIVE_INFINITY : (distances[index - 1] ?? 0);

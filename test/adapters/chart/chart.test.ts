@@ -110,6 +110,14 @@ describe('a panel', () => {
     expect(lineOf(chartSvg(both(rate, [99], [100]), span), 'stable')).toEqual({ runs: 0, dots: 1 });
   });
 
+  it('stays one line though its last point comes right after the one before', () => {
+    const [line] = both(rate, [99, 99, 99, 99], []);
+    const last = line?.points.at(-1);
+    if (!line || !last) throw new Error('there is a line');
+    const ended = { ...line, points: [...line.points, { at: last.at + 200, value: 98 }] };
+    expect(lineOf(chartSvg([ended], span), 'canary')).toEqual({ runs: 1, dots: 0 });
+  });
+
   it('draws the limits dashed, and the title keeps clear of them', () => {
     const dashes = (check: Check) => chartSvg(both(check, [5], [5]), span).match(/stroke-dasharray/g)?.length;
     // One dash is in the heading, as the key.
