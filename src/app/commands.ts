@@ -5,11 +5,11 @@ import { serviceOf } from '../core/id.ts';
 import type { Actor, Plan } from '../core/plan.ts';
 import { type Membership, mayDo, type Verb, whoMay } from '../core/policy.ts';
 import { type Event, openGate, type Rollout } from '../core/rollout.ts';
-import { nearest } from '../core/suggest.ts';
 import type { Abort, AbortStart } from './abort.ts';
 import type { Answer } from './answers.ts';
 import type { Deploy } from './deploy.ts';
 import type { Rollouts } from './handle.ts';
+import { createOverview } from './overview.ts';
 import type { People } from './people.ts';
 import type { Chat, Loaded, Log, Store } from './ports.ts';
 import { actorOf, type Click, type Request, type Taken } from './requests.ts';
@@ -31,7 +31,8 @@ const REQUESTERS_KEPT = 10_000;
 const INTAKE_LEASE_MS = 30_000;
 
 export function createCommands(deps: Deps) {
-  const { config, store, chat, people, rollouts, abort, deploy } = deps;
+  const { config, store, people, rollouts, abort, deploy } = deps;
+  const { help, list, status, unknownTarget, rolloutOfThread } = createOverview(deps);
   const requesters = new Map<string, Actor>();
 
   /** Does it, drops the inbox entry, answers. null: the change shows itself, nothing to add. */
@@ -111,54 +112,6 @@ export function createCommands(deps: Deps) {
       default:
         return typed satisfies never;
     }
-  }
-
-  function help(): Answer {
-    return {
-      kind: 'help',
-      services: Object.values(config.services).map(({ name, strategies }) => ({ name, strategies })),
-    };
-  }
-
-  async function list(): Promise<Answer> {
-    const ids = await store.active(Object.keys(config.services));
-    const loaded = await Promise.all(ids.map((id) => store.load(id)));
-    return { kind: 'status', rollouts: await Promise.all(found(loaded).map(linked)), service: null, live: null };
-  }
-
-  async function status(target: string | null): Promise<Answer> {
-    if (target === null) return list();
-    const service = Object.hasOwn(config.services, target) ? target : null;
-    const id = service ? await store.holder(service) : target;
-    const loaded = id === null ? null : await store.load(id);
-    if (!service && !loaded) return unknownTarget(target);
-    const live = service ? await deploy.liveVersion(service).catch(() => null) : null;
-    return {
-      kind: 'status',
-      rollouts: await Promise.all(found([loaded]).map(linked)),
-      service,
-      live,
-    };
-  }
-
-  const linked = async (rollout: Rollout) => ({ rollout, link: await link(rollout) });
-
-  async function link(rollout: Rollout): Promise<string | null> {
-    const root = rollout.messages.root;
-    return root === undefined ? null : chat.permalink(rollout.plan.channel, root).catch(() => null);
-  }
-
-  function unknownTarget(given: string): Answer {
-    const known = Object.keys(config.services);
-    if (known.includes(given)) return { kind: 'no rollout', given };
-    const near = nearest(given, known);
-    return near ? { kind: 'unknown service', given, near, known } : { kind: 'no rollout', given };
-  }
-
-  async function rolloutOfThread(thread: { channel: string; ts: string }): Promise<Rollout | null> {
-    const ids = await store.active(Object.keys(config.services));
-    const all = found(await Promise.all(ids.map((id) => store.load(id))));
-    return all.find(({ plan, messages }) => isAt(thread, messages.root, plan.channel)) ?? null;
   }
 
   async function click(request: Request, clicked: Click, reason: string | null, taken: Taken): Promise<Answer | null> {
@@ -290,15 +243,6 @@ export function createCommands(deps: Deps) {
 
 /** Redis TIME at which an inbox entry was recorded. */
 export const timeOf = ({ id }: { readonly id: string }): number => Number(id.split('-')[0]);
-
-/** `recorded`: `1700.1`, or `C0OPS/1700.1` when the message is in the fallback channel. */
-function isAt(thread: { channel: string; ts: string }, recorded: string | undefined, own: string): boolean {
-  const [ts, channel = own] = (recorded ?? '').split('/').reverse();
-  return ts === thread.ts && channel === thread.channel;
-}
-
-const found = (loaded: readonly (Loaded | null)[]): readonly Rollout[] =>
-  loaded.flatMap((one) => (one ? [one.rollout] : []));
 
 function gateEvent(
   clicked: Exclude<Click, { action: 'abort' | 'rollback' }>,
