@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { Redis } from 'ioredis';
+import { request } from 'undici';
 import { kinds } from './api-server/kinds.ts';
 import type { Store } from './api-server/store.ts';
 import { superviseBot } from './demo/bot.ts';
@@ -81,7 +82,7 @@ async function demo(options: Extract<Options, { kind: 'local' | 'workspace' }>):
   }
   const played =
     slack && options.kind === 'local' && options.play
-      ? playedBy(slack, playground.store)
+      ? playedBy(slack, playground.store, { preview: () => preview(playground.proxyUrl), killBot: bot.kill })
       : new Promise<never>(() => {});
   const code = await Promise.race([played, failed.promise, stopped]);
 
@@ -102,11 +103,21 @@ async function freshEnv(url: string | undefined): Promise<string> {
   return isEmpty ? 'demo' : `demo-${randomBytes(3).toString('hex')}`;
 }
 
-async function playedBy(slack: LocalSlack, store: Store): Promise<number> {
+async function preview(proxyUrl: string): Promise<string> {
+  const answer = await request(proxyUrl, { headers: { host: HOST, 'x-canary': 'always' }, headersTimeout: 5_000 });
+  await answer.body.dump();
+  return String(answer.headers['x-version']);
+}
+
+async function playedBy(
+  slack: LocalSlack,
+  store: Store,
+  acts: Pick<Parameters<typeof play>[0], 'preview' | 'killBot'>,
+): Promise<number> {
   const isIdle = () =>
     store.get(kinds.deployments, NAMESPACE, 'world-canary') === undefined &&
     store.get(kinds.httpRoutes, NAMESPACE, 'world')?.metadata.annotations?.['sluice.dev/phase'] !== 'active';
-  const outcome = await play({ slack, isIdle, tell }).then(
+  const outcome = await play({ slack, isIdle, tell, ...acts }).then(
     () => null,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   );

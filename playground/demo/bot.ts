@@ -24,6 +24,7 @@ export type BotOptions = {
 export async function superviseBot({ root, env, log, onEnd, onReady, onFailure }: BotOptions) {
   const file = createWriteStream(log, { flags: 'a' });
   let stopping = false;
+  let back = Promise.withResolvers<void>();
   let child = start();
   await ready(child);
   watch();
@@ -79,10 +80,17 @@ export async function superviseBot({ root, env, log, onEnd, onReady, onFailure }
     }
     watch();
     if (child.pid !== undefined) onReady(child.pid);
+    back.resolve();
+    back = Promise.withResolvers<void>();
   }
 
   return {
     pid: () => child.pid,
+    /** As `kill -9` does it; resolves when the next process is ready. */
+    kill(): Promise<void> {
+      child.kill('SIGKILL');
+      return back.promise;
+    },
     async stop(): Promise<void> {
       stopping = true;
       if (child.exitCode === null && child.signalCode === null) {

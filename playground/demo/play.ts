@@ -1,4 +1,4 @@
-/** Plays what a person would do in the demo: one rollout goes live, one is rolled back by its checks, one is aborted. */
+/** Plays what a person would do in the demo: one rollout goes live, one is rolled back by its checks, one is aborted after the bot was killed. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LocalSlack, Message, Person } from './local-slack.ts';
 import { buttonsOf } from './transcript.ts';
@@ -10,13 +10,20 @@ type Deps = {
   readonly slack: LocalSlack;
   /** Whether the service may be deployed again: nothing of the last rollout is left in the cluster. */
   readonly isIdle: () => boolean;
+  /** Version that answers a request with the preview header. */
+  readonly preview: () => Promise<string>;
+  /** Kills the bot; resolves when it is back. */
+  readonly killBot: () => Promise<void>;
   /** What happens, line by line. */
   readonly tell: (line: string) => void;
 };
 
 /** Throws when something that should happen does not within 90 s. */
-export async function play({ slack, isIdle, tell }: Deps): Promise<void> {
+export async function play({ slack, isIdle, preview, killBot, tell }: Deps): Promise<void> {
   await deploy('v2');
+  await gate('Approve 10%');
+  await until('the preview of v2', async () => (await preview()) === 'v2' || undefined);
+  tell('a request with x-canary: always is answered by v2');
   for (const label of ['Approve 10%', 'Approve 50%', 'Approve 100%', 'Promote']) await press('bo', label);
   tell(await said(/v2 is live/));
 
@@ -27,6 +34,8 @@ export async function play({ slack, isIdle, tell }: Deps): Promise<void> {
   const root = await deploy('v4');
   await press('bo', 'Approve 10%');
   await gate('Approve 50%');
+  tell('kill -9 of the bot, while a gate waits');
+  await killBot();
   tell('ana writes @sluice status in the thread, then presses [Abort]');
   await slack.say('ana', '@sluice status', root);
   await press('ana', 'Abort');
