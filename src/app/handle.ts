@@ -273,8 +273,10 @@ function overtakenBy(id: string, by: Marks): AbortCause {
   return { kind: 'fenced', message: 'the cluster carries a newer state of this rollout than Redis does' };
 }
 
-/** `U0BO(bo)@2026-11-20T10:00:00Z` as the route carries it after an abort without Redis; the name may be missing. */
+/** `U0BO(bo)@2026-11-20T10:00:00Z`, or `cli:ops@host@…`, as the route carries it after an abort without Redis. */
 function blindActor(mark: string): Actor {
-  const { user = mark, name = user } = /^(?<user>[^(@]+)(?:\((?<name>[^)]*)\))?@/.exec(mark)?.groups ?? {};
-  return { kind: user.startsWith('cli:') ? 'cli' : 'person', user, name };
+  const who = mark.slice(0, mark.lastIndexOf('@'));
+  if (who.startsWith('cli:')) return { kind: 'cli', user: who.slice('cli:'.length), name: who };
+  const { user = who, name = user } = /^(?<user>[^(]+)\((?<name>.*)\)$/.exec(who)?.groups ?? {};
+  return { kind: 'person', user, name };
 }

@@ -110,8 +110,7 @@ async function blindAbort(parts: Parts, target: string, why: string): Promise<nu
   const id = marks?.phase === 'active' && (target === name || target === marks.rollout) ? marks.rollout : null;
   if (id === null) return say(`Redis does not answer (${why}), and no such rollout holds the route`, FAILED);
   const { name: full } = actor();
-  // As the bot writes it: who, (their name), when.
-  const by = `${full.split('@')[0]}(${full})@${new Date().toISOString()}`;
+  const by = `${full}@${new Date().toISOString()}`;
   const aborted = await createBlindAbort(parts)(own, id, by);
   switch (aborted.kind) {
     case 'done': {
