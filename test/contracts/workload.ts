@@ -161,8 +161,13 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
       it('is not Ready for a weight that it was not scaled for', async () => {
         await created();
         await canaryReady();
-        const late = await world.lag();
-        expect((await late.canaryState(target, 10, fence(3))).kind).toBe('ready');
+        let late = await world.lag();
+        // A watch may begin with a state of a moment ago: it stands still once it has seen what is Ready.
+        const seen = async () => {
+          late = await world.lag();
+          return (await late.canaryState(target, 10, fence(3))).kind;
+        };
+        await expect.poll(seen, { timeout: 5_000 }).toBe('ready');
         expect(await late.canaryState(target, 100, fence(3))).toEqual({
           kind: 'waiting',
           reason: expect.stringMatching(/world-canary has 1 of the 3 replicas that 100% needs/),
