@@ -160,7 +160,8 @@ function lookAtService({ holder, routerOf, workloadOf }: Cluster, service: Servi
       );
       if (wrong.length > 0) return wrong.map((text) => fail(subject, text));
       if (refusals.length > 0) return [ok(subject, `rollout ${running} runs`)];
-      const warnings = [workload, route].flatMap((one) => (one.ok ? one.warnings : []));
+      const several = route.ok ? route.facts.several : [];
+      const warnings = [...[workload, route].flatMap((one) => (one.ok ? one.warnings : [])), ...several];
       const version = workload.ok ? workload.facts.version : null;
       const strange =
         version === null

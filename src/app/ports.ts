@@ -61,11 +61,18 @@ export type MarkedRoute = {
   readonly env: string | null;
 };
 
+export type RouteFacts = {
+  readonly objects: readonly string[];
+  readonly epoch: number;
+  /** Objects with several rules that the canary gets a share of, each as a sentence; nothing is wrong with them. */
+  readonly several: readonly string[];
+};
+
 export type TrafficRouter = {
   /** `true`, or the reason why not: what a router cannot do is refused when the command is typed. */
   readonly supports: RouterSupport;
   /** Reads only. Refuses missing routes, ambiguous rules, other owners, an active claim of another rollout. */
-  preflight(target: Target): Promise<Preflight<{ readonly objects: readonly string[]; readonly epoch: number }>>;
+  preflight(target: Target): Promise<Preflight<RouteFacts>>;
   /** Takes the route objects for a rollout: marks only, no traffic moves. `journal`: owned fields by object. */
   claim(target: Target, fence: Fence): Promise<Written & { readonly journal?: Readonly<Record<string, string>> }>;
   /** Sets the whole route in one write. `overwrite`: replaces what somebody else wrote, as last read. */

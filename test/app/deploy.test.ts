@@ -28,7 +28,9 @@ function deployOn(live: string, history: readonly string[]) {
     people: createPeople({ store, chat, log, clock: Date.now }),
     rollouts: { tick: async () => {} },
     routerOf: () =>
-      only<TrafficRouter>({ preflight: async () => ({ ok: true, facts: { objects: [], epoch: 0 }, warnings: [] }) }),
+      only<TrafficRouter>({
+        preflight: async () => ({ ok: true, facts: { objects: [], epoch: 0, several: [] }, warnings: [] }),
+      }),
     workloadOf: () => only<Workload>({ preflight: async () => ({ ok: true, facts, warnings: [] }) }),
     newId: (service) => `${service}-abcdef`,
     onMessages: () => {},

@@ -367,12 +367,16 @@ it.each(CLUSTER)('%s: one line', async (_, change, line) => {
   expect(await wrong()).toEqual([expect.stringMatching(line)]);
 });
 
-it('two rules that qualify are both routed, so nothing is wrong', async () => {
+it('two rules that qualify are both routed: said, with what to do if one should not', async () => {
   changeRules((rules) => [
     ...rules,
     { matches: [{ path: { type: 'PathPrefix', value: '/v2' } }], backendRefs: refs(rules) },
   ]);
-  expect(await wrong()).toEqual([]);
+  expect(await wrong()).toEqual([
+    expect.stringMatching(
+      /^warn service world: HTTPRoute hello\/world: 2 rules send to world.*Move a rule to a route of its own/,
+    ),
+  ]);
 });
 
 it('what hangs hides nothing else, and nothing takes longer than 5 s for each step', async () => {

@@ -85,11 +85,14 @@ function valueRange(check: Check, points: Points): [number, number] {
   if (values.length === 0) return [0, 1];
   const low = Math.min(...values);
   const high = Math.max(...values);
-  const air = (high - low) * 0.1 || Math.abs(high) * 0.1 || 1;
+  const air = some((high - low) * 0.1) || some(Math.abs(high) * 0.1) || 1;
   const floor = low >= 0 ? 0 : low - air;
   if (check.unit !== '%') return [floor, high + air];
   return [Math.max(floor, low - air), high <= 100 ? Math.min(100, high + air) : high + air];
 }
+
+/** Differences that nobody could see are none: an axis of denormal numbers has no ticks. */
+const some = (difference: number) => (difference > 1e-9 ? difference : 0);
 
 type Scale = (value: number) => number;
 

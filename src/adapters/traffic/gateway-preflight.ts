@@ -1,5 +1,5 @@
 /** Looks at HTTPRoutes before a rollout touches them. */
-import type { Preflight } from '../../app/ports.ts';
+import type { Preflight, RouteFacts } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { heldMessage } from '../kubernetes/fence.ts';
@@ -14,14 +14,14 @@ import { RESTORE_LIMIT, rulesOf, tooLong } from './gateway-writes.ts';
 /** Gateway API allows so many rules in one route. */
 const MAX_RULES = 16;
 
-type Facts = { readonly objects: readonly string[]; readonly epoch: number };
 type Looked = {
   readonly refusals: readonly string[];
   readonly warnings: readonly string[];
+  readonly several: readonly string[];
   readonly object: HTTPRoute | null;
 };
 
-export async function lookAtRoutes(cluster: Cluster, target: Target): Promise<Preflight<Facts>> {
+export async function lookAtRoutes(cluster: Cluster, target: Target): Promise<Preflight<RouteFacts>> {
   const refs = routesOf(target);
   const missing = await missingRolloutRights(cluster, target);
   if (missing.length > 0) return { ok: false, refusals: missing };
@@ -31,14 +31,18 @@ export async function lookAtRoutes(cluster: Cluster, target: Target): Promise<Pr
   const objects = looked.flatMap(({ object }) => (object ? [object] : []));
   return {
     ok: true,
-    facts: { objects: refs.map((ref) => nameOf(HTTPRoutes, ref)), epoch: highestEpoch(objects) },
+    facts: {
+      objects: refs.map((ref) => nameOf(HTTPRoutes, ref)),
+      epoch: highestEpoch(objects),
+      several: looked.flatMap(({ several }) => several),
+    },
     warnings: looked.flatMap(({ warnings }) => warnings),
   };
 }
 
 async function lookAt(cluster: Cluster, target: Target, ref: Ref): Promise<Looked> {
   const subject = nameOf(HTTPRoutes, ref);
-  const refuse = (...refusals: readonly string[]): Looked => ({ refusals, warnings: [], object: null });
+  const refuse = (...refusals: readonly string[]): Looked => ({ refusals, warnings: [], several: [], object: null });
   const object = await cluster.view(HTTPRoutes, ref.namespace).get(ref.name);
   if (!object) return refuse(routeMissing(ref, target));
   const owner = otherOwner(object);
@@ -80,7 +84,14 @@ async function judgeRules(cluster: Cluster, target: Target, object: HTTPRoute, s
   const warnings = full
     ? [`${subject} has no room for preview rules (${MAX_RULES} rules at most): a step with a preview will be refused.`]
     : [];
-  return { refusals, warnings, object };
+  const routed = rules.filter((rule) => rule.backendRefs?.length === 1 && rule.backendRefs.some(isServing));
+  const several =
+    routed.length > 1
+      ? [
+          `${subject}: ${routed.length} rules send to ${service}, and each gets the canary's weight: ${list(routed)}. Move a rule to a route of its own if it should not.`,
+        ]
+      : [];
+  return { refusals, warnings, several, object };
 }
 
 /** A grant for single names does not cover the Kubernetes Services that Sluice makes. */
