@@ -2,7 +2,7 @@
 import type { Note, Rollout } from '../../core/rollout.ts';
 import { type Message, type Show, section } from './block-kit.ts';
 import { code, codeBlock, date, plain, quote, utc } from './mrkdwn.ts';
-import { MAX, nameOf, stepCount } from './words.ts';
+import { MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
 
 export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
   switch (note.kind) {
@@ -18,7 +18,9 @@ export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
         ],
       };
     case 'abort stalled':
-      return stalled(rollout, note.message);
+      return rollout.phase.kind === 'aborting' && rollout.phase.stage !== 'route'
+        ? leftOver(rollout, note.message)
+        : stalled(rollout, note.message);
     default:
       return note satisfies never;
   }
@@ -35,6 +37,18 @@ function reminder(rollout: Rollout, note: Extract<Note, { kind: 'reminder' }>, s
     deadline === null ? `${waits}.` : `${waits} until ${time(deadline)}, ${then}.`;
   const link = show.gateLink ? ` <${show.gateLink}|Open gate>` : '';
   return { text: words(utc), blocks: [section(`${words(date)}${link}`)] };
+}
+
+/** The traffic is safe; what Sluice made cannot be taken away yet. */
+function leftOver({ plan }: Rollout, why: string): Message {
+  const safe = `All traffic of ${serviceOf(plan)} is on ${stableOf(plan)}, but the clean-up of ${versionOf(plan)} does not get through yet.`;
+  return {
+    text: `${safe} Sluice keeps trying; nothing else of this service can be rolled out until then.`,
+    blocks: [
+      section(`*${safe}* Sluice keeps trying; nothing else of this service can be rolled out until then.`),
+      section(quote(why, MAX.message)),
+    ],
+  };
 }
 
 /** Sluice cannot reach the route: somebody who can takes the traffic back by hand. */

@@ -273,6 +273,12 @@ export const SAID: readonly Said[] = [
     key: 'note:9',
     note: { kind: 'abort stalled', message: 'patch HTTPRoute hello/world: connect ECONNREFUSED 10.0.0.1:6443' },
   },
+  {
+    when: 'clean-up of an abort stalled',
+    rollout: rollout({ ...aborting, stage: 'clean', cause: byBo, stalled: true }),
+    key: 'note:9',
+    note: { kind: 'abort stalled', message: 'deployments "world-canary" is forbidden' },
+  },
 ];
 
 // ---- words that would like to break out ------------------------------------------------------------------------------
