@@ -37,6 +37,10 @@ const tasks = {
       tests,
     ],
   },
+  faults: {
+    redis: 'memory',
+    steps: [['tests under faults', bin('vitest'), 'run', '--config', 'vitest.faults.config.ts']],
+  },
   e2e: {
     redis: 'memory',
     needs: { KUBECONFIG: 'a cluster that the tests may change' },

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+// Whole bots under faults: slower than the unit tests, without a real cluster.
+export default defineConfig({
+  test: {
+    include: ['test/faults/**/*.fault.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 10_000,
+    passWithNoTests: true,
+  },
+});
