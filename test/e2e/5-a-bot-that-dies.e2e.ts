@@ -93,9 +93,14 @@ it.each<[string, (asked: Asked) => boolean, (rollout: Rollout) => Promise<void>]
 async function holdOnce(matches: (asked: Asked) => boolean): Promise<{ readonly bot: Bot; readonly held: Held }> {
   const { bots } = stage();
   const holds = bots.map((bot) => ({ bot, ...bot.api.hold(matches) }));
-  const first = await Promise.race(holds.map(async ({ bot, arrived }) => ({ bot, held: await arrived })));
+  let first: { readonly bot: Bot; readonly held: Held } | undefined;
+  for (const { bot, arrived } of holds)
+    void arrived.then((held) => {
+      first ??= { bot, held };
+    });
+  const held = await until('a replica makes the write', () => first, { withinMs: 60_000 });
   for (const { cancel } of holds) cancel();
-  return first;
+  return held;
 }
 
 async function abort(rollout: Rollout) {

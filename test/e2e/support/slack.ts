@@ -38,6 +38,9 @@ type Server = {
 };
 
 const CHANNEL = 'deploys';
+const TRIES = 5;
+/** A gate that is decided says so at once; with Slack's edits held back it may not, and is not waited for. */
+const DECIDED_MS = 1_000;
 const shared = process.env.SLUICE_SHARED ?? resolve('..', 'shared');
 
 export type Slack = Awaited<ReturnType<typeof startSlack>>;
@@ -120,19 +123,28 @@ export async function startSlack() {
       ),
     /**
      * Presses Approve, whatever it is called; answers with when. Where a reason is asked for, it gives one. A button that
-     * changes under the finger, because the checks did, is looked for again.
+     * changes under the finger, because the checks did, is looked for again: so does who is told why it was not taken.
      */
     async approve(user: string, { ts }: Message): Promise<number> {
+      const told = async () => (await all()).filter(({ ephemeral_to }) => ephemeral_to === user);
       for (let tries = 1; ; tries += 1) {
         const gate = (await all()).find((message) => message.ts === ts);
         const button = approveButton(gate?.blocks);
         if (!gate || !button) throw new Error(`this gate cannot be approved: ${gate ? line(gate) : 'it is gone'}`);
+        const before = (await told()).length;
         const at = Date.now();
         const { acked_ms, error } = await click(user, gate, button);
-        if (error === 'no_such_button' && tries < 5) continue;
+        if (error === 'no_such_button' && tries < TRIES) continue;
         if (acked_ms === null || error) throw new Error(`${user} pressed ${button}: ${error ?? 'no answer'}`);
         if (/anyway/i.test(button)) await this.submit(user, 'seen and accepted');
-        return at;
+        const refusal = await Promise.race([
+          until('the gate is decided', async () => isDecided((await all()).find((message) => message.ts === ts)), {
+            withinMs: DECIDED_MS,
+          }).then(() => null),
+          until('a refusal is told', async () => (await told())[before], { withinMs: DECIDED_MS }).then(line),
+        ]).catch(() => null);
+        if (refusal === null) return at;
+        if (tries >= TRIES) throw new Error(`${user} pressed ${button} and was told: ${refusal}`);
       }
     },
     /** Presses until the bot answers: a payload that goes to a dead replica is lost, as with real Slack. */
@@ -178,6 +190,8 @@ const everAsked = (message: Message) =>
 /** Label of the button that lets the rollout go on. */
 export const approveButton = (blocks: readonly object[] = []) =>
   labels(blocks).find((label) => /^(approve|promote)/i.test(label));
+
+const isDecided = (gate: Message | undefined) => gate === undefined || approveButton(gate.blocks) === undefined;
 
 const labels = (blocks: readonly object[] = []): readonly string[] =>
   objects(blocks).flatMap((each) => (each.type === 'button' ? strings(each.text) : []));
