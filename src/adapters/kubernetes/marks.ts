@@ -51,8 +51,11 @@ export const readRouteMark = (object: Held) => annotation(object, 'route');
 export const readEnv = (object: Held) => annotation(object, 'env');
 
 /** Annotations of a new object: claimed from birth. */
-export function birthMarks({ rollout, epoch, seq }: Fence): Record<string, string> {
-  const marks = { rollout, epoch: String(epoch), seq: String(seq), phase: 'active' };
+export function birthMarks(
+  { rollout, epoch, seq }: Fence,
+  more: Readonly<Partial<Record<'restore' | 'env', string>>> = {},
+): Record<string, string> {
+  const marks = { rollout, epoch: String(epoch), seq: String(seq), phase: 'active', ...more };
   return Object.fromEntries(Object.entries(marks).map(([mark, value]) => [PREFIX + mark, value]));
 }
 

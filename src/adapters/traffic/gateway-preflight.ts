@@ -1,67 +1,38 @@
 /** Looks at HTTPRoutes before a rollout touches them. */
-import type { Preflight, RouteFacts } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import { heldMessage } from '../kubernetes/fence.ts';
-import { highestEpoch, readMarks } from '../kubernetes/marks.ts';
-import { type HTTPRoute, HTTPRoutes, nameOf, type Ref, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
-import { otherOwner } from '../kubernetes/owners.ts';
-import { missingRolloutRights } from '../kubernetes/rollout-rights.ts';
+import { type HTTPRoute, HTTPRoutes, nameOf, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
 import { findServing, routeMissing, routesOf } from '../kubernetes/serving.ts';
-import { isRestored, journalOf, refersTo, type Sides, sidesOf } from './gateway-rules.ts';
-import { RESTORE_LIMIT, rulesOf, tooLong } from './gateway-writes.ts';
+import type { Look } from './dialect.ts';
+import { journalOf, refersTo, rulesOf, type Sides, sidesOf } from './gateway-rules.ts';
 
 /** Gateway API allows so many rules in one route. */
 const MAX_RULES = 16;
 
-type Looked = {
-  readonly refusals: readonly string[];
-  readonly warnings: readonly string[];
-  readonly several: readonly string[];
-  readonly object: HTTPRoute | null;
-};
-
-export async function lookAtRoutes(cluster: Cluster, target: Target): Promise<Preflight<RouteFacts>> {
+export async function lookAtRoutes(
+  cluster: Cluster,
+  target: Target,
+  objects: readonly (HTTPRoute | null)[],
+): Promise<Look> {
   const refs = routesOf(target);
-  const missing = await missingRolloutRights(cluster, target);
-  if (missing.length > 0) return { ok: false, refusals: missing };
-  const looked = await Promise.all(refs.map((ref) => lookAt(cluster, target, ref)));
-  const refusals = looked.flatMap((one) => one.refusals);
-  if (refusals.length > 0) return { ok: false, refusals };
-  const objects = looked.flatMap(({ object }) => (object ? [object] : []));
+  const missing = refs.filter((_, index) => !objects[index]).map((ref) => routeMissing(ref, target));
+  if (missing.length > 0) return refuse(missing);
+  const serving = await findServing(cluster, target);
+  if (!serving.ok) return refuse([serving.refusal]);
+  const service = serving.service.metadata.name;
+  const looks = await Promise.all(
+    objects.map((object) => (object ? judgeRules(cluster, target, object, service) : refuse([]))),
+  );
   return {
-    ok: true,
-    facts: {
-      objects: refs.map((ref) => nameOf(HTTPRoutes, ref)),
-      epoch: highestEpoch(objects),
-      several: looked.flatMap(({ several }) => several),
-    },
-    warnings: looked.flatMap(({ warnings }) => warnings),
+    refusals: looks.flatMap(({ refusals }) => refusals),
+    warnings: looks.flatMap(({ warnings }) => warnings),
+    several: looks.flatMap(({ several }) => several),
   };
 }
 
-async function lookAt(cluster: Cluster, target: Target, ref: Ref): Promise<Looked> {
-  const subject = nameOf(HTTPRoutes, ref);
-  const refuse = (...refusals: readonly string[]): Looked => ({ refusals, warnings: [], several: [], object: null });
-  const object = await cluster.view(HTTPRoutes, ref.namespace).get(ref.name);
-  if (!object) return refuse(routeMissing(ref, target));
-  const owner = otherOwner(object);
-  if (owner) return refuse(`${subject} is managed by ${owner}: take it off there before Sluice routes it.`);
-  const marks = readMarks(object);
-  if (marks?.phase === 'active') return refuse(heldMessage(subject, marks, target.service));
-  const sides = sidesOf(target.deployment);
-  const rules = rulesOf(object);
-  if (!isRestored(rules, sides)) {
-    return refuse(
-      `${subject} sends to ${sides.stable} or ${sides.canary} without a rollout: put its own Kubernetes Service back into backendRefs.`,
-    );
-  }
-  const serving = await findServing(cluster, target);
-  if (!serving.ok) return refuse(serving.refusal);
-  return judgeRules(cluster, target, object, serving.service.metadata.name);
-}
+const refuse = (refusals: readonly string[]): Look => ({ refusals, warnings: [], several: [] });
 
-async function judgeRules(cluster: Cluster, target: Target, object: HTTPRoute, service: string): Promise<Looked> {
+async function judgeRules(cluster: Cluster, target: Target, object: HTTPRoute, service: string): Promise<Look> {
   const home = object.metadata.namespace;
   const subject = nameOf(HTTPRoutes, object.metadata);
   const rules = rulesOf(object);
@@ -77,7 +48,6 @@ async function judgeRules(cluster: Cluster, target: Target, object: HTTPRoute, s
     ...(journal.length === 0 && shared.length === 0
       ? [`${subject} has no rule that sends to ${service} alone. Its rules: ${list(rules)}.`]
       : []),
-    ...(JSON.stringify(journal).length > RESTORE_LIMIT ? [tooLong(subject)] : []),
     ...(await grantRefusals(cluster, target, home, subject)),
   ];
   const full = rules.length + journal.length > MAX_RULES;
@@ -91,7 +61,7 @@ async function judgeRules(cluster: Cluster, target: Target, object: HTTPRoute, s
           `${subject}: ${routed.length} rules send to ${service}, and each gets the canary's weight: ${list(routed)}. Move a rule to a route of its own if it should not.`,
         ]
       : [];
-  return { refusals, warnings, several, object };
+  return { refusals, warnings, several };
 }
 
 /** A grant for single names does not cover the Kubernetes Services that Sluice makes. */

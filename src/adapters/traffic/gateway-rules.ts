@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Route, STABLE_ROUTE } from '../../core/plan.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
-import type { BackendRef, Filter, JournalEntry, Match, Rule } from '../kubernetes/objects.ts';
+import type { BackendRef, Filter, HTTPRoute, JournalEntry, Match, Rule } from '../kubernetes/objects.ts';
 
 /** Names of the Kubernetes Services that stand for stable and canary. */
 export type Sides = { readonly stable: string; readonly canary: string };
@@ -15,6 +15,8 @@ export const sidesOf = (deployment: string): Sides => ({
   stable: `${deployment}-stable`,
   canary: `${deployment}-canary`,
 });
+
+export const rulesOf = (object: HTTPRoute) => object.spec.rules ?? [];
 
 const isService = ({ group = '', kind = 'Service' }: BackendRef) => group === '' && kind === 'Service';
 

@@ -1,10 +1,6 @@
 /** What the controllers of an HTTPRoute say of its newest generation (Gateway API, RouteParentStatus). */
 import type { Condition, HTTPRoute, ParentRef } from '../kubernetes/objects.ts';
-
-export type RouteStatus =
-  | { readonly kind: 'confirmed' }
-  | { readonly kind: 'pending' }
-  | { readonly kind: 'rejected'; readonly message: string };
+import type { RouteStatus } from './dialect.ts';
 
 /**
  * Confirmed when for each parent at least one controller answered, and all that did accepted the route, resolved its

@@ -213,7 +213,7 @@ export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
         [
           'what another tool left behind',
           [{ backendRefs: [{ name: 'world-stable', port: 80 }] }],
-          /sends to world-stable or world-canary without a rollout/,
+          /^Without a rollout, .* still sends to world-stable or world-canary/,
         ],
         [
           'more than can be noted for the way back',

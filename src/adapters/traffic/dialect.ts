@@ -1,0 +1,84 @@
+/**
+ * How one kind of Kubernetes object says a route. A dialect knows fields only: claims, fences, aborts and drift are the same
+ * for all of them and live in `object-router.ts`. Everything here is pure.
+ */
+import type { RouteFacts, TrafficRouter } from '../../app/ports.ts';
+import type { Route, Target } from '../../core/plan.ts';
+import type { Cluster, Draft } from '../kubernetes/api.ts';
+import type { Op } from '../kubernetes/marks.ts';
+import type { Held, Kind, Ref } from '../kubernetes/objects.ts';
+import type { Serving } from '../kubernetes/serving.ts';
+
+/** What the controllers of an object say of its newest generation. */
+export type RouteStatus =
+  | { readonly kind: 'confirmed' }
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'rejected'; readonly message: string };
+
+/** The fields that Sluice owns in an object of a target. `Journal`: those fields as they were before the claim. */
+export type Dialect<T extends Held, Journal> = {
+  /** The journal of `sluice.dev/restore`; an empty one when there is none that can be read. */
+  readonly parse: (restore: string | null) => Journal;
+  /** Nothing is known of what was before. */
+  readonly isEmpty: (journal: Journal) => boolean;
+  /** The owned fields as they are, where `service` (a Kubernetes Service) is what they send to. */
+  readonly take: (object: T, service: string) => Journal;
+  /** Says the route: one patch that tests what it replaces. */
+  readonly say: (object: T, journal: Journal, route: Route) => readonly Op[];
+  /**
+   * Gives the fields their journalled values back, or, of an empty journal, all traffic to stable. Tests whose places it
+   * writes, not their weights: a late weight write does not hold an abort up.
+   */
+  readonly restore: (object: T, journal: Journal) => readonly Op[];
+  /** The route that the object says; null when it is no shape that `say` writes. */
+  readonly read: (object: T, journal: Journal) => Route | null;
+  /** Whether the owned fields are as this route has them, whatever others did to the rest. */
+  readonly shows: (object: T, journal: Journal, route: Route) => boolean;
+  /** Nothing of a rollout is left in it. */
+  readonly isRestored: (object: T) => boolean;
+  /** What this rollout routes and no longer finds, as half a sentence; null: all is there. */
+  readonly missing: (object: T, journal: Journal) => string | null;
+  /** Whether anything is left that can be routed. */
+  readonly canSay: (object: T, journal: Journal) => boolean;
+  /** Half a sentence about how the fields differ from what was written. */
+  readonly describe: (object: T, journal: Journal, written: Route) => string;
+  /** Absent: nothing in the cluster tells whether a route was taken. */
+  readonly status?: (object: T) => RouteStatus;
+  readonly words: {
+    /** Why nothing in an object can be routed. */
+    readonly nothing: string;
+    /** What to mend by hand so that something can. */
+    readonly mend: string;
+    /** What to do by hand about an object that still sends to Sluice's Kubernetes Services. */
+    readonly undo: string;
+  };
+};
+
+/** Where a router's routes are, and what is particular about them. */
+export type RouteObjects<T extends Held, Journal> = {
+  readonly supports: TrafficRouter['supports'];
+  /** As this API server serves it. */
+  readonly kind: (cluster: Cluster) => Promise<Kind<T>>;
+  readonly refs: (target: Target) => readonly Ref[];
+  readonly dialect: (target: Target, ref: Ref) => Dialect<T, Journal>;
+  /** The Kubernetes Service that the routes send to. */
+  readonly serving: (cluster: Cluster, target: Target) => Promise<Serving>;
+  /** Looks for what is particular to this kind; marks, owners and leftovers are looked at for all kinds. */
+  readonly look: (cluster: Cluster, target: Target, objects: readonly (T | null)[]) => Promise<Look>;
+  /** An object that is made when it is missing, and says nothing yet; at the end it goes, or it stays with terminal marks. */
+  readonly missing?: {
+    readonly draft: (cluster: Cluster, target: Target, ref: Ref, service: string) => Promise<Made>;
+    readonly atTheEnd: 'goes' | 'stays';
+  };
+};
+
+export type Look = {
+  readonly refusals: readonly string[];
+  readonly warnings: readonly string[];
+  readonly several: RouteFacts['several'];
+};
+
+export type Made =
+  /** `restore`: the journal of an object that says nothing yet. */
+  | { readonly ok: true; readonly draft: Draft; readonly restore: string }
+  | { readonly ok: false; readonly refusal: string };

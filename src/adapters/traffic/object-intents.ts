@@ -1,0 +1,142 @@
+/** What each operation writes to a route object as it was read, or why it does not. Pure: `object-router.ts` sends the patches. */
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import type { Fence } from '../../app/ports.ts';
+import type { Route } from '../../core/plan.ts';
+import type { Drift } from '../../core/rollout.ts';
+import {
+  barrier,
+  behind,
+  claimOps,
+  DONE,
+  drifted,
+  heldMessage,
+  type Intent,
+  marksLost,
+  meet,
+  refused,
+  underFence,
+} from '../kubernetes/fence.ts';
+import { readMarks, readRouteMark } from '../kubernetes/marks.ts';
+import type { Held } from '../kubernetes/objects.ts';
+import type { Dialect } from './dialect.ts';
+
+/** Longest text that is put into an annotation for the way back. */
+export const RESTORE_LIMIT = 8_000;
+/** `sluice.dev/route` of an object that has its own fields again. */
+const RESTORED = 'restored';
+
+const routeMark = z.object({
+  weight: z.number(),
+  preview: z.object({ header: z.string(), value: z.string() }).nullable(),
+  mirror: z.number().nullable(),
+});
+
+/** The route that Sluice wrote last, by its own note; null: none, or it is given back. */
+export function lastRoute(object: Held): Route | null {
+  try {
+    return routeMark.safeParse(JSON.parse(readRouteMark(object) ?? 'null')).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export const tooLong = (subject: string) =>
+  `${subject}: what Sluice would route in it takes more than ${RESTORE_LIMIT} characters to note for the way back; split it.`;
+
+/** The intents for one object, which `subject` names in sentences. */
+export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journal>, subject: string) {
+  const journalOf = (object: T): Journal => dialect.parse(readMarks(object)?.restore ?? null);
+  const stillRouted = `${subject} ${dialect.words.undo}`;
+
+  /** What differs from what Sluice wrote last, in the fields that it owns. */
+  function driftOf(object: T): Drift | null {
+    const journal = journalOf(object);
+    const last = lastRoute(object);
+    const missing = dialect.missing(object, journal);
+    const found = (difference: string, weight: number | null): Drift => ({ object: subject, difference, weight });
+    if (missing) return found(missing, null);
+    if (!last)
+      return dialect.isRestored(object) ? null : found('it sends to the canary before this rollout wrote that', null);
+    if (dialect.shows(object, journal, last)) return null;
+    const route = dialect.read(object, journal);
+    const weightOnly = route !== null && isDeepStrictEqual({ ...last, weight: route.weight }, route);
+    return found(dialect.describe(object, journal, last), weightOnly ? route.weight : null);
+  }
+
+  return {
+    journalOf,
+    driftOf,
+    stillRouted,
+
+    /** `service`: the Kubernetes Service that is rolled out; `owner`: its name in chat. */
+    claim(object: T, by: Fence, { service, owner, env }: { service: string; owner: string; env: string }): Intent {
+      const marks = readMarks(object);
+      const ours = marks?.rollout === by.rollout;
+      if (marks && !ours && marks.phase === 'active') return refused(heldMessage(subject, marks, owner));
+      const stopped = behind(marks, by);
+      if (stopped) return stopped;
+      if (marks && ours && marks.epoch === by.epoch) return DONE;
+      // Taken over from an older epoch of the same rollout: it may be routed already, the journal is the old one.
+      if (marks && ours && marks.restore !== null) return { ops: claimOps(object, by, marks.restore, { env }) };
+      const journal = dialect.take(object, service);
+      if (dialect.isEmpty(journal)) return refused(`${subject}: ${dialect.words.nothing}`);
+      const restore = JSON.stringify(journal);
+      if (restore.length > RESTORE_LIMIT) return refused(tooLong(subject));
+      return { ops: claimOps(object, by, restore, { route: null, env }) };
+    },
+
+    /**
+     * `overwrite`: what the fields would be journalled as, should the object have lost its own journal. `repeat`: writes even
+     * when the object carries this write already (to take a raised weight back).
+     */
+    route(
+      object: T,
+      route: Route,
+      by: Fence,
+      { overwrite, repeat = false }: { overwrite: ((object: T) => Journal) | null; repeat?: boolean },
+    ): Intent {
+      const met = meet(object, by);
+      if (typeof met === 'object') return met;
+      if (met === 'repeat' && !repeat) return DONE;
+      if (met === 'unmarked' && !overwrite) return drifted(marksLost(subject));
+      const drift = overwrite || repeat ? null : driftOf(object);
+      if (drift) return drifted(drift);
+      const own = journalOf(object);
+      const journal = overwrite && dialect.isEmpty(own) ? overwrite(object) : own;
+      if (!dialect.canSay(object, journal)) return refused(`${subject}: ${dialect.words.mend}`);
+      const marks = { restore: JSON.stringify(journal), route: JSON.stringify(route) };
+      return { ops: [...dialect.say(object, journal, route), ...underFence(object, by, marks)] };
+    },
+
+    /** `noted`: the journal that Redis has, for an object that lost its own. */
+    reset(
+      object: T,
+      by: Fence,
+      { abort, noted, blind = null }: { abort: boolean; noted: Journal; blind?: string | null },
+    ): Intent {
+      const marks = readMarks(object);
+      // An abort is not held up by what its own epoch wrote.
+      const stopped = abort ? barrier(marks, by) : behind(marks, by);
+      if (stopped) return stopped;
+      const written = marks?.rollout === by.rollout && marks.epoch === by.epoch && marks.seq >= by.seq;
+      if (written && dialect.isRestored(object)) return DONE;
+      const own = journalOf(object);
+      const ops = dialect.restore(object, dialect.isEmpty(own) ? noted : own);
+      const changes = { route: RESTORED, ...(blind !== null && { abort: blind }) };
+      const tested = abort ? (['rollout', 'epoch'] as const) : (['rollout', 'epoch', 'seq'] as const);
+      return { ops: [...ops, ...underFence(object, by, changes, tested)] };
+    },
+
+    /** Takes the claim off an object that has its own fields again. */
+    release(object: T, by: Fence): Intent {
+      const marks = readMarks(object);
+      if (!marks || marks.rollout !== by.rollout || marks.phase === 'done') return DONE;
+      const stopped = behind(marks, by);
+      if (stopped) return stopped;
+      if (!dialect.isRestored(object)) return refused(stillRouted);
+      const changes = { phase: 'done', restore: null, route: null, abort: null, env: null } as const;
+      return { ops: underFence(object, by, changes, ['rollout', 'epoch']) };
+    },
+  };
+}

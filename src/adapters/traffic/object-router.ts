@@ -1,0 +1,292 @@
+/**
+ * A router whose routes are fields of Kubernetes objects: what is the same for all of them. Every write is one fenced patch on
+ * one object (design section 8); which fields it writes is the dialect's.
+ */
+import type { Fence, Log, Marks, TrafficRouter, Written } from '../../app/ports.ts';
+import type { Route, Target } from '../../core/plan.ts';
+import type { Drift } from '../../core/rollout.ts';
+import type { Cluster } from '../kubernetes/cluster.ts';
+import { barrier, DONE, heldMessage, type Intent, marksLost, refused, underFence, write } from '../kubernetes/fence.ts';
+import { birthMarks, highestEpoch, isOurs, MANAGED_LABEL, readEnv, readMarks } from '../kubernetes/marks.ts';
+import { type Held, nameOf } from '../kubernetes/objects.ts';
+import { otherOwner } from '../kubernetes/owners.ts';
+import { missingRolloutRights } from '../kubernetes/rollout-rights.ts';
+import type { RouteObjects } from './dialect.ts';
+import { createIntents, lastRoute, RESTORE_LIMIT, tooLong } from './object-intents.ts';
+
+const RESETS = 5;
+const DELETIONS = 5;
+
+export type RouterDeps = {
+  readonly cluster: Cluster;
+  readonly log: Log;
+  /** Written on what is claimed, so that another installation's bot does not take its rollouts for lost ones. */
+  readonly env?: string;
+};
+
+export function createObjectRouter<T extends Held, Journal>(
+  { cluster, log, env = 'default' }: RouterDeps,
+  routes: RouteObjects<T, Journal>,
+): TrafficRouter {
+  /** One object of a target: how it is written, and what its fields mean. */
+  const objectsOf = async (target: Target) => {
+    const kind = await routes.kind(cluster);
+    return routes.refs(target).map((ref) => {
+      const subject = nameOf(kind, ref);
+      const dialect = routes.dialect(target, ref);
+      const send = (intend: (object: T) => Intent, gone?: Written) => write(cluster, kind, ref, intend, gone);
+      return { kind, ref, subject, dialect, intents: createIntents(dialect, subject), send };
+    });
+  };
+  type Routed = Awaited<ReturnType<typeof objectsOf>>[number];
+
+  const seen = ({ kind, ref }: Routed) => cluster.view(kind, ref.namespace).get(ref.name);
+  const watched = async (target: Target) =>
+    Promise.all((await objectsOf(target)).map(async (one) => ({ ...one, object: await seen(one) })));
+
+  /** Makes an object that may be missing, claimed from birth; null: there is one. */
+  async function make(target: Target, one: Routed, fence: Fence, service: string): Promise<Written | null> {
+    if (!routes.missing || (await seen(one))) return null;
+    const made = await routes.missing.draft(cluster, target, one.ref, service);
+    if (!made.ok) return refused(made.refusal);
+    const { labels, annotations, spec } = made.draft;
+    const outcome = await cluster.create(one.kind, one.ref, {
+      labels: { ...labels, ...MANAGED_LABEL },
+      annotations: { ...annotations, ...birthMarks(fence, { restore: made.restore, env }) },
+      spec,
+    });
+    if (outcome.ok) return DONE;
+    return outcome.error.kind === 'conflict' ? null : refused(outcome.error.message);
+  }
+
+  /** One patch, unless an older write that landed just before it left something routed. */
+  async function giveBack(one: Routed, intend: (object: T) => Intent, gone: Written): Promise<Written> {
+    for (let tries = 0; tries < RESETS; tries++) {
+      const { object, ...written } = await one.send(intend, gone);
+      if (written.kind !== 'done' || !object || one.dialect.isRestored(object)) return written;
+      if (one.dialect.isEmpty(one.intents.journalOf(object))) return refused(one.intents.stillRouted);
+    }
+    throw new Error(`${one.subject} is still routed after ${RESETS} resets`);
+  }
+
+  async function lower(one: Routed, route: Route, fence: Fence): Promise<void> {
+    const written = await one.send((object) =>
+      one.intents.route(object, route, fence, { overwrite: null, repeat: true }),
+    );
+    if (written.kind !== 'done') log.warn({ route: one.subject, written }, 'a raised route could not be lowered again');
+  }
+
+  /** What Sluice made goes with its claim, unless it stays at rest. */
+  async function release(one: Routed, fence: Fence): Promise<Written> {
+    const { object, ...written } = await one.send((found) => one.intents.release(found, fence), DONE);
+    if (written.kind !== 'done' || routes.missing?.atTheEnd !== 'goes') return written;
+    return object ? takeAway(one, object, fence) : DONE;
+  }
+
+  async function takeAway(one: Routed, found: T, fence: Fence): Promise<Written> {
+    let object: T | null = found;
+    for (let tries = 0; object && tries < DELETIONS; tries++) {
+      const marks = readMarks(object);
+      if (!isOurs(object) || marks?.rollout !== fence.rollout || object.metadata.deletionTimestamp) return DONE;
+      const stopped = barrier(marks, fence);
+      if (stopped) return stopped;
+      const outcome = await cluster.remove(one.kind, object);
+      if (outcome.ok || outcome.error.kind === 'not found') return DONE;
+      if (outcome.error.kind !== 'conflict') return refused(outcome.error.message);
+      object = await cluster.get(one.kind, one.ref);
+    }
+    if (!object) return DONE;
+    throw new Error(`${one.subject} changed during each attempt to delete it`);
+  }
+
+  return {
+    supports: routes.supports,
+
+    async preflight(target) {
+      const missing = await missingRolloutRights(cluster, target);
+      if (missing.length > 0) return { ok: false, refusals: missing };
+      const found = await watched(target);
+      const objects = found.map(({ object }) => object);
+      const refusals = found.flatMap(({ object, subject, dialect, intents }) =>
+        object ? heldElsewhere(object, subject, target, dialect.isRestored(object) ? null : intents.stillRouted) : [],
+      );
+      if (refusals.length > 0) return { ok: false, refusals };
+      const look = await routes.look(cluster, target, objects);
+      const serving = look.refusals.length > 0 ? null : await routes.serving(cluster, target);
+      const long = found.flatMap(({ object, subject, dialect }) => {
+        if (!object || !serving?.ok) return [];
+        const journal = dialect.take(object, serving.service.metadata.name);
+        return JSON.stringify(journal).length > RESTORE_LIMIT ? [tooLong(subject)] : [];
+      });
+      const all = [...look.refusals, ...(serving && !serving.ok ? [serving.refusal] : []), ...long];
+      if (all.length > 0) return { ok: false, refusals: all };
+      return {
+        ok: true,
+        facts: {
+          objects: found.map(({ subject }) => subject),
+          epoch: highestEpoch(objects.filter((object) => object !== null)),
+          several: look.several,
+        },
+        warnings: look.warnings,
+      };
+    },
+
+    async claim(target, fence) {
+      const serving = await routes.serving(cluster, target);
+      if (!serving.ok) return refused(serving.refusal);
+      const service = serving.service.metadata.name;
+      const journal: Record<string, string> = {};
+      for (const one of await objectsOf(target)) {
+        const made = await make(target, one, fence, service);
+        if (made && made.kind !== 'done') return made;
+        const { object, ...written } = await one.send((found) =>
+          one.intents.claim(found, fence, { service, owner: target.service, env }),
+        );
+        if (written.kind !== 'done') return written;
+        journal[one.subject] = (object && readMarks(object)?.restore) ?? '[]';
+      }
+      return { ...DONE, journal };
+    },
+
+    async setRoute(target, route, fence, overwrite) {
+      const unsupported = cannot(routes.supports, route);
+      if (unsupported) return refused(unsupported);
+      const serving = overwrite ? await routes.serving(cluster, target) : null;
+      const service = serving?.ok ? serving.service.metadata.name : null;
+      const raised: { one: Routed; before: Route }[] = [];
+      for (const one of await objectsOf(target)) {
+        if (service !== null) await make(target, one, fence, service);
+        let before: Route | null = null;
+        const { object: _, ...written } = await one.send((object) => {
+          before = lastRoute(object);
+          const take = (found: T) => (service === null ? one.dialect.parse(null) : one.dialect.take(found, service));
+          return one.intents.route(object, route, fence, { overwrite: overwrite ? take : null });
+        });
+        if (written.kind !== 'done') {
+          for (const up of raised) await lower(up.one, up.before, fence);
+          return written;
+        }
+        raised.push({ one, before: before ?? { weight: 0, preview: null, mirror: null } });
+      }
+      return DONE;
+    },
+
+    async reset(target, fence, journal, abort) {
+      const reset = async (one: Routed) => {
+        const noted = one.dialect.parse(journal[one.subject] ?? null);
+        const gone = abort ? DONE : refused(`${one.subject} is gone`);
+        return giveBack(one, (object) => one.intents.reset(object, fence, { abort, noted }), gone);
+      };
+      const written = await all((await objectsOf(target)).map(reset));
+      // An abort is never given up: as a fault it is tried again, and told to people when it lasts.
+      if (abort && written.kind === 'refused') throw new Error(written.message);
+      return written;
+    },
+
+    async getRoute(target) {
+      const found = (await watched(target)).flatMap(({ object, ...one }) => (object ? [{ ...one, object }] : []));
+      if (found.length === 0 || found.length < routes.refs(target).length) return null;
+      const read = found.map(({ dialect, intents, object }) => dialect.read(object, intents.journalOf(object)));
+      const same = read.every((route) => JSON.stringify(route) === JSON.stringify(read[0]));
+      return { route: (same && read[0]) || null, marks: newestMarks(found.map(({ object }) => object)) };
+    },
+
+    async confirmed(target) {
+      const answers = (await watched(target)).map(({ object, dialect }) => {
+        if (!object) return { kind: 'pending' } as const;
+        return dialect.status?.(object) ?? ({ kind: 'confirmed' } as const);
+      });
+      return (
+        answers.find(({ kind }) => kind === 'rejected') ??
+        answers.find(({ kind }) => kind === 'pending') ?? { kind: 'confirmed' }
+      );
+    },
+
+    async drift(target, _route, fence) {
+      for (const { object, ...one } of await watched(target)) {
+        const suspect = (copy: T | null) => driftFrom(copy, one, fence);
+        // A copy that lags behind looks like a foreign edit: only a fresh one convicts.
+        if (suspect(object) === null) continue;
+        const drift = suspect(await cluster.get(one.kind, one.ref));
+        if (drift) return drift;
+      }
+      return null;
+    },
+
+    release: async (target, fence) => all((await objectsOf(target)).map((one) => release(one, fence))),
+
+    async listMarked(namespaces) {
+      const kind = await routes.kind(cluster);
+      const objects = (await Promise.all(namespaces.map((namespace) => cluster.list(kind, namespace)))).flat();
+      return objects.flatMap((object) => {
+        const marks = readMarks(object);
+        return marks ? [{ object: nameOf(kind, object.metadata), marks, env: readEnv(object) }] : [];
+      });
+    },
+
+    async blindAbort(target, rollout, by, keepTraffic = false) {
+      const abort = async (one: Routed): Promise<Written> => {
+        const intend = (object: T): Intent => {
+          const marks = readMarks(object);
+          if (marks?.rollout !== rollout || marks.phase === 'done')
+            return refused(`${one.subject} is not held by rollout ${rollout}`);
+          if (marks.abort !== null && (keepTraffic || one.dialect.isRestored(object))) return DONE;
+          const fence: Fence = { rollout, epoch: marks.epoch + 1, seq: marks.seq };
+          if (keepTraffic) return { ops: underFence(object, fence, { abort: by }, ['rollout', 'epoch']) };
+          return one.intents.reset(object, fence, { abort: true, noted: one.dialect.parse(null), blind: by });
+        };
+        if (!keepTraffic) return giveBack(one, intend, DONE);
+        const { object: _, ...written } = await one.send(intend, DONE);
+        return written;
+      };
+      return all((await objectsOf(target)).map(abort));
+    },
+  };
+
+  function driftFrom(object: T | null, one: Routed, fence: Fence): Drift | null {
+    if (!object) return { object: one.subject, difference: 'it is gone', weight: null };
+    const marks = readMarks(object);
+    if (!marks) return marksLost(one.subject);
+    // Another holder's, or older than our last write: not for a drift to tell.
+    if (marks.rollout !== fence.rollout || marks.epoch > fence.epoch || marks.phase === 'done') return null;
+    if (marks.epoch < fence.epoch || marks.seq < fence.seq) return marksLost(one.subject);
+    return one.intents.driftOf(object);
+  }
+}
+
+/** Why an object as it stands cannot be claimed by a new rollout. */
+function heldElsewhere(object: Held, subject: string, { service }: Target, leftOver: string | null): string[] {
+  const owner = otherOwner(object);
+  if (owner) return [`${subject} is managed by ${owner}: take it off there before Sluice routes it.`];
+  const marks = readMarks(object);
+  if (marks?.phase === 'active') return [heldMessage(subject, marks, service)];
+  return leftOver === null ? [] : [`Without a rollout, ${leftOver}.`];
+}
+
+/** The reason why a route cannot be said at all. */
+function cannot(supports: TrafficRouter['supports'], route: Route): string | null {
+  const wants = [
+    route.weight > 0 && route.weight < 100 && supports.weight,
+    route.preview !== null && supports.header,
+    route.mirror !== null && supports.mirror,
+  ];
+  return wants.find((why) => typeof why === 'string') || null;
+}
+
+/** Several routes speak with one voice: the last write's, and held as long as one of them is. */
+function newestMarks(objects: readonly Held[]): Marks | null {
+  const found = objects.flatMap((object) => readMarks(object) ?? []);
+  const [newest] = found.toSorted((a, b) => b.epoch - a.epoch || b.seq - a.seq);
+  if (!newest) return null;
+  const isHeld = found.some(({ rollout, phase }) => rollout === newest.rollout && phase === 'active');
+  return { ...newest, phase: isHeld ? 'active' : 'done' };
+}
+
+/** All parts at once; the first that is not done speaks for all, a fault for the rest. */
+async function all(parts: readonly Promise<Written>[]): Promise<Written> {
+  const settled = await Promise.allSettled(parts);
+  const failed = settled.find((one) => one.status === 'rejected');
+  if (failed) throw failed.reason;
+  const results = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  return results.find(({ kind }) => kind !== 'done') ?? DONE;
+}
