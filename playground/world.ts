@@ -1,13 +1,25 @@
 /** The objects of the demo: a service `world` in namespace `hello`, with two pods of v1 behind Gateway `public`. */
-import { kinds } from './api-server/kinds.ts';
+import { apiVersionOf, kinds } from './api-server/kinds.ts';
 import type { Store } from './api-server/store.ts';
+import { type Entry, entryOf, routeOf, type WorldTraffic } from './world-traffic.ts';
 
 export const HOST = 'world.example';
 export const NAMESPACE = 'hello';
 
-export type WorldOptions = { readonly version?: string; readonly replicas?: number };
+export type WorldOptions = {
+  readonly version?: string;
+  readonly replicas?: number;
+  /** What routes to it; default: an HTTPRoute of Gateway `public`. */
+  readonly traffic?: WorldTraffic;
+};
 
-export function createWorld(store: Store, { version = 'v1', replicas = 2 }: WorldOptions = {}): void {
+const names = { name: 'world', namespace: NAMESPACE, host: HOST };
+
+/** Where the users of `world` send their requests. */
+export const worldEntry = ({ traffic = 'gateway-api' }: WorldOptions): Entry => entryOf(traffic, names);
+
+export function createWorld(store: Store, options: WorldOptions = {}): void {
+  const { version = 'v1', replicas = 2, traffic = 'gateway-api' } = options;
   const gateway = 'gateway.networking.k8s.io/v1';
   const metadata = { name: 'world', namespace: NAMESPACE };
   const labels = { app: 'world' };
@@ -19,6 +31,12 @@ export function createWorld(store: Store, { version = 'v1', replicas = 2 }: Worl
     kind: 'Gateway',
     metadata: { name: 'public', namespace: 'default' },
     spec: { gatewayClassName: 'proxy', listeners: [{ name: 'web', protocol: 'HTTP', port: 80 }] },
+  });
+  store.create(kinds.ingressClasses, {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'IngressClass',
+    metadata: { name: 'nginx' },
+    spec: { controller: 'k8s.io/ingress-nginx' },
   });
   store.create(kinds.deployments, {
     apiVersion: 'apps/v1',
@@ -42,14 +60,8 @@ export function createWorld(store: Store, { version = 'v1', replicas = 2 }: Worl
     metadata,
     spec: { selector: labels, ports: [{ name: 'http', port: 80, targetPort: 7778 }] },
   });
-  store.create(kinds.httpRoutes, {
-    apiVersion: gateway,
-    kind: 'HTTPRoute',
-    metadata,
-    spec: {
-      parentRefs: [{ name: 'public', namespace: 'default' }],
-      hostnames: [HOST],
-      rules: [{ backendRefs: [{ name: 'world', port: 80 }] }],
-    },
-  });
+  const route = routeOf(traffic, names);
+  if (!route) return;
+  const { kind, spec } = route;
+  store.create(kind, { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata, spec });
 }

@@ -167,6 +167,7 @@ export type ParentRef = {
   readonly name: string;
   readonly namespace?: string;
   readonly sectionName?: string;
+  readonly port?: number;
 };
 
 export type BackendRef = {
@@ -217,3 +218,11 @@ export type HttpRoute = KubeObject & {
 };
 
 export type ResourceQuota = KubeObject & { readonly spec: { readonly hard?: Readonly<Record<string, string>> } };
+
+export type Autoscaler = KubeObject & {
+  readonly spec: {
+    readonly scaleTargetRef: { readonly kind: string; readonly name: string };
+    readonly minReplicas: number;
+    readonly maxReplicas: number;
+  };
+};

@@ -1,12 +1,15 @@
 /** What a request asks for, read from its method, path and query. */
 import { ApiError, badRequest, methodNotAllowed } from './errors.ts';
-import { allKinds, apiVersionOf, type Kind, kinds } from './kinds.ts';
+import { type Kind, kinds } from './kinds.ts';
+import type { Served } from './served.ts';
 
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
 
 export type ApiRequest = {
   readonly verb: Verb;
   readonly kind: Kind;
+  /** The one asked for, `v1beta1`. */
+  readonly version: string;
   /** undefined: all namespaces, or a kind without namespaces. */
   readonly namespace: string | undefined;
   /** Empty: the collection. */
@@ -16,19 +19,20 @@ export type ApiRequest = {
 };
 
 /** null: not a resource that this server knows. */
-export function parseRequest(method: string, url: URL): ApiRequest | null {
+export function parseRequest(served: Served, method: string, url: URL): ApiRequest | null {
   const parts = url.pathname.split('/').filter((part) => part !== '');
-  const apiVersion = parts[0] === 'api' ? parts[1] : `${parts[1]}/${parts[2]}`;
+  const [group = '', version = ''] = parts[0] === 'api' ? ['', parts[1]] : parts.slice(1);
   const rest = parts.slice(parts[0] === 'api' ? 2 : 3).map(decodeURIComponent);
   const scoped = rest[0] === 'namespaces' && rest.length > 2;
   const [plural, name = '', subresource = '', ...more] = scoped ? rest.slice(2) : rest;
-  const kind = allKinds.find((known) => known.plural === plural && apiVersionOf(known) === apiVersion);
+  const kind = served.kindsIn(group, version).find((known) => known.plural === plural);
   if (!kind || more.length > 0 || (scoped && !kind.namespaced)) return null;
   if (subresource !== '' && !isSubresource(kind, subresource)) return null;
   if (!scoped && kind.namespaced && name !== '') return null;
   const namespace = kind.namespaced && scoped ? rest[1] : undefined;
   const request = {
     kind,
+    version,
     namespace,
     name,
     subresource: subresource as ApiRequest['subresource'],

@@ -8,6 +8,7 @@ import { ApiError, unauthorized } from './errors.ts';
 import { isObject, type JsonObject } from './json.ts';
 import { type ApiRequest, notServed, parseBody, parseRequest } from './request.ts';
 import { createRights } from './rights.ts';
+import { createServed, type ServedVersions } from './served.ts';
 import type { Store } from './store.ts';
 import { createTrafficControl, type Effect } from './traffic-control.ts';
 import { perform } from './verbs.ts';
@@ -17,16 +18,19 @@ export type ApiServer = Awaited<ReturnType<typeof startApiServer>>;
 
 const USER = 'sluice';
 
-/** Listens on a free port of 127.0.0.1. */
-export async function startApiServer(store: Store) {
-  const token = randomBytes(16).toString('hex');
+/** Listens on a free port of 127.0.0.1. `versions`: what it serves, default all that the simulation knows. */
+export async function startApiServer(store: Store, versions?: ServedVersions) {
+  let token = randomBytes(16).toString('hex');
   const rights = createRights(USER);
+  const served = createServed(versions);
   const control = createTrafficControl();
   const server = createServer((request, response) => {
     answer(request, response).catch((cause) => sendError(response, cause));
   });
   // Long watches are ended by themselves, not by the server.
   server.requestTimeout = 0;
+  // As with the real one, a connection outlives a client that stands still for a while.
+  server.keepAliveTimeout = 60_000;
   let port = 0;
 
   async function listen(): Promise<void> {
@@ -40,9 +44,9 @@ export async function startApiServer(store: Store) {
     const text = await readBody(incoming);
     if (incoming.headers.authorization !== `Bearer ${token}`) throw unauthorized();
     const url = new URL(incoming.url ?? '/', 'http://playground');
-    const own = incoming.method === 'POST' ? review(url.pathname, text) : describeServer(url.pathname);
+    const own = incoming.method === 'POST' ? review(url.pathname, text) : describeServer(served, url.pathname);
     if (own !== null) return send(response, incoming.method === 'POST' ? 201 : 200, own);
-    const request = parseRequest(incoming.method ?? 'GET', url);
+    const request = parseRequest(served, incoming.method ?? 'GET', url);
     if (!request) throw notServed();
     const effect = control.arrive(request, incoming.headers['user-agent'] ?? '');
     if (effect) return disturbed(effect, request, incoming, response, text);
@@ -106,6 +110,13 @@ export async function startApiServer(store: Store) {
     store,
     ...control,
     rights,
+    /** Changes which versions of an API group are served, as an upgrade does. */
+    serve: served.serve,
+
+    /** Takes this token from now on, and no other. */
+    rotate(to: string): void {
+      token = to;
+    },
 
     /** Ends every connection, watches too; the server goes on. */
     dropConnections(): void {

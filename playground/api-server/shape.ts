@@ -6,6 +6,10 @@ export type Shape = { readonly default?: Json } & (
   | { readonly type: 'any' | 'boolean' }
   | { readonly type: 'string'; readonly oneOf?: readonly string[]; readonly minLength?: number }
   | { readonly type: 'integer'; readonly min?: number; readonly max?: number }
+  | { readonly type: 'number'; readonly min?: number; readonly max?: number }
+  /** A number, or text such as `500m`. */
+  | { readonly type: 'quantity'; readonly min?: number }
+  | { readonly type: 'map'; readonly values: Shape }
   | { readonly type: 'array'; readonly items: Shape; readonly minItems?: number; readonly maxItems?: number }
   | {
       readonly type: 'object';
@@ -13,6 +17,8 @@ export type Shape = { readonly default?: Json } & (
       readonly required?: readonly string[];
       /** Keeps fields that are not listed: for kinds that are only described as far as they have defaults. */
       readonly open?: boolean;
+      /** At most one of these. */
+      readonly eitherOf?: readonly string[];
     }
 );
 
@@ -27,7 +33,12 @@ export function applyShape(shape: Shape, value: Json, path: string): Shaped {
     case 'string':
       return applyString(shape, value, path);
     case 'integer':
-      return applyInteger(shape, value, path);
+    case 'number':
+      return applyNumber(shape, value, path);
+    case 'quantity':
+      return applyQuantity(shape, value, path);
+    case 'map':
+      return applyMap(shape, value, path);
     case 'array':
       return applyArray(shape, value, path);
     case 'object':
@@ -42,7 +53,11 @@ export function unknownFields(shape: Shape | undefined, value: Json | undefined,
   if (shape?.type === 'array' && isArray(value)) {
     return value.flatMap((item, index) => unknownFields(shape.items, item, `${path}[${index}]`));
   }
-  if (shape?.type !== 'object' || !isObject(value)) return [];
+  if (!isObject(value)) return [];
+  if (shape?.type === 'map') {
+    return Object.entries(value).flatMap(([key, item]) => unknownFields(shape.values, item, `${path}.${key}`));
+  }
+  if (shape?.type !== 'object') return [];
   return Object.entries(value).flatMap(([key, item]) => {
     const field = shape.fields[key];
     if (!field) return shape.open ? [] : [`${path}.${key}`];
@@ -63,8 +78,9 @@ function applyString(shape: Of<'string'>, value: Json, path: string): Shaped {
   return check(value, !short, unfit(path, value, `should be at least ${shape.minLength} chars long`));
 }
 
-function applyInteger(shape: Of<'integer'>, value: Json, path: string): Shaped {
-  if (typeof value !== 'number' || !Number.isInteger(value)) return refuse(value, wrongType(path, 'integer', value));
+function applyNumber(shape: Of<'integer'> | Of<'number'>, value: Json, path: string): Shaped {
+  const fits = typeof value === 'number' && (shape.type === 'number' || Number.isInteger(value));
+  if (!fits) return refuse(value, wrongType(path, shape.type, value));
   if (shape.min !== undefined && value < shape.min) {
     return refuse(value, unfit(path, value, `should be greater than or equal to ${shape.min}`));
   }
@@ -72,6 +88,21 @@ function applyInteger(shape: Of<'integer'>, value: Json, path: string): Shaped {
     return refuse(value, unfit(path, value, `should be less than or equal to ${shape.max}`));
   }
   return { value, causes: [] };
+}
+
+function applyQuantity(shape: Of<'quantity'>, value: Json, path: string): Shaped {
+  if (typeof value === 'number') return applyNumber({ ...shape, type: 'number' }, value, path);
+  const fits = typeof value === 'string' && /^\d+(\.\d+)?m?$/.test(value);
+  return check(value, fits, unfit(path, value, 'should be a quantity'));
+}
+
+function applyMap({ values }: Of<'map'>, value: Json, path: string): Shaped {
+  if (!isObject(value)) return refuse(value, wrongType(path, 'object', value));
+  const entries = Object.entries(value).map(
+    ([key, item]) => [key, applyShape(values, item ?? null, `${path}.${key}`)] as const,
+  );
+  const kept = Object.fromEntries(entries.map(([key, shaped]) => [key, shaped.value]));
+  return { value: kept, causes: entries.flatMap(([, shaped]) => shaped.causes) };
 }
 
 function applyArray(shape: Of<'array'>, value: Json, path: string): Shaped {
@@ -99,6 +130,8 @@ function applyObject(shape: Of<'object'>, value: Json, path: string): Shaped {
     kept[key] = shaped.value;
     causes.push(...shaped.causes);
   }
+  const chosen = (shape.eitherOf ?? []).filter((key) => kept[key] !== undefined);
+  if (chosen.length > 1) causes.push(severalOf(path, chosen.length));
   for (const key of shape.required ?? []) {
     if (kept[key] !== undefined) continue;
     causes.push({ field: path ? `${path}.${key}` : key, reason: 'FieldValueRequired', message: 'Required value' });
@@ -118,6 +151,12 @@ function wrongType(path: string, wanted: string, value: Json): Cause {
   const found = isArray(value) ? 'array' : value === null ? 'null' : typeof value;
   const message = `Invalid value: "${found}": ${path} in body must be of type ${wanted}: "${found}"`;
   return { field: path, reason: 'FieldValueTypeInvalid', message };
+}
+
+/** The real server names no field here. */
+function severalOf(path: string, count: number): Cause {
+  const why = `must validate one and only one schema (oneOf). Found ${count} valid alternatives`;
+  return { field: '<nil>', reason: 'FieldValueInvalid', message: `Invalid value: "": "${path}" ${why}` };
 }
 
 function unfit(path: string, value: Json, why: string): Cause {

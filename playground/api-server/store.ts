@@ -30,6 +30,9 @@ export type DeleteOptions = {
 
 export type Store = ReturnType<typeof createStore>;
 
+/** Looks at an object after the server's own checks and throws to refuse it, as an admission webhook does. */
+export type Guard = (store: Store, kind: Kind, object: NewObject) => void;
+
 const FIRST_VERSION = 1000;
 const HISTORY = 5000;
 
@@ -39,6 +42,7 @@ export function createStore() {
   let oldest = version;
   const objects = new Map<string, KubeObject>();
   const listeners = new Set<(event: StoreEvent) => void>();
+  const guards = new Set<Guard>();
 
   const keyOf = (kind: Kind, namespace: string | undefined, name: string) =>
     [kind.group, kind.plural, kind.namespaced ? namespace : '', name].join('/');
@@ -80,7 +84,7 @@ export function createStore() {
     if (kind.namespaced && !get(kinds.namespaces, undefined, namespace ?? '')) {
       throw notFound(kinds.namespaces, namespace ?? '');
     }
-    const admitted = admit(kind, object);
+    const admitted = admitGuarded(kind, object);
     if (get(kind, namespace, name)) throw alreadyExists(kind, name);
     const born = new Date().toISOString().replace(/\.\d+/, '');
     const metadata: Meta = {
@@ -109,9 +113,16 @@ export function createStore() {
       };
       throw invalid(kind, name, [cause]);
     }
-    const next = part === 'status' ? { ...old, ...statusOf(object) } : mainOf(kind, old, admit(kind, object, old));
+    const next =
+      part === 'status' ? { ...old, ...statusOf(object) } : mainOf(kind, old, admitGuarded(kind, object, old));
     if (isEqual(next, old)) return old;
     return commit('MODIFIED', kind, next, old) as T;
+  }
+
+  function admitGuarded<T extends NewObject>(kind: Kind, object: T, old?: KubeObject): T {
+    const admitted = admit(kind, object, old);
+    for (const guard of guards) guard(store, kind, admitted);
+    return admitted;
   }
 
   function remove<T extends KubeObject>(
@@ -130,7 +141,7 @@ export function createStore() {
     return commit('MODIFIED', kind, { ...old, metadata }, old) as T;
   }
 
-  return {
+  const store = {
     version: () => version,
     get,
     demand,
@@ -156,7 +167,14 @@ export function createStore() {
       history = [];
       oldest = version;
     },
+
+    /** Asks the guard about each object that is created or changed; returns how to stop. */
+    guard(guard: Guard): () => void {
+      guards.add(guard);
+      return () => guards.delete(guard);
+    },
   };
+  return store;
 }
 
 /** Metadata that a writer owns; the rest is the server's. */

@@ -9,7 +9,7 @@ import { type ApiRequest, parseBody } from './request.ts';
 import { scaleOf, withScale } from './scale.ts';
 import { type Filter, parseFieldSelector, parseLabelSelector } from './selectors.ts';
 import { unknownFields } from './shape.ts';
-import { specShapes } from './shapes.ts';
+import { shapeOf } from './shapes/index.ts';
 import type { DeleteOptions, Store } from './store.ts';
 
 export type Reply = { readonly code: number; readonly body: JsonObject };
@@ -22,7 +22,7 @@ export function perform(store: Store, request: ApiRequest, body: Body): Reply {
     case 'list':
       return ok(listOf(store, request));
     case 'create':
-      return { code: 201, body: store.create(request.kind, checkedBody(request, parseBody(body.text))) };
+      return { code: 201, body: view(request, store.create(request.kind, checkedBody(request, parseBody(body.text)))) };
     case 'update':
       return ok(put(store, request, body));
     case 'patch':
@@ -32,7 +32,7 @@ export function perform(store: Store, request: ApiRequest, body: Body): Reply {
     case 'deletecollection': {
       const items = select(store, request);
       for (const { metadata } of items) store.remove(request.kind, metadata.namespace, metadata.name);
-      return ok({ ...listHead(store, request.kind), items });
+      return ok({ ...listHead(store, request), items });
     }
     case 'watch':
       throw badRequest('a watch is a stream');
@@ -52,22 +52,28 @@ function ok(body: JsonObject): Reply {
   return { code: 200, body };
 }
 
-function view({ subresource }: ApiRequest, object: KubeObject): JsonObject {
-  return subresource === 'scale' ? scaleOf(object) : object;
+function view(request: ApiRequest, object: KubeObject): JsonObject {
+  return request.subresource === 'scale' ? scaleOf(object) : inVersion(request, object);
+}
+
+/** The object as clients of that version see it: between versions nothing is converted. */
+export function inVersion({ kind, version }: ApiRequest, object: KubeObject): KubeObject {
+  return version === kind.version ? object : { ...object, apiVersion: apiVersionOf({ group: kind.group, version }) };
 }
 
 function select(store: Store, request: ApiRequest): readonly KubeObject[] {
-  return store.list(request.kind, request.namespace).filter(filterOf(request));
+  const found = store.list(request.kind, request.namespace).filter(filterOf(request));
+  return found.map((object) => inVersion(request, object));
 }
 
 function listOf(store: Store, request: ApiRequest): JsonObject {
-  return { ...listHead(store, request.kind), items: select(store, request) };
+  return { ...listHead(store, request), items: select(store, request) };
 }
 
-function listHead(store: Store, kind: Kind): JsonObject {
+function listHead(store: Store, { kind, version }: ApiRequest): JsonObject {
   return {
     kind: `${kind.kind}List`,
-    apiVersion: apiVersionOf(kind),
+    apiVersion: apiVersionOf({ group: kind.group, version }),
     metadata: { resourceVersion: String(store.version()) },
   };
 }
@@ -158,9 +164,12 @@ function deleteOptions(text: string): DeleteOptions {
 }
 
 /** The object that a client sent, with the namespace of the URL; refused when it is another one than the URL's. */
-function checkedBody({ verb, kind, namespace, name, subresource, query }: ApiRequest, value: unknown): NewObject {
+function checkedBody(
+  { verb, kind, version, namespace, name, subresource, query }: ApiRequest,
+  value: unknown,
+): NewObject {
   const body: JsonObject = isObject(value) ? value : {};
-  const expected = subresource === 'scale' ? 'autoscaling/v1' : apiVersionOf(kind);
+  const expected = subresource === 'scale' ? 'autoscaling/v1' : apiVersionOf({ group: kind.group, version });
   if ((body.apiVersion ?? (kind.custom ? '' : expected)) !== expected) {
     const found = `the API version in the data (${String(body.apiVersion)})`;
     throw badRequest(`${found} does not match the expected API version (${expected})`);
@@ -178,16 +187,16 @@ function checkedBody({ verb, kind, namespace, name, subresource, query }: ApiReq
   const metadata = { ...given, name: String(given.name ?? ''), ...(namespace && { namespace }) } as NewMeta;
   if (body.spec !== undefined && !isObject(body.spec))
     throw badRequest(`${resourceName(kind)}: spec must be an object`);
-  if (query.get('fieldValidation') === 'Strict' && subresource === '') refuseUnknownFields(kind, verb, body);
+  if (query.get('fieldValidation') === 'Strict' && subresource === '') refuseUnknownFields(kind, version, verb, body);
   return { ...body, apiVersion: expected, kind: kind.kind, metadata } as NewObject;
 }
 
-function refuseUnknownFields(kind: Kind, verb: ApiRequest['verb'], { spec }: JsonObject): void {
-  const unknown = unknownFields(specShapes[kind.plural], spec, 'spec').map((field) => `unknown field "${field}"`);
+function refuseUnknownFields(kind: Kind, version: string, verb: ApiRequest['verb'], { spec }: JsonObject): void {
+  const unknown = unknownFields(shapeOf(kind, version), spec, 'spec').map((field) => `unknown field "${field}"`);
   if (unknown.length === 0) return;
   const why = `strict decoding error: ${unknown.join(', ')}`;
   if (verb !== 'patch') {
-    throw badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);
+    throw badRequest(`${kind.kind} in version "${version}" cannot be handled as a ${kind.kind}: ${why}`);
   }
   // The real server names neither kind nor object here.
   const message = ` "" is invalid: patch: Invalid value: ${JSON.stringify(JSON.stringify({ spec }))}: ${why}`;

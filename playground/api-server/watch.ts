@@ -7,7 +7,7 @@ import type { KubeObject } from './objects.ts';
 import type { ApiRequest } from './request.ts';
 import type { Filter } from './selectors.ts';
 import type { Store, StoreEvent } from './store.ts';
-import { filterOf } from './verbs.ts';
+import { filterOf, inVersion } from './verbs.ts';
 
 const BOOKMARK_MS = 60_000;
 const LONGEST_S = 1_800;
@@ -22,14 +22,16 @@ export function streamWatch(store: Store, request: ApiRequest, response: ServerR
 
   const tell = (event: StoreEvent) => {
     const told = translate(request, filter, event);
-    if (told) write(told, event.object);
+    if (told) write(told, inVersion(request, event.object));
   };
   const from = Number(query.get('resourceVersion') ?? 0);
   const initial = query.get('sendInitialEvents');
   try {
     const past = from === 0 || initial === 'true' ? [] : store.since(from);
     if (from === 0 || initial === 'true') {
-      for (const object of store.list(request.kind, request.namespace).filter(filter)) write('ADDED', object);
+      for (const object of store.list(request.kind, request.namespace).filter(filter)) {
+        write('ADDED', inVersion(request, object));
+      }
     }
     past.forEach(tell);
   } catch (cause) {
@@ -63,9 +65,11 @@ function translate(request: ApiRequest, filter: Filter, event: StoreEvent): Stor
   return fitted ? 'DELETED' : null;
 }
 
-function bookmarkOf({ kind }: ApiRequest, version: number, annotations?: JsonObject): JsonObject {
+function bookmarkOf({ kind, version: asked }: ApiRequest, version: number, annotations?: JsonObject): JsonObject {
   const metadata = { resourceVersion: String(version), creationTimestamp: null, ...(annotations && { annotations }) };
-  return { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata } satisfies Partial<
-    Record<keyof KubeObject, unknown>
-  >;
+  return {
+    kind: kind.kind,
+    apiVersion: apiVersionOf({ group: kind.group, version: asked }),
+    metadata,
+  } satisfies Partial<Record<keyof KubeObject, unknown>>;
 }

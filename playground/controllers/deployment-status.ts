@@ -70,16 +70,19 @@ function availableCondition({ deployment, available, all }: Facts): readonly Con
 }
 
 function progressCondition({ deployment, young, counts, isComplete, wake, all }: Facts): readonly Condition[] {
-  if (deployment.spec.paused) return all;
   const name = young?.metadata.name ?? '';
   const type = 'Progressing';
+  const old = all.find((condition) => condition.type === type);
+  if (deployment.spec.paused) {
+    // That it made no progress is worth more than that it is paused.
+    if (old?.reason === 'ProgressDeadlineExceeded') return all;
+    return say(all, { type, status: 'Unknown', reason: 'DeploymentPaused', message: 'Deployment is paused' }, false);
+  }
   if (isComplete) {
     const message = `ReplicaSet "${name}" has successfully progressed.`;
     return say(all, { type, status: 'True', reason: 'NewReplicaSetAvailable', message }, false);
   }
-  const old = all.find((condition) => condition.type === type);
-  const { updatedReplicas, availableReplicas } = deployment.status ?? {};
-  const moved = updatedReplicas !== counts.updatedReplicas || availableReplicas !== counts.availableReplicas;
+  const moved = hasMoved(deployment.status ?? {}, counts);
   const isNew = old?.message?.includes(`"${name}"`) !== true;
   const since = Date.parse(old?.lastUpdateTime ?? timestamp());
   const left = since + deployment.spec.progressDeadlineSeconds * 1000 - Date.now();
@@ -90,6 +93,17 @@ function progressCondition({ deployment, young, counts, isComplete, wake, all }:
   wake(Math.max(1, left));
   const message = `ReplicaSet "${name}" is progressing.`;
   return say(all, { type, status: 'True', reason: 'ReplicaSetUpdated', message }, moved || isNew);
+}
+
+/** More new pods, fewer old ones, or more of any that serve. */
+function hasMoved(before: Status, now: Partial<Status>): boolean {
+  const old = ({ replicas = 0, updatedReplicas = 0 }: Partial<Status>) => replicas - updatedReplicas;
+  return (
+    (now.updatedReplicas ?? 0) > (before.updatedReplicas ?? 0) ||
+    old(now) < old(before) ||
+    (now.readyReplicas ?? 0) > (before.readyReplicas ?? 0) ||
+    (now.availableReplicas ?? 0) > (before.availableReplicas ?? 0)
+  );
 }
 
 function failureCondition({ sets, all }: Facts): readonly Condition[] {

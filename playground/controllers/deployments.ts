@@ -1,15 +1,16 @@
 /** Brings the pods of a Deployment to its template by way of ReplicaSets, and reports how far it is. */
 import { createHash } from 'node:crypto';
 import { isEqual } from '../api-server/json.ts';
-import { type Kind, kinds } from '../api-server/kinds.ts';
+import { kinds } from '../api-server/kinds.ts';
 import type { Deployment, NewObject, PodTemplate, ReplicaSet } from '../api-server/objects.ts';
 import type { Store } from '../api-server/store.ts';
 import { deploymentStatus } from './deployment-status.ts';
 import { keyOf, type Loop, splitKey, startLoop } from './loop.ts';
 import { isOwnedBy, ownerKey, ownerReference } from './ownership.ts';
-import { nextRecreateSizes, nextRollingSizes, rollingLimits, type SetSize } from './rolling.ts';
+import { inherited, noteRevision, REVISION, revisionAfter, revisionOf, sizedFor, sizeMarks } from './revisions.ts';
+import { nextRecreateSizes, nextRollingSizes, type RollingLimits, rollingLimits } from './rolling.ts';
+import { nextScaledSizes, type ScaledSet } from './scaling.ts';
 
-const REVISION = 'deployment.kubernetes.io/revision';
 const HASH = 'pod-template-hash';
 
 export function controlDeployments(store: Store): Loop {
@@ -25,11 +26,9 @@ export function controlDeployments(store: Store): Loop {
       if (!deployment) return;
       const young = currentSet(store, deployment);
       const old = setsOf(store, deployment).filter(({ metadata }) => metadata.name !== young?.metadata.name);
-      if (young) {
-        noteRevision(store, deployment, young, old);
-        resize(store, deployment, young, old);
-        forgetOldSets(store, deployment, old);
-      }
+      if (young) noteRevision(store, deployment, young, old);
+      resize(store, deployment, young, old);
+      forgetOldSets(store, deployment, old);
       report(store, deployment, (ms) => loop.again(key, ms));
     },
   });
@@ -69,7 +68,7 @@ function newSet(deployment: Deployment, revision: number): NewObject {
       name: `${name}-${hash}`,
       ...(namespace !== undefined && { namespace }),
       labels,
-      annotations: { [REVISION]: String(revision) },
+      annotations: { ...inherited(deployment), [REVISION]: String(revision) },
       ownerReferences: [ownerReference(deployment)],
     },
     spec: {
@@ -81,60 +80,64 @@ function newSet(deployment: Deployment, revision: number): NewObject {
   };
 }
 
-function revisionOf({ metadata }: ReplicaSet | Deployment): number {
-  return Number(metadata.annotations?.[REVISION] ?? 0);
-}
-
-function revisionAfter(sets: readonly ReplicaSet[]): number {
-  return Math.max(0, ...sets.map(revisionOf)) + 1;
-}
-
-/** A set that is used again becomes the newest revision; the Deployment shows the current one. */
-function noteRevision(store: Store, deployment: Deployment, young: ReplicaSet, old: readonly ReplicaSet[]): void {
-  const revision = String(Math.max(revisionOf(young), old.length > 0 ? revisionAfter(old) : 1));
-  mark(store, kinds.replicaSets, young, revision);
-  mark(store, kinds.deployments, deployment, revision);
-}
-
-function mark<T extends ReplicaSet | Deployment>(store: Store, kind: Kind<T>, object: T, revision: string): void {
-  if (object.metadata.annotations?.[REVISION] === revision) return;
-  const annotations = { ...object.metadata.annotations, [REVISION]: revision };
-  store.update(kind, { ...object, metadata: { ...object.metadata, annotations } }, 'main');
-}
-
-function resize(store: Store, { spec, metadata }: Deployment, young: ReplicaSet, old: readonly ReplicaSet[]): void {
-  const sizes = nextSizes(
-    spec,
-    sizeOf(store, young),
-    old.map((set) => sizeOf(store, set)),
-  );
-  for (const [name, replicas] of sizes) {
-    const { metadata: found, ...set } = store.demand(kinds.replicaSets, metadata.namespace, name);
-    if (set.spec.replicas !== replicas) {
-      store.update(kinds.replicaSets, { ...set, metadata: found, spec: { ...set.spec, replicas } }, 'main');
-    }
+function resize(
+  store: Store,
+  { spec, metadata }: Deployment,
+  young: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): void {
+  const { maxSurge } = limitsOf(spec);
+  for (const [name, replicas] of nextSizes(store, spec, young, old)) {
+    const set = store.demand(kinds.replicaSets, metadata.namespace, name);
+    const annotations = { ...set.metadata.annotations, ...sizeMarks(spec.replicas, spec.replicas + maxSurge) };
+    // A change of nothing is none.
+    const { minReadySeconds: _, ...kept } = set.spec;
+    const minReady = spec.minReadySeconds === undefined ? {} : { minReadySeconds: spec.minReadySeconds };
+    const next = { ...set, metadata: { ...set.metadata, annotations }, spec: { ...kept, ...minReady, replicas } };
+    store.update(kinds.replicaSets, next, 'main');
   }
 }
 
-function nextSizes(spec: Deployment['spec'], young: SetSize, old: readonly SetSize[]): Map<string, number> {
-  const { replicas, strategy, paused } = spec;
-  const living = old.filter((set) => set.wanted > 0 || set.pods > 0);
-  if (living.length === 0) return new Map([[young.name, replicas]]);
-  if (paused) return new Map();
-  if (strategy.type === 'Recreate') return nextRecreateSizes(replicas, young, living);
-  const limits = rollingLimits(replicas, strategy.rollingUpdate ?? { maxSurge: '25%', maxUnavailable: '25%' });
-  return nextRollingSizes(
-    replicas,
-    limits,
-    young,
-    living.filter((set) => set.wanted > 0),
-  );
+function nextSizes(
+  store: Store,
+  spec: Deployment['spec'],
+  young: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): Map<string, number> {
+  const sizes = old.map((set) => sizeOf(store, set));
+  const living = sizes.filter((set) => set.wanted > 0 || set.pods > 0);
+  const current = young ? sizeOf(store, young) : null;
+  const limits = limitsOf(spec);
+  const isRolling = spec.strategy.type === 'RollingUpdate';
+  const rescaled = [...old, ...(young ? [young] : [])].some((set) => {
+    const marks = sizedFor(set);
+    return set.spec.replicas > 0 && marks !== null && marks.desired !== spec.replicas;
+  });
+  if (!current || spec.paused || (rescaled && isRolling)) {
+    return nextScaledSizes(spec.replicas, limits.maxSurge, current, sizes);
+  }
+  if (living.length === 0) return new Map([[current.name, spec.replicas]]);
+  if (!isRolling) return nextRecreateSizes(spec.replicas, current, living);
+  const rolled = living.filter((set) => set.wanted > 0);
+  return nextRollingSizes(spec.replicas, limits, current, rolled);
+}
+
+function limitsOf({ replicas, strategy }: Deployment['spec']): RollingLimits {
+  if (strategy.type === 'Recreate') return { maxSurge: 0, maxUnavailable: replicas };
+  return rollingLimits(replicas, strategy.rollingUpdate ?? { maxSurge: '25%', maxUnavailable: '25%' });
 }
 
 /** Pods that still end count as there. */
-function sizeOf(store: Store, set: ReplicaSet): SetSize {
+function sizeOf(store: Store, set: ReplicaSet): ScaledSet {
   const pods = store.list(kinds.pods, set.metadata.namespace).filter((pod) => isOwnedBy(pod, set)).length;
-  return { name: set.metadata.name, wanted: set.spec.replicas, available: set.status?.availableReplicas ?? 0, pods };
+  return {
+    name: set.metadata.name,
+    wanted: set.spec.replicas,
+    available: set.status?.availableReplicas ?? 0,
+    pods,
+    revision: revisionOf(set),
+    mostBefore: sizedFor(set)?.most ?? null,
+  };
 }
 
 function forgetOldSets(store: Store, { spec }: Deployment, old: readonly ReplicaSet[]): void {

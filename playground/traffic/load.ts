@@ -1,11 +1,13 @@
-/** Sends requests to the gateway at a steady rate and counts what comes back. */
+/** Sends requests through a proxy at a steady rate and counts what comes back. */
 import { Pool } from 'undici';
 
 export type LoadOptions = {
   readonly url: string;
+  /** Of the route or Ingress; through the mesh the Kubernetes Service, `world.hello`. */
   readonly host: string;
   readonly path?: string;
   readonly perSecond: number;
+  /** More headers, such as `{ cookie: 'canary=always' }`. */
   readonly headers?: Readonly<Record<string, string>>;
 };
 
@@ -15,7 +17,7 @@ type LoadCounts = {
   readonly skipped: number;
   /** The connection failed. */
   readonly broken: number;
-  /** The gateway itself answered 5xx: no pod did. */
+  /** The proxy itself answered, 4xx or 5xx: no pod did. */
   readonly gatewayErrors: number;
   /** Answers of pods by version. */
   readonly versions: Readonly<Record<string, { readonly answers: number; readonly failures: number }>>;
@@ -52,7 +54,7 @@ export function startLoad({ url, host, path = '/', perSecond, headers = {} }: Lo
       if (typeof version === 'string') {
         const { answers, failures } = counts.versions[version] ?? { answers: 0, failures: 0 };
         counts.versions[version] = { answers: answers + 1, failures: failures + (statusCode >= 500 ? 1 : 0) };
-      } else if (statusCode >= 500) counts.gatewayErrors += 1;
+      } else counts.gatewayErrors += 1;
     } catch {
       counts.broken += 1;
     }

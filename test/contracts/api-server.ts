@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ApiClient, type Connection, collect, createApiClient, take } from '../playground/api-client.ts';
+import { trafficKinds } from './api-server-kinds.ts';
 
 const gateway = '/apis/gateway.networking.k8s.io/v1';
 
@@ -395,6 +396,8 @@ export function apiServerContract(name: string, connect: () => Promise<Connectio
         await events.return(undefined);
       });
     });
+
+    trafficKinds(namespace, () => api);
 
     it('reviews the rights of the caller', async () => {
       const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';

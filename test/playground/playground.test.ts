@@ -262,3 +262,14 @@ describe('metrics', () => {
     expect(await ask(`sum(increase(traefik_service_requests_total{${service},code="200"}[10s]))`)).toBeGreaterThan(100);
   });
 });
+
+describe('the world', () => {
+  it.each(['gateway-api', 'gateway-api/service', 'smi', 'istio', 'ingress-nginx', 'kubernetes'] as const)(
+    'is reached where its users go: %s',
+    async (traffic) => {
+      const own = await createPlayground({ readyAfterMs: 1, propagationMs: 0, world: { traffic } });
+      await expect.poll(async () => (await own.ask(own.entry)).version).toBe('v1');
+      await own.stop();
+    },
+  );
+});

@@ -2,6 +2,7 @@ import { afterAll } from 'vitest';
 import { createPlayground } from '../../playground/playground.ts';
 import { gatewayWorld } from '../cluster/gateway-world.ts';
 import { openKube } from '../cluster/kube.ts';
+import { routeWorld, SYSTEMS } from '../cluster/route-worlds.ts';
 import { routerContract } from '../contracts/router.ts';
 
 // Without a Gateway nobody writes the status of routes, so that `revision` counts the writes of routers only.
@@ -13,3 +14,7 @@ afterAll(async () => {
 });
 
 routerContract('gateway-api', () => gatewayWorld(playground.kubeconfig, kube));
+
+for (const [name, system] of Object.entries(SYSTEMS)) {
+  routerContract(name, () => routeWorld(playground.kubeconfig, kube, system));
+}
