@@ -63,6 +63,8 @@ export function abort(rollout: Rollout, cause: AbortCause, now: number, epoch = 
   const actor = cause.kind === 'person' ? cause.actor : ({ kind: 'system' } as const);
   const kind = cause.kind === 'expired' ? 'expired' : 'aborted';
   const gates = gate ? replaceLast(rollout, { ...gate, decision: { kind, actor, at: now } }) : rollout.gates;
+  // Met by the write that would have promoted stable: what is there is somebody else's, and stays.
+  const isForeign = phase.kind === 'drifted' && phase.stage === 'template';
   const inPromotion =
     phase.kind === 'promoting' || phase.kind === 'halted' || (phase.kind === 'drifted' && phase.resume === 'promotion');
   return to(
@@ -75,13 +77,17 @@ export function abort(rollout: Rollout, cause: AbortCause, now: number, epoch = 
       // Redis knows less than the cluster then: traffic may have moved further than this state says.
       from: cause.kind === 'fenced' ? 'at an unknown weight' : describePhase(rollout),
       // After a loss of Redis nobody knows how far the promotion was: the object's own journal does.
-      demote: inPromotion || cause.kind === 'fenced',
+      demote: (inPromotion && !isForeign) || cause.kind === 'fenced',
       stalled: false,
+      ...(phase.kind === 'drifted' && isOfStable(phase) && { foreign: phase.drift }),
     },
     { epoch, gates },
     [...(gate ? [gateKey(gate)] : []), 'root'],
   );
 }
+
+const isOfStable = ({ drift, resume, stage }: Extract<Phase, { kind: 'drifted' }>) =>
+  drift.object.startsWith('Deployment ') && (resume === 'step' || stage === 'template');
 
 /** What a rollout was doing, to be read after "aborted". */
 function describePhase(rollout: Rollout): string {

@@ -1,6 +1,8 @@
 /** What is wrong between the entries of `sluice.yaml`, each of which is right by itself. */
 import { place, suggestion } from './config-errors.ts';
 import { type CheckEntry, isPreset, PRESETS, type ServiceEntry, VARIABLES } from './config-schema.ts';
+import type { Traffic } from './plan.ts';
+import { routeObjects } from './traffic.ts';
 
 export type Parts = {
   readonly services: Readonly<Record<string, ServiceEntry>>;
@@ -14,10 +16,25 @@ export function conflicts(parts: Parts): readonly string[] {
   return [...sharedObjects(services), ...services.flatMap(([name, service]) => serviceErrors(name, service, parts))];
 }
 
-/** Namespaced names of the HTTPRoutes. */
-export function routesOf({ namespace, traffic }: ServiceEntry): readonly string[] {
-  const names = traffic.routes ?? (traffic.route === undefined ? [] : [traffic.route]);
-  return [...new Set(names.map((name) => (name.includes('/') ? name : `${namespace}/${name}`)))];
+/** `traffic` with what it leaves out. */
+export function trafficOf({ namespace, traffic }: ServiceEntry): Traffic {
+  const place = (name: string) => (name.includes('/') ? name : `${namespace}/${name}`);
+  switch (traffic.router) {
+    case 'gateway-api': {
+      const names = traffic.routes ?? (traffic.route === undefined ? [] : [traffic.route]);
+      return { router: traffic.router, routes: [...new Set(names.map(place))] };
+    }
+    case 'namerd':
+      return { ...traffic, namespaces: [...new Set(traffic.namespaces)] };
+    case 'smi':
+      return { ...traffic, split: place(traffic.split) };
+    case 'istio':
+      return { ...traffic, virtualService: place(traffic.virtualService) };
+    case 'ingress-nginx':
+      return { ...traffic, ingress: place(traffic.ingress) };
+    default:
+      return traffic satisfies never;
+  }
 }
 
 /** Two rollouts on one object would undo each other. */
@@ -27,7 +44,7 @@ function sharedObjects(services: readonly (readonly [string, ServiceEntry])[]): 
   for (const [name, service] of services) {
     const claims = [
       { key: 'deployment', object: `Deployment ${service.namespace}/${service.deployment}` },
-      ...routesOf(service).map((route) => ({ key: 'traffic', object: `HTTPRoute ${route}` })),
+      ...routeObjects({ traffic: trafficOf(service) }).map((object) => ({ key: 'traffic', object })),
     ];
     for (const { key, object } of claims) {
       const owner = owners.get(object);

@@ -3,6 +3,7 @@
  * who reads it is the one who can mend it. Durations become milliseconds.
  */
 import { z } from 'zod';
+import { FORBIDDEN_HOST, isForbiddenHost } from './address.ts';
 import { type RawIssue, show, wanted } from './config-errors.ts';
 
 /** Presets of checks, and what their values are counted in. The queries are the metrics adapter's. */
@@ -122,10 +123,10 @@ const Access = object('who may: deploy, approve, abort, approvals, fourEyes', {
   fourEyes: flag().prefault(true),
 });
 
-const routeName = text(
-  "an HTTPRoute's name, or namespace/name",
-  /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\/)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
-);
+const OBJECT = '[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?';
+const objectName = (what: string) => text(what, new RegExp(`^${OBJECT}$`));
+const namespaced = (what: string) => text(what, new RegExp(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/)?${OBJECT}$`));
+const routeName = namespaced("an HTTPRoute's name, or namespace/name");
 
 /** What `traffic` holds, by router. */
 const ROUTERS = {
@@ -136,16 +137,50 @@ const ROUTERS = {
   }).refine(({ route, routes }) => (route === undefined) !== (routes === undefined), {
     error: 'write either route (one HTTPRoute) or routes (several)',
   }),
+  namerd: object('router, url, namespaces, path, names', {
+    router: z.literal('namerd'),
+    url: z
+      .string({ error: wanted("the address of namerd's HTTP controller, such as http://namerd:4180") })
+      .refine(isPlainUrl, { error: 'write an address such as http://namerd:4180, without user or query' })
+      .refine((address) => !isForbiddenHost(address), { error: FORBIDDEN_HOST })
+      .transform((address) => address.replace(/\/+$/, '')),
+    namespaces: list('dtab namespaces', label('a dtab namespace', 63)).min(1, {
+      error: 'write at least one dtab namespace',
+    }),
+    path: text("a dentry's prefix, such as /host/world", /^(?!\/sluice(\/|$))(\/([\w:.#$%-]+|\*))+$/),
+    names: text(
+      "the canary's name with {version} in it, such as /srv/world-{version}",
+      /^(\/[\w:.#$%-]+)*\/[\w:.#$%-]*\{version\}[\w:.#$%-]*(\/[\w:.#$%-]+)*$/,
+    ),
+  }),
+  smi: object('router and split', { router: z.literal('smi'), split: objectName("a TrafficSplit's name") }),
+  istio: object('router, virtualService and http', {
+    router: z.literal('istio'),
+    virtualService: namespaced("a VirtualService's name, or namespace/name"),
+    http: list('names of its http routes', text('the name of an http route', /^\S{1,253}$/)).prefault([]),
+  }),
+  'ingress-nginx': object('router, ingress and annotations', {
+    router: z.literal('ingress-nginx'),
+    ingress: objectName("an Ingress's name"),
+    annotations: text(
+      'a prefix of annotations such as nginx.ingress.kubernetes.io',
+      /^[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?$/,
+    ).prefault('nginx.ingress.kubernetes.io'),
+  }),
 };
 
-const Traffic = z.discriminatedUnion('router', [ROUTERS['gateway-api']], {
-  error: (issue: RawIssue) => {
-    const { input } = issue;
-    if (typeof input !== 'object' || input === null) return wanted('a router and its keys')(issue);
-    const router = 'router' in input ? `unknown router ${show(input.router)}` : 'missing';
-    return `${router}; known: ${Object.keys(ROUTERS).join(', ')}`;
+const Traffic = z.discriminatedUnion(
+  'router',
+  [ROUTERS['gateway-api'], ROUTERS.namerd, ROUTERS.smi, ROUTERS.istio, ROUTERS['ingress-nginx']],
+  {
+    error: (issue: RawIssue) => {
+      const { input } = issue;
+      if (typeof input !== 'object' || input === null) return wanted('a router and its keys')(issue);
+      const router = 'router' in input ? `unknown router ${show(input.router)}` : 'missing';
+      return `${router}; known: ${Object.keys(ROUTERS).join(', ')}`;
+    },
   },
-});
+);
 
 const WORKLOADS = ['twin'] as const;
 
@@ -218,16 +253,19 @@ const Steps = list('steps', StepEntry)
 
 export const ConfigFile = object('slack, services …', {
   env: Name.prefault('default'),
-  slack: object('channel, onCall, fallbackChannel, tables', {
+  slack: object('channel, onCall, fallbackChannel, tables, teams, perMinute', {
     channel,
     onCall: ids.prefault([]),
     fallbackChannel: channel.optional(),
     tables: flag().prefault(true),
+    teams: list('workspaces', text('the id of a Slack workspace (T…)', /^T[A-Z0-9_-]+$/)).prefault([]),
+    perMinute: integer('a number of requests', 1, 1_000_000).prefault(60),
   }),
   metrics: object('prometheus', {
     prometheus: z
       .string({ error: wanted("Prometheus' address") })
-      .refine(isPlainUrl, { error: wanted('an address such as http://prometheus:9090, without user or query') })
+      .refine(isPlainUrl, { error: 'write an address such as http://prometheus:9090, without user or query' })
+      .refine((address) => !isForbiddenHost(address), { error: FORBIDDEN_HOST })
       .optional(),
   }).prefault({}),
   services: z.record(Name, ServiceEntry, { error: wanted('services by name') }),
@@ -249,6 +287,7 @@ function isRegex(source: string): boolean {
   }
 }
 
+/** Never quoted when it is refused: it may hold a password. */
 function isPlainUrl(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password + url.search + url.hash === '';

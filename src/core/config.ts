@@ -29,6 +29,10 @@ export type Config = {
     readonly onCall: readonly string[];
     readonly fallbackChannel: string | null;
     readonly tables: boolean;
+    /** Other workspaces of the same organisation whose people count as the own ones. */
+    readonly teams: readonly string[];
+    /** Commands and clicks that one person may send; aborts always go through. */
+    readonly perMinute: number;
   };
   readonly metrics: { readonly prometheus: string | null };
   readonly services: Readonly<Record<string, Service>>;

@@ -137,6 +137,10 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       if (phase.kind === 'aborting' || phase.kind === 'drifted' || phase.kind === 'halted') return STALE;
       if (phase.kind === 'promoting') return halt(rollout, phase.stage, event.message, now);
       return abort(rollout, { kind: 'refused by the cluster', message: event.message }, now);
+    case 'lost':
+      // Where people were asked already nothing moves without them.
+      if (!isAbortable(rollout) || phase.kind === 'drifted' || phase.kind === 'halted') return STALE;
+      return abort(rollout, { kind: 'lost', message: event.message }, now);
     case 'approved':
       return atGate(rollout, event.gate, 'step', (gate) => approve(rollout, gate, event, now));
     case 'held':
@@ -201,7 +205,8 @@ function react(rollout: Rollout, event: Event, now: number): Change {
     case 'cleaned':
       if (phase.kind === 'promoting' && phase.stage === 'clean') return to({ kind: 'succeeded', since: now });
       if (phase.kind === 'aborting' && phase.stage === 'clean') {
-        return to({ kind: 'aborted', since: now, cause: phase.cause, from: phase.from });
+        const { cause, from, foreign } = phase;
+        return to({ kind: 'aborted', since: now, cause, from, ...(foreign && { foreign }) });
       }
       return STALE;
     case 'abort_requested':

@@ -1,6 +1,6 @@
 /** From the parsed YAML to a `Config`, or to everything that is wrong with it. */
 import type { Config, Service } from './config.ts';
-import { conflicts, type Parts, routesOf } from './config-conflicts.ts';
+import { conflicts, type Parts, trafficOf } from './config-conflicts.ts';
 import { describe } from './config-errors.ts';
 import {
   type CheckEntry,
@@ -59,10 +59,10 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 function build(file: ConfigFile): Config {
   const strategies = mapValues({ ...BUILT_IN, ...file.strategies }, (steps) => steps.map(stepOf));
   const services = mapValues(file.services, (entry, name) => serviceOf(name, entry, file, Object.keys(strategies)));
-  const { channel, onCall, fallbackChannel = null, tables } = file.slack;
+  const { channel, onCall, fallbackChannel = null, tables, teams, perMinute } = file.slack;
   return {
     env: file.env,
-    slack: { channel, onCall, fallbackChannel, tables },
+    slack: { channel, onCall, fallbackChannel, tables, teams, perMinute },
     metrics: { prometheus: file.metrics.prometheus ?? null },
     services,
     strategies,
@@ -79,7 +79,7 @@ function serviceOf(name: string, entry: ServiceEntry, file: ConfigFile, allStrat
       deployment,
       container,
       workload,
-      traffic: { router: entry.traffic.router, routes: routesOf(entry) },
+      traffic: trafficOf(entry),
     },
     image,
     versions,

@@ -59,6 +59,44 @@ export type Access = {
   readonly fourEyes: boolean;
 };
 
+/** What routes to a service, by router. What the rest of Sluice asks of each is in `traffic.ts`. */
+export type Traffic =
+  | {
+      readonly router: 'gateway-api';
+      /** HTTPRoutes as `namespace/name`. */
+      readonly routes: readonly string[];
+    }
+  | {
+      readonly router: 'namerd';
+      /** The HTTP controller, without a slash at its end: `http://namerd:4180`. */
+      readonly url: string;
+      /** Dtab namespaces, moved together. */
+      readonly namespaces: readonly string[];
+      /** Prefix of the dentry that Sluice sets, in each of them: `/host/world`. */
+      readonly path: string;
+      /** The canary's name, with `{version}`: `/srv/world-{version}`. */
+      readonly names: string;
+    }
+  | {
+      readonly router: 'smi';
+      /** TrafficSplit as `namespace/name`; made when it is missing. */
+      readonly split: string;
+    }
+  | {
+      readonly router: 'istio';
+      /** VirtualService as `namespace/name`. */
+      readonly virtualService: string;
+      /** Names of its routes that are rolled out; empty: all that send to the service alone. */
+      readonly http: readonly string[];
+    }
+  | {
+      readonly router: 'ingress-nginx';
+      /** The stable Ingress as `namespace/name`; it is never written. */
+      readonly ingress: string;
+      /** Prefix of the controller's annotations: `nginx.ingress.kubernetes.io`. */
+      readonly annotations: string;
+    };
+
 /** What is rolled out, in Kubernetes' names. */
 export type Target = {
   readonly service: string;
@@ -67,11 +105,7 @@ export type Target = {
   readonly deployment: string;
   readonly container: string;
   readonly workload: 'twin';
-  readonly traffic: {
-    readonly router: 'gateway-api';
-    /** HTTPRoutes as `namespace/name`. */
-    readonly routes: readonly string[];
-  };
+  readonly traffic: Traffic;
 };
 
 export type Actor =

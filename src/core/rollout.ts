@@ -14,6 +14,10 @@ export type AbortCause =
   | { readonly kind: 'not started'; readonly message: string }
   | { readonly kind: 'expired'; readonly gate: string }
   | { readonly kind: 'refused by the cluster'; readonly message: string }
+  /** Working on it ended the process again and again. */
+  | { readonly kind: 'given up'; readonly message: string }
+  /** Somebody else took away what the canary needs. */
+  | { readonly kind: 'lost'; readonly message: string }
   | { readonly kind: 'fenced'; readonly message: string };
 
 /** `announce`: all is Ready, but no traffic moves before the root message was delivered once. */
@@ -57,9 +61,17 @@ export type Phase =
       readonly demote: boolean;
       /** The hand-made way out was told in Slack. */
       readonly stalled: boolean;
+      /** What somebody else did to stable, which is left as it is. */
+      readonly foreign?: Drift;
     }
   | { readonly kind: 'succeeded'; readonly since: number }
-  | { readonly kind: 'aborted'; readonly since: number; readonly cause: AbortCause; readonly from: string };
+  | {
+      readonly kind: 'aborted';
+      readonly since: number;
+      readonly cause: AbortCause;
+      readonly from: string;
+      readonly foreign?: Drift;
+    };
 
 /** A route or Deployment that somebody else changed while the rollout held it. */
 export type Drift = {
@@ -158,6 +170,8 @@ export type Event =
   | { readonly type: 'sampled'; readonly epoch: number; readonly results: readonly CheckResult[] }
   | Answer<'drifted', { readonly drift: Drift }>
   | Answer<'write_refused', { readonly message: string }>
+  /** Somebody else changed or deleted what carries canary traffic. */
+  | Answer<'lost', { readonly message: string }>
   | { readonly type: 'approved'; readonly gate: string; readonly actor: Actor; readonly reason: string | null }
   | { readonly type: 'held'; readonly gate: string; readonly actor: Actor }
   | { readonly type: 'gate_reminded'; readonly gate: string }

@@ -21,6 +21,7 @@ export const deadCluster: Cluster = {
   patch: () => Promise.reject(new Error('no cluster')),
   remove: () => Promise.reject(new Error('no cluster')),
   missingRights: () => Promise.reject(new Error('no cluster')),
+  versions: () => Promise.reject(new Error('no cluster')),
   view: () => {
     throw new Error('no cluster');
   },
@@ -37,10 +38,10 @@ export type World = {
 export const IMAGE = 'buoyantio/world:{version}';
 export const imageOf = (version: string) => IMAGE.replace('{version}', version);
 
-/** `rules`: of the HTTPRoute; default one for `/` that sends to `world`. */
+/** `rules`: of the HTTPRoute; default one for `/` that sends to `world`; `route`: whether there is one. */
 export async function makeWorld(
   kube: Kube,
-  { replicas = 3, rules }: { replicas?: number; rules?: Json[] } = {},
+  { replicas = 3, rules, route = true }: { replicas?: number; rules?: Json[]; route?: boolean } = {},
 ): Promise<World> {
   const namespace = `hello-${randomBytes(4).toString('hex')}`;
   const metadata = { name: 'world', labels: { team: 'hello' } };
@@ -79,7 +80,7 @@ export async function makeWorld(
     metadata,
     spec: { selector: { app: 'world' }, ports: [{ name: 'http', port: 80, targetPort: 7778 }] },
   });
-  await kube.call('POST', at.routes, {
+  const httpRoute = {
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'HTTPRoute',
     metadata,
@@ -88,7 +89,8 @@ export async function makeWorld(
       hostnames: [`${namespace}.example.com`],
       rules: rules ?? [{ backendRefs: [{ name: 'world', port: 80 }] }],
     },
-  });
+  };
+  if (route) await kube.call('POST', at.routes, httpRoute);
   return {
     target: {
       service: 'world',

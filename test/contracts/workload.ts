@@ -553,7 +553,7 @@ export function twinPreflightContract(make: () => Promise<WorkloadWorld>): void 
       'a route that sends to nothing of it',
       (world) =>
         world.kube.merge(world.paths.route, { spec: { rules: [{ backendRefs: [{ name: 'else', port: 80 }] }] } }),
-      /no rule that sends to a Kubernetes Service of .*\(world\)/,
+      /does not send to a Kubernetes Service of .*\(world\)/,
     ],
     [
       'no Kubernetes Service at all',

@@ -3,6 +3,7 @@ import { afterAll } from 'vitest';
 import { gatewayApiSuite } from '../adapters/traffic/gateway-api.suite.ts';
 import { gatewayWorld } from '../cluster/gateway-world.ts';
 import { openKube } from '../cluster/kube.ts';
+import { routeWorld, SYSTEMS } from '../cluster/route-worlds.ts';
 import { twinWorld } from '../cluster/twin-world.ts';
 import { routerContract } from '../contracts/router.ts';
 import { twinPreflightContract, workloadContract } from '../contracts/workload.ts';
@@ -12,6 +13,7 @@ const kube = openKube(kubeconfig);
 afterAll(() => kube.close());
 
 routerContract('gateway-api', () => gatewayWorld(kubeconfig, kube));
+for (const [name, system] of Object.entries(SYSTEMS)) routerContract(name, () => routeWorld(kubeconfig, kube, system));
 gatewayApiSuite(kubeconfig, kube);
 workloadContract('twin', () => twinWorld(kubeconfig, kube));
 twinPreflightContract(() => twinWorld(kubeconfig, kube));

@@ -39,6 +39,8 @@ export type Cluster = {
   missingRights(namespace: string, needs: readonly Need[]): Promise<readonly string[]>;
   /** The watched objects of a namespace; opened at first use, shared, closed when idle. */
   view<T extends Held>(kind: Kind<T>, namespace: string, labels?: string): View<T>;
+  /** Versions in which an API group is served, the server's favourite first; empty: not at all. Asked every ten minutes. */
+  versions(group: string): Promise<readonly string[]>;
   /** Last known copy, when its kind is being watched. */
   peek<T extends Held>(kind: Kind<T>, ref: Ref): T | null;
   /** Told soon after watched objects of rollouts changed. Opens nothing by itself. Answers how to stop. */
@@ -52,6 +54,12 @@ const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
 const UNAUTHORIZED =
   'The API server does not take the credentials (401 Unauthorized): they have expired or belong to another cluster; renew the kubeconfig that KUBECONFIG names.';
 
+const VERSIONS_KEPT_MS = 600_000;
+const groupBody = z.object({
+  preferredVersion: z.object({ version: z.string() }).optional(),
+  versions: z.array(z.object({ version: z.string() })),
+});
+
 const listBody = z.object({
   metadata: z.object({ resourceVersion: z.string() }),
   items: z.array(z.unknown()).nullish(),
@@ -60,6 +68,7 @@ const listBody = z.object({
 export function createApi(connection: Connection, log: Log): Cluster {
   const changes = createChanges();
   const views = new Map<string, View<Held>>();
+  const groups = new Map<string, { at: number; versions: readonly string[] }>();
   const reviews = new Map<string, { at: number; review: Promise<z.infer<typeof rulesReview>> }>();
 
   const keyOf = (kind: Kind, namespace: string, labels = '') => `${kind.group}/${kind.plural} ${namespace} ${labels}`;
@@ -76,6 +85,16 @@ export function createApi(connection: Connection, log: Log): Cluster {
     } catch (cause) {
       throw new Error(`${method} ${subject}`, { cause });
     }
+  }
+
+  async function readVersions(group: string): Promise<readonly string[]> {
+    const answer = await send(`API group ${group}`, 'GET', `/apis/${group}`, {});
+    if (answer.status === 404) return [];
+    if (answer.status >= 400) throw toFault(`API group ${group}`, answer.status, answer.body);
+    const { preferredVersion, versions } = groupBody.parse(answer.body);
+    return [
+      ...new Set([...(preferredVersion ? [preferredVersion.version] : []), ...versions.map((one) => one.version)]),
+    ];
   }
 
   async function readList<T extends Held>(kind: Kind<T>, namespace: string, labels?: string) {
@@ -170,8 +189,12 @@ export function createApi(connection: Connection, log: Log): Cluster {
           open: (query, signal) => connection.stream(pathOf(kind, namespace), { ...query, ...selected }, signal),
           list: () => readList(kind, namespace, labels),
           parse: (object) => kind.schema.parse(object),
-          changed: (object) => {
-            if (labels || isActive(object)) changes.changed(namespace, readMarks(object)?.rollout ?? null);
+          changed: (object, before) => {
+            // Marks that somebody took off are on the copy of before.
+            const copies = [object, ...(before ? [before] : [])];
+            if (!labels && !copies.some(isActive)) return;
+            const rollouts = new Set(copies.flatMap((copy) => readMarks(copy)?.rollout ?? []));
+            for (const rollout of rollouts.size > 0 ? rollouts : [null]) changes.changed(namespace, rollout);
           },
         },
         isActive,
@@ -179,6 +202,14 @@ export function createApi(connection: Connection, log: Log): Cluster {
       );
       views.set(keyOf(kind, namespace, labels), view);
       return view;
+    },
+    async versions(group) {
+      const known = groups.get(group);
+      if (known && Date.now() - known.at < VERSIONS_KEPT_MS) return known.versions;
+      const versions = await readVersions(group);
+      // A group that is missing may be installed the next moment.
+      if (versions.length > 0) groups.set(group, { at: Date.now(), versions });
+      return versions;
     },
     peek: (kind, ref) => opened(kind, ref.namespace)?.peek(ref.name) ?? null,
     onChange: changes.listen,

@@ -63,11 +63,15 @@ function verbOf(method: Parameters<Connection['send']>[0], path: string): string
 
 const USER_AGENT = `sluice/${packageJson.version}`;
 const CREDENTIALS_KEPT_MS = 10_000;
+const RELOAD_EVERY_MS = 1_000;
+/** Answers that may say when to come back. */
+const BUSY = new Set([429, 503]);
 /** Bookmarks come about once a minute: without any byte for so long the connection is dead. */
 const SILENCE_MS = 150_000;
 
 function connect(kubeconfig: string | undefined): Connection {
-  const config = load(kubeconfig);
+  let config = load(kubeconfig);
+  let loadedAt = Date.now();
   const cluster = config.getCurrentCluster();
   if (!cluster)
     throw new Error(`${kubeconfig ?? 'kubeconfig'}: no current context; set one with kubectl config use-context`);
@@ -89,6 +93,19 @@ function connect(kubeconfig: string | undefined): Connection {
     return credentials;
   }
 
+  /** After a 401: what the client read before may have been replaced on disk since. */
+  function reload(): boolean {
+    if (Date.now() - loadedAt < RELOAD_EVERY_MS) return false;
+    loadedAt = Date.now();
+    try {
+      config = load(kubeconfig);
+    } catch {
+      return false;
+    }
+    credentials = credentials && { ...credentials, at: 0 };
+    return true;
+  }
+
   function createDispatcher(options: RequestOptions): Dispatcher {
     const { ca, cert, key, servername, rejectUnauthorized } = options;
     const tls = Object.fromEntries(
@@ -103,20 +120,29 @@ function connect(kubeconfig: string | undefined): Connection {
     return new ProxyAgent({ ...common, uri: proxy, requestTls: tls });
   }
 
+  async function ask(...[method, path, query, body]: Parameters<Connection['send']>): ReturnType<Connection['send']> {
+    const signal = AbortSignal.timeout(CALL_TIMEOUT_MS);
+    const { dispatcher, headers } = await authenticate();
+    const type = method === 'PATCH' ? 'application/json-patch+json' : 'application/json';
+    const answer = await request(`${server}${path}`, {
+      dispatcher,
+      method,
+      query,
+      headers: body === undefined ? headers : { ...headers, 'content-type': type },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal,
+    });
+    const said = parse(await answer.body.text());
+    const after = Number(answer.headers['retry-after']);
+    if (BUSY.has(answer.statusCode) && after > 0) throw toFault('API server', answer.statusCode, said, after * 1_000);
+    return { status: answer.statusCode, body: said };
+  }
+
   return {
-    async send(method, path, query, body) {
-      const signal = AbortSignal.timeout(CALL_TIMEOUT_MS);
-      const { dispatcher, headers } = await authenticate();
-      const type = method === 'PATCH' ? 'application/json-patch+json' : 'application/json';
-      const answer = await request(`${server}${path}`, {
-        dispatcher,
-        method,
-        query,
-        headers: body === undefined ? headers : { ...headers, 'content-type': type },
-        body: body === undefined ? null : JSON.stringify(body),
-        signal,
-      });
-      return { status: answer.statusCode, body: parse(await answer.body.text()) };
+    async send(...given) {
+      const answer = await ask(...given);
+      // Nothing was done: it may be asked again.
+      return answer.status === 401 && reload() ? ask(...given) : answer;
     },
     async stream(path, query, signal) {
       const { dispatcher, headers } = await authenticate();
@@ -127,6 +153,7 @@ function connect(kubeconfig: string | undefined): Connection {
         signal,
         headersTimeout: CALL_TIMEOUT_MS,
       });
+      if (answer.statusCode === 401) reload();
       if (answer.statusCode !== 200) throw toFault(`WATCH ${path}`, answer.statusCode, parse(await answer.body.text()));
       return readEvents(answer.body);
     },

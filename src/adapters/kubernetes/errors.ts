@@ -14,14 +14,16 @@ export type Outcome<T> =
   | { readonly ok: true; readonly object: T }
   | { readonly ok: false; readonly error: ClusterError };
 
-/** An unexpected answer; `status` is its HTTP status. */
+/** An unexpected answer; `status` is its HTTP status, `retryAfterMs` how long the server asks to be left alone. */
 export class ApiFault extends Error {
   readonly status: number;
+  readonly retryAfterMs: number;
 
-  constructor(message: string, status: number) {
+  constructor(message: string, status: number, retryAfterMs = 0) {
     super(message);
     this.name = 'ApiFault';
     this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -38,8 +40,8 @@ const statusBody = z.looseObject({
 const read = (body: unknown) => statusBody.safeParse(body).data;
 
 /** What an answer of status 400 and above says, as a fault. */
-export function toFault(subject: string, status: number, body: unknown): ApiFault {
-  return new ApiFault(`${subject}: ${read(body)?.message ?? `HTTP ${status}`}`, status);
+export function toFault(subject: string, status: number, body: unknown, retryAfterMs = 0): ApiFault {
+  return new ApiFault(`${subject}: ${read(body)?.message ?? `HTTP ${status}`}`, status, retryAfterMs);
 }
 
 /**

@@ -74,8 +74,9 @@ export function behind(marks: Marks | null, fence: Fence): Written | null {
  * one of the same epoch fences, since its writer knows more (this one is slow, or its Redis went back in time).
  * Without our marks, or with an older epoch, somebody took them off or put an old copy back: that is a foreign edit.
  */
-export function meet(object: Held, fence: Fence): 'write' | 'repeat' | 'unmarked' | Written {
-  const marks = readMarks(object);
+export const meet = (object: Held, fence: Fence) => meetMarks(readMarks(object), fence);
+
+export function meetMarks(marks: Marks | null, fence: Fence): 'write' | 'repeat' | 'unmarked' | Written {
   if (!marks) return 'unmarked';
   const { rollout, epoch, seq, phase } = marks;
   if (rollout !== fence.rollout || epoch > fence.epoch || phase === 'done') return { kind: 'fenced', by: marks };

@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 const strings = z.record(z.string(), z.string());
 
-const metadata = z.looseObject({
+export const metadata = z.looseObject({
   name: z.string(),
   namespace: z.string(),
   uid: z.string(),
@@ -199,7 +199,7 @@ export type Kind<T extends Held = Held> = {
   readonly schema: z.ZodType<T>;
 };
 
-const of = <T extends Held>(kind: string, apiVersion: string, plural: string, schema: z.ZodType<T>): Kind<T> => {
+export const of = <T extends Held>(kind: string, apiVersion: string, plural: string, schema: z.ZodType<T>): Kind<T> => {
   const [version = '', group = ''] = apiVersion.split('/').reverse();
   return { kind, group, version, plural, schema };
 };
@@ -231,6 +231,11 @@ export function pathOf(kind: Kind, namespace: string, name?: string): string {
 }
 
 export type Ref = { readonly namespace: string; readonly name: string };
+/** From `namespace/name`. */
+export function refOf(object: string): Ref {
+  const [namespace = '', name = ''] = object.split('/');
+  return { namespace, name };
+}
 /** How an object is called in sentences: `HTTPRoute hello/world`. */
 export const nameOf = (kind: Kind, ref: Ref) => `${kind.kind} ${ref.namespace}/${ref.name}`;
 

@@ -1,5 +1,6 @@
 /** What a rollout does in the namespaces of its target, as a Role has to allow it (manifests/namespace/role.yaml). */
 import type { Target } from '../../core/plan.ts';
+import { routePlaces } from '../../core/traffic.ts';
 import type { Cluster } from './cluster.ts';
 import {
   Autoscalers,
@@ -13,7 +14,7 @@ import {
   Services,
 } from './objects.ts';
 import type { Need } from './rights.ts';
-import { routesOf } from './serving.ts';
+import { Ingresses, TrafficSplits, VirtualServices } from './route-objects.ts';
 
 const WORKLOAD: readonly Need[] = [
   { kind: Deployments, verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
@@ -24,20 +25,31 @@ const WORKLOAD: readonly Need[] = [
   { kind: NetworkPolicies, verbs: ['list'] },
   { kind: DisruptionBudgets, verbs: ['list'] },
 ];
-const ROUTES: readonly Need[] = [{ kind: HTTPRoutes, verbs: ['get', 'list', 'watch', 'patch'] }];
 /** A route in another namespace needs a grant where the service is. */
 const GRANTS: readonly Need[] = [{ kind: ReferenceGrants, verbs: ['list'] }];
+const EDITED = ['get', 'list', 'watch', 'patch'] as const;
+const MADE = ['get', 'list', 'watch', 'create', 'patch'] as const;
+
+/** By router: what it reads and writes. */
+const ROUTES: Readonly<Record<Target['traffic']['router'], readonly Need[]>> = {
+  'gateway-api': [{ kind: HTTPRoutes, verbs: EDITED }],
+  namerd: [],
+  smi: [{ kind: TrafficSplits, verbs: MADE }],
+  istio: [{ kind: VirtualServices, verbs: EDITED }],
+  'ingress-nginx': [{ kind: Ingresses, verbs: MADE }],
+};
 
 /**
  * What is missing, as sentences. Workload and router both read what the other one writes, so both ask for all of it, and
  * neither stumbles over what the other would have said.
  */
 export async function missingRolloutRights(cluster: Cluster, target: Target): Promise<readonly string[]> {
-  const namespaces = [...new Set(routesOf(target).map(({ namespace }) => namespace))];
-  const isAbroad = namespaces.some((namespace) => namespace !== target.namespace);
+  const routes = ROUTES[target.traffic.router];
+  const namespaces = routes.length > 0 ? routePlaces(target) : [];
+  const isAbroad = target.traffic.router === 'gateway-api' && namespaces.some((one) => one !== target.namespace);
   const asked = [
     cluster.missingRights(target.namespace, [...WORKLOAD, ...(isAbroad ? GRANTS : [])]),
-    ...namespaces.map((namespace) => cluster.missingRights(namespace, ROUTES)),
+    ...namespaces.map((namespace) => cluster.missingRights(namespace, routes)),
   ];
   return [...new Set((await Promise.all(asked)).flat())];
 }

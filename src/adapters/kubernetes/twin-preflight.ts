@@ -97,7 +97,7 @@ export async function lookAtWorkload(
 
 /** The one that was named, else the only one, else the one named like the Deployment. */
 export function chooseContainer(
-  { spec }: Deployment,
+  { spec }: { readonly spec: Pick<Deployment['spec'], 'template'> },
   { container, deployment }: Pick<Target, 'container' | 'deployment'>,
 ): string | null {
   const names = spec.template.spec.containers.map(({ name }) => name);

@@ -7,7 +7,7 @@ import type { CanaryState, Fence, Workload } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { readMarks } from './marks.ts';
-import { type Deployment, Deployments, EndpointSlices, nameOf, Pods, type Ref } from './objects.ts';
+import { type Deployment, Deployments, EndpointSlices, nameOf, Pods, type PodTemplate, type Ref } from './objects.ts';
 import { deploymentOf } from './serving.ts';
 import { canaryName, canaryOf, canaryReplicas, newTemplate, stableName } from './twin-canary.ts';
 import { chooseContainer } from './twin-preflight.ts';
@@ -161,6 +161,10 @@ export function watchTwin(cluster: Cluster): Watching {
 }
 
 function imageOf(object: Deployment, target: Target): string | null {
-  const name = chooseContainer(object, target);
-  return object.spec.template.spec.containers.find((one) => one.name === name)?.image ?? null;
+  return imageIn(object.spec.template, target);
+}
+
+export function imageIn(template: PodTemplate, target: Target): string | null {
+  const name = chooseContainer({ spec: { template } }, target);
+  return template.spec.containers.find((one) => one.name === name)?.image ?? null;
 }

@@ -94,17 +94,38 @@ export function intendTemplate(
   return { ops: [...content, ...underFence(object, by)] };
 }
 
+/** `service`, `noted`: the journal of an object that lost its own. */
+export function intendReapply(
+  object: Deployment,
+  by: Fence,
+  service: string | null,
+  noted: PodTemplate | null,
+): Intent {
+  const marks = readMarks(object);
+  const stopped = barrier(marks, by);
+  if (stopped) return stopped;
+  const { template } = object.spec;
+  const own = readRestore(object);
+  if (!own && service === null) throw new Error(`${nameOf(Deployments, object.metadata)} has just lost its journal`);
+  const before = own?.template ?? noted ?? template;
+  const same = isDeepStrictEqual(template, before);
+  if (own && same && marks?.epoch === by.epoch) return DONE;
+  const content = same ? [] : [test('/spec/template', template), replace('/spec/template', before)];
+  const journal = { service, template: before, revision: revisionOf(object) };
+  return { ops: [...content, ...underFence(object, by, own ? {} : { restore: JSON.stringify(journal) })] };
+}
+
 /**
  * The template before the rollout, as the object itself carries it, and the raised epoch: also where the template is still
  * the old one, so that a promotion on its way does not land afterwards.
  */
-export function intendDemotion(object: Deployment, by: Fence): Intent {
+export function intendDemotion(object: Deployment, by: Fence, noted: PodTemplate | null = null): Intent {
   const marks = readMarks(object);
   const stopped = barrier(marks, by);
   if (stopped) return stopped;
   if (isReleased(object, by)) return DONE;
   const { template } = object.spec;
-  const before = readRestore(object)?.template ?? template;
+  const before = readRestore(object)?.template ?? noted ?? template;
   const restored = isDeepStrictEqual(template, before);
   if (restored && marks?.rollout === by.rollout && marks.epoch === by.epoch) return DONE;
   const content = restored ? [] : [test('/spec/template', template), replace('/spec/template', before)];

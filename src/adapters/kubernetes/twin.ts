@@ -8,7 +8,16 @@ import type { Draft } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import { barrier, DONE, type Intent, type Result, refused, write } from './fence.ts';
 import { isOurs, readMarks } from './marks.ts';
-import { type Deployment, Deployments, type Held, type Kind, nameOf, type Ref, Services } from './objects.ts';
+import {
+  type Deployment,
+  Deployments,
+  type Held,
+  type Kind,
+  nameOf,
+  parseTemplate,
+  type Ref,
+  Services,
+} from './objects.ts';
 import { deploymentOf, findServing } from './serving.ts';
 import {
   canaryDeployment,
@@ -19,6 +28,7 @@ import {
   sideOf,
   sideServices,
 } from './twin-canary.ts';
+import { watchOutside } from './twin-outside.ts';
 import { lookAtWorkload } from './twin-preflight.ts';
 import { isHeldBy } from './twin-state.ts';
 import { watchTwin } from './twin-watch.ts';
@@ -28,6 +38,7 @@ import {
   intendClaim,
   intendDemotion,
   intendRaise,
+  intendReapply,
   intendRelease,
   intendScale,
   intendTemplate,
@@ -102,6 +113,7 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
 
   return {
     ...watchTwin(cluster),
+    ...watchOutside(cluster),
 
     preflight: (target, imagePattern) => lookAtWorkload(cluster, target, imagePattern),
 
@@ -153,11 +165,21 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
       return plain(await stable(plan.target, (object) => intendTemplate(object, fence, wanted, overwrite)));
     },
 
-    async demote(target, fence) {
+    async reapply(target, fence, before) {
+      const known = await deployment(deploymentOf(target));
+      const serving = known && readRestore(known) ? null : await findServing(cluster, target);
+      if (serving && !serving.ok) return refused(serving.refusal);
+      const service = serving?.service.metadata.name ?? null;
+      return plain(
+        await stable(target, (object) => intendReapply(object, fence, service, before && parseTemplate(before))),
+      );
+    },
+
+    async demote(target, fence, before = null) {
       let untouched = false;
       const { object, ...written } = await stable(target, (found) => {
         untouched = isUntouched(found, fence);
-        return intendDemotion(found, fence);
+        return intendDemotion(found, fence, before && parseTemplate(before));
       });
       if (written.kind !== 'done' || !object) return written;
       return { ...DONE, mayRoute: untouched || hasOldPods(object) };

@@ -13,8 +13,8 @@ export type Source<T extends Held> = {
   open(query: Record<string, string>, signal: AbortSignal): Promise<AsyncIterable<WatchEvent>>;
   list(): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }>;
   parse(object: unknown): T;
-  /** Told for each change after the first load. */
-  changed(object: T): void;
+  /** Told for each change after the first load; `before`: as it was known; null: not at all. */
+  changed(object: T, before: T | null): void;
 };
 
 export type View<T extends Held> = {
@@ -79,15 +79,18 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     return true;
   }
 
+  function arrived(object: T): void {
+    const before = objects.get(object.metadata.name) ?? null;
+    if (put(object)) source.changed(object, before);
+  }
+
   function replaceAll(loaded: ReadonlyMap<string, T>, at: string): void {
     for (const [name, object] of objects) {
       if (loaded.has(name) || isNewer(object, at)) continue;
       objects.delete(name);
-      source.changed(object);
+      source.changed(object, object);
     }
-    for (const object of loaded.values()) {
-      if (put(object)) source.changed(object);
-    }
+    for (const object of loaded.values()) arrived(object);
     position = at;
     up();
   }
@@ -135,10 +138,8 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     if (type === 'DELETED') {
       if (known && !isNewer(object, known.metadata.resourceVersion)) return;
       objects.delete(object.metadata.name);
-      source.changed(object);
-    } else if (put(object)) {
-      source.changed(object);
-    }
+      source.changed(object, known ?? null);
+    } else arrived(object);
   }
 
   function queryFrom(resourceVersion: string | null): Record<string, string> {

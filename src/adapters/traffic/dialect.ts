@@ -7,7 +7,6 @@ import type { Route, Target } from '../../core/plan.ts';
 import type { Cluster, Draft } from '../kubernetes/api.ts';
 import type { Op } from '../kubernetes/marks.ts';
 import type { Held, Kind, Ref } from '../kubernetes/objects.ts';
-import type { Serving } from '../kubernetes/serving.ts';
 
 /** What the controllers of an object say of its newest generation. */
 export type RouteStatus =
@@ -38,8 +37,8 @@ export type Dialect<T extends Held, Journal> = {
   readonly isRestored: (object: T) => boolean;
   /** What this rollout routes and no longer finds, as half a sentence; null: all is there. */
   readonly missing: (object: T, journal: Journal) => string | null;
-  /** Whether anything is left that can be routed. */
-  readonly canSay: (object: T, journal: Journal) => boolean;
+  /** Whether anything is left that can say this route. */
+  readonly canSay: (object: T, journal: Journal, route: Route) => boolean;
   /** Half a sentence about how the fields differ from what was written. */
   readonly describe: (object: T, journal: Journal, written: Route) => string;
   /** Absent: nothing in the cluster tells whether a route was taken. */
@@ -61,15 +60,13 @@ export type RouteObjects<T extends Held, Journal> = {
   readonly kind: (cluster: Cluster) => Promise<Kind<T>>;
   readonly refs: (target: Target) => readonly Ref[];
   readonly dialect: (target: Target, ref: Ref) => Dialect<T, Journal>;
-  /** The Kubernetes Service that the routes send to. */
-  readonly serving: (cluster: Cluster, target: Target) => Promise<Serving>;
   /** Looks for what is particular to this kind; marks, owners and leftovers are looked at for all kinds. */
   readonly look: (cluster: Cluster, target: Target, objects: readonly (T | null)[]) => Promise<Look>;
-  /** An object that is made when it is missing, and says nothing yet; at the end it goes, or it stays with terminal marks. */
-  readonly missing?: {
-    readonly draft: (cluster: Cluster, target: Target, ref: Ref, service: string) => Promise<Made>;
-    readonly atTheEnd: 'goes' | 'stays';
-  };
+  /**
+   * For an object that may be missing: as the claim makes it, saying nothing yet. It stays, at rest and with terminal marks,
+   * so that who comes too late finds them; the next claim brings it up to date.
+   */
+  readonly make?: (cluster: Cluster, target: Target, ref: Ref, service: string) => Promise<Made>;
 };
 
 export type Look = {

@@ -2,7 +2,7 @@
 import type { TrafficRouter } from '../../app/ports.ts';
 import { replace, test } from '../kubernetes/marks.ts';
 import { type HTTPRoute, HTTPRoutes, type JournalEntry } from '../kubernetes/objects.ts';
-import { findServing, parseJournal, routesOf } from '../kubernetes/serving.ts';
+import { parseJournal, routesOf } from '../kubernetes/routed-services.ts';
 import type { Dialect } from './dialect.ts';
 import { lookAtRoutes, servingTest } from './gateway-preflight.ts';
 import {
@@ -31,7 +31,6 @@ export function createGatewayApiRouter(deps: RouterDeps): TrafficRouter {
     supports: { weight: true, header: true, mirror: NO_MIRROR },
     kind: async () => HTTPRoutes,
     refs: routesOf,
-    serving: findServing,
     look: lookAtRoutes,
     dialect: (target, ref) => {
       const sides = sidesOf(target.deployment);

@@ -2,7 +2,8 @@
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { type HTTPRoute, HTTPRoutes, nameOf, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
-import { findServing, routeMissing, routesOf } from '../kubernetes/serving.ts';
+import { routeMissing, routesOf } from '../kubernetes/routed-services.ts';
+import { findServing } from '../kubernetes/serving.ts';
 import type { Look } from './dialect.ts';
 import { journalOf, refersTo, rulesOf, type Sides, sidesOf } from './gateway-rules.ts';
 

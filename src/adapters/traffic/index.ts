@@ -3,16 +3,26 @@ import type { Log, TrafficRouter } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { createGatewayApiRouter } from './gateway-api.ts';
+import { createIngressNginxRouter } from './ingress-nginx.ts';
+import { createIstioRouter } from './istio.ts';
+import { createNamerdRouter } from './namerd/router.ts';
+import { createSmiRouter } from './smi.ts';
 
 type Deps = { readonly cluster: Cluster; readonly log: Log; readonly env?: string };
 type Name = Target['traffic']['router'];
+type Routers = Readonly<Record<Name, TrafficRouter>>;
 
 const routers: Readonly<Record<Name, (deps: Deps) => TrafficRouter>> = {
   'gateway-api': createGatewayApiRouter,
+  namerd: createNamerdRouter,
+  smi: createSmiRouter,
+  istio: createIstioRouter,
+  'ingress-nginx': createIngressNginxRouter,
 };
 
-export function createRouters(deps: Deps): Readonly<Record<Name, TrafficRouter>> {
-  return { 'gateway-api': routers['gateway-api'](deps) };
+export function createRouters(deps: Deps): Routers {
+  // The keys stay: `Object.entries` only forgets their type.
+  return Object.fromEntries(Object.entries(routers).map(([name, create]) => [name, create(deps)])) as Routers;
 }
 
 export function createRouter(name: string, deps: Deps): TrafficRouter {

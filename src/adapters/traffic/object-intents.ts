@@ -17,7 +17,7 @@ import {
   refused,
   underFence,
 } from '../kubernetes/fence.ts';
-import { readMarks, readRouteMark } from '../kubernetes/marks.ts';
+import { readMarks, readRouteMark, replace } from '../kubernetes/marks.ts';
 import type { Held } from '../kubernetes/objects.ts';
 import type { Dialect } from './dialect.ts';
 
@@ -69,8 +69,15 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
     driftOf,
     stillRouted,
 
-    /** `service`: the Kubernetes Service that is rolled out; `owner`: its name in chat. */
-    claim(object: T, by: Fence, { service, owner, env }: { service: string; owner: string; env: string }): Intent {
+    /**
+     * `service`: the Kubernetes Service that is rolled out; `owner`: its name in chat; `spec`: as an object that Sluice made
+     * has to be by now.
+     */
+    claim(
+      object: T,
+      by: Fence,
+      { service, owner, env, spec }: { service: string; owner: string; env: string; spec: unknown },
+    ): Intent {
       const marks = readMarks(object);
       const ours = marks?.rollout === by.rollout;
       if (marks && !ours && marks.phase === 'active') return refused(heldMessage(subject, marks, owner));
@@ -83,7 +90,8 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
       if (dialect.isEmpty(journal)) return refused(`${subject}: ${dialect.words.nothing}`);
       const restore = JSON.stringify(journal);
       if (restore.length > RESTORE_LIMIT) return refused(tooLong(subject));
-      return { ops: claimOps(object, by, restore, { route: null, env }) };
+      const renewed = spec === null ? [] : [replace('/spec', spec)];
+      return { ops: [...claimOps(object, by, restore, { route: null, env }), ...renewed] };
     },
 
     /**
@@ -104,7 +112,7 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
       if (drift) return drifted(drift);
       const own = journalOf(object);
       const journal = overwrite && dialect.isEmpty(own) ? overwrite(object) : own;
-      if (!dialect.canSay(object, journal)) return refused(`${subject}: ${dialect.words.mend}`);
+      if (!dialect.canSay(object, journal, route)) return refused(`${subject}: ${dialect.words.mend}`);
       const marks = { restore: JSON.stringify(journal), route: JSON.stringify(route) };
       return { ops: [...dialect.say(object, journal, route), ...underFence(object, by, marks)] };
     },

@@ -6,16 +6,17 @@ import type { Fence, Log, Marks, TrafficRouter, Written } from '../../app/ports.
 import type { Route, Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import { barrier, DONE, heldMessage, type Intent, marksLost, refused, underFence, write } from '../kubernetes/fence.ts';
+import { DONE, heldMessage, type Intent, marksLost, refused, underFence, write } from '../kubernetes/fence.ts';
 import { birthMarks, highestEpoch, isOurs, MANAGED_LABEL, readEnv, readMarks } from '../kubernetes/marks.ts';
 import { type Held, nameOf } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
 import { missingRolloutRights } from '../kubernetes/rollout-rights.ts';
-import type { RouteObjects } from './dialect.ts';
+import { NotServed } from '../kubernetes/served.ts';
+import { findServing } from '../kubernetes/serving.ts';
+import type { Made, RouteObjects } from './dialect.ts';
 import { createIntents, lastRoute, RESTORE_LIMIT, tooLong } from './object-intents.ts';
 
 const RESETS = 5;
-const DELETIONS = 5;
 
 export type RouterDeps = {
   readonly cluster: Cluster;
@@ -44,10 +45,9 @@ export function createObjectRouter<T extends Held, Journal>(
   const watched = async (target: Target) =>
     Promise.all((await objectsOf(target)).map(async (one) => ({ ...one, object: await seen(one) })));
 
-  /** Makes an object that may be missing, claimed from birth; null: there is one. */
-  async function make(target: Target, one: Routed, fence: Fence, service: string): Promise<Written | null> {
-    if (!routes.missing || (await seen(one))) return null;
-    const made = await routes.missing.draft(cluster, target, one.ref, service);
+  /** Makes an object that is missing and may be, claimed from birth; null: there is one. */
+  async function create(one: Routed, made: Made, fence: Fence): Promise<Written | null> {
+    if (await seen(one)) return null;
     if (!made.ok) return refused(made.refusal);
     const { labels, annotations, spec } = made.draft;
     const outcome = await cluster.create(one.kind, one.ref, {
@@ -57,6 +57,14 @@ export function createObjectRouter<T extends Held, Journal>(
     });
     if (outcome.ok) return DONE;
     return outcome.error.kind === 'conflict' ? null : refused(outcome.error.message);
+  }
+
+  /** An abort before the claim: whoever would still make the object has to find that it comes too late. */
+  async function claimMissing(target: Target, one: Routed, fence: Fence): Promise<void> {
+    if (!routes.make || cluster.peek(one.kind, one.ref)) return;
+    const serving = await findServing(cluster, target);
+    if (serving.ok)
+      await create(one, await routes.make(cluster, target, one.ref, serving.service.metadata.name), fence);
   }
 
   /** One patch, unless an older write that landed just before it left something routed. */
@@ -76,35 +84,14 @@ export function createObjectRouter<T extends Held, Journal>(
     if (written.kind !== 'done') log.warn({ route: one.subject, written }, 'a raised route could not be lowered again');
   }
 
-  /** What Sluice made goes with its claim, unless it stays at rest. */
-  async function release(one: Routed, fence: Fence): Promise<Written> {
-    const { object, ...written } = await one.send((found) => one.intents.release(found, fence), DONE);
-    if (written.kind !== 'done' || routes.missing?.atTheEnd !== 'goes') return written;
-    return object ? takeAway(one, object, fence) : DONE;
-  }
-
-  async function takeAway(one: Routed, found: T, fence: Fence): Promise<Written> {
-    let object: T | null = found;
-    for (let tries = 0; object && tries < DELETIONS; tries++) {
-      const marks = readMarks(object);
-      if (!isOurs(object) || marks?.rollout !== fence.rollout || object.metadata.deletionTimestamp) return DONE;
-      const stopped = barrier(marks, fence);
-      if (stopped) return stopped;
-      const outcome = await cluster.remove(one.kind, object);
-      if (outcome.ok || outcome.error.kind === 'not found') return DONE;
-      if (outcome.error.kind !== 'conflict') return refused(outcome.error.message);
-      object = await cluster.get(one.kind, one.ref);
-    }
-    if (!object) return DONE;
-    throw new Error(`${one.subject} changed during each attempt to delete it`);
-  }
-
   return {
     supports: routes.supports,
 
     async preflight(target) {
       const missing = await missingRolloutRights(cluster, target);
       if (missing.length > 0) return { ok: false, refusals: missing };
+      const unserved = await routes.kind(cluster).then(() => null, notServed);
+      if (unserved !== null) return { ok: false, refusals: [unserved] };
       const found = await watched(target);
       const objects = found.map(({ object }) => object);
       const refusals = found.flatMap(({ object, subject, dialect, intents }) =>
@@ -112,7 +99,7 @@ export function createObjectRouter<T extends Held, Journal>(
       );
       if (refusals.length > 0) return { ok: false, refusals };
       const look = await routes.look(cluster, target, objects);
-      const serving = look.refusals.length > 0 ? null : await routes.serving(cluster, target);
+      const serving = look.refusals.length > 0 ? null : await findServing(cluster, target);
       const long = found.flatMap(({ object, subject, dialect }) => {
         if (!object || !serving?.ok) return [];
         const journal = dialect.take(object, serving.service.metadata.name);
@@ -132,15 +119,17 @@ export function createObjectRouter<T extends Held, Journal>(
     },
 
     async claim(target, fence) {
-      const serving = await routes.serving(cluster, target);
+      const serving = await findServing(cluster, target);
       if (!serving.ok) return refused(serving.refusal);
       const service = serving.service.metadata.name;
       const journal: Record<string, string> = {};
       for (const one of await objectsOf(target)) {
-        const made = await make(target, one, fence, service);
-        if (made && made.kind !== 'done') return made;
+        const made = await routes.make?.(cluster, target, one.ref, service);
+        const created = made && (await create(one, made, fence));
+        if (created && created.kind !== 'done') return created;
+        const spec = made?.ok ? made.draft.spec : null;
         const { object, ...written } = await one.send((found) =>
-          one.intents.claim(found, fence, { service, owner: target.service, env }),
+          one.intents.claim(found, fence, { service, owner: target.service, env, spec: isOurs(found) ? spec : null }),
         );
         if (written.kind !== 'done') return written;
         journal[one.subject] = (object && readMarks(object)?.restore) ?? '[]';
@@ -148,18 +137,24 @@ export function createObjectRouter<T extends Held, Journal>(
       return { ...DONE, journal };
     },
 
-    async setRoute(target, route, fence, overwrite) {
+    async setRoute(target, route, fence, overwrite, journal = {}) {
       const unsupported = cannot(routes.supports, route);
       if (unsupported) return refused(unsupported);
-      const serving = overwrite ? await routes.serving(cluster, target) : null;
+      const serving = overwrite ? await findServing(cluster, target) : null;
       const service = serving?.ok ? serving.service.metadata.name : null;
       const raised: { one: Routed; before: Route }[] = [];
       for (const one of await objectsOf(target)) {
-        if (service !== null) await make(target, one, fence, service);
+        if (service !== null && routes.make)
+          await create(one, await routes.make(cluster, target, one.ref, service), fence);
         let before: Route | null = null;
         const { object: _, ...written } = await one.send((object) => {
           before = lastRoute(object);
-          const take = (found: T) => (service === null ? one.dialect.parse(null) : one.dialect.take(found, service));
+          // Where the marks were taken off a routed object, only Redis knows what its fields were before.
+          const noted = one.dialect.parse(journal[one.subject] ?? null);
+          const take = (found: T) => {
+            if (!one.dialect.isEmpty(noted) && one.dialect.canSay(found, noted, route)) return noted;
+            return service === null ? one.dialect.parse(null) : one.dialect.take(found, service);
+          };
           return one.intents.route(object, route, fence, { overwrite: overwrite ? take : null });
         });
         if (written.kind !== 'done') {
@@ -173,6 +168,7 @@ export function createObjectRouter<T extends Held, Journal>(
 
     async reset(target, fence, journal, abort) {
       const reset = async (one: Routed) => {
+        if (abort) await claimMissing(target, one, fence);
         const noted = one.dialect.parse(journal[one.subject] ?? null);
         const gone = abort ? DONE : refused(`${one.subject} is gone`);
         return giveBack(one, (object) => one.intents.reset(object, fence, { abort, noted }), gone);
@@ -192,10 +188,10 @@ export function createObjectRouter<T extends Held, Journal>(
     },
 
     async confirmed(target) {
-      const answers = (await watched(target)).map(({ object, dialect }) => {
-        if (!object) return { kind: 'pending' } as const;
-        return dialect.status?.(object) ?? ({ kind: 'confirmed' } as const);
-      });
+      // Of an object that is gone nobody says anything any more: it is not waited for.
+      const answers = (await watched(target)).flatMap(({ object, dialect }) =>
+        object ? [dialect.status?.(object) ?? ({ kind: 'confirmed' } as const)] : [],
+      );
       return (
         answers.find(({ kind }) => kind === 'rejected') ??
         answers.find(({ kind }) => kind === 'pending') ?? { kind: 'confirmed' }
@@ -213,7 +209,13 @@ export function createObjectRouter<T extends Held, Journal>(
       return null;
     },
 
-    release: async (target, fence) => all((await objectsOf(target)).map((one) => release(one, fence))),
+    async release(target, fence) {
+      const release = async (one: Routed): Promise<Written> => {
+        const { object: _, ...written } = await one.send((object) => one.intents.release(object, fence), DONE);
+        return written;
+      };
+      return all((await objectsOf(target)).map(release));
+    },
 
     async listMarked(namespaces) {
       const kind = await routes.kind(cluster);
@@ -252,6 +254,11 @@ export function createObjectRouter<T extends Held, Journal>(
     if (marks.epoch < fence.epoch || marks.seq < fence.seq) return marksLost(one.subject);
     return one.intents.driftOf(object);
   }
+}
+
+function notServed(error: unknown): string {
+  if (error instanceof NotServed) return error.message;
+  throw error;
 }
 
 /** Why an object as it stands cannot be claimed by a new rollout. */

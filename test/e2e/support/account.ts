@@ -35,12 +35,17 @@ export function roleRules(): readonly Rule[] {
 
 export type Account = Awaited<ReturnType<typeof createAccount>>;
 
-/** A ServiceAccount in `home`, bound to the Role of the manifests in each of `namespaces`. */
-export async function createAccount(kube: Kube, home: string, namespaces: readonly string[]) {
+/** A ServiceAccount in `home`, bound to the Role of the manifests, and `more`, in each of `namespaces`. */
+export async function createAccount(
+  kube: Kube,
+  home: string,
+  namespaces: readonly string[],
+  more: readonly Rule[] = [],
+) {
   const name = 'sluice';
   await kube.create(`/api/v1/namespaces/${home}/serviceaccounts`, { metadata: { name } });
   for (const namespace of namespaces) {
-    await kube.create(`${RBAC}/${namespace}/roles`, { metadata: { name }, rules: roleRules() });
+    await kube.create(`${RBAC}/${namespace}/roles`, { metadata: { name }, rules: [...roleRules(), ...more] });
     await kube.create(`${RBAC}/${namespace}/rolebindings`, {
       metadata: { name },
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },

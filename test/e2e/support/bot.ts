@@ -11,7 +11,8 @@ import { until } from './wait.ts';
 export type Bot = {
   readonly api: ApiProxy;
   readonly process: () => Running;
-  readonly restart: () => Promise<void>;
+  /** `more`: of its environment, this time. */
+  readonly restart: (more?: Record<string, string>) => Promise<void>;
   readonly output: () => string;
   readonly stop: () => Promise<void>;
 };
@@ -31,9 +32,9 @@ export function createInstallation(config: object, env: Record<string, string>, 
       const api = await startApiProxy(apiServer(kubeconfig));
       const outputs: (() => string)[] = [];
       let running: Running;
-      const boot = async () => {
+      const boot = async (more: Record<string, string> = {}) => {
         const port = await freePort();
-        running = node('src/main.ts', [], { KUBECONFIG: api.kubeconfig, PORT: `${port}` });
+        running = node('src/main.ts', [], { KUBECONFIG: api.kubeconfig, PORT: `${port}`, ...more });
         outputs.push(running.output);
         const isReady = async () => {
           if (!running.isAlive()) return 'ended';

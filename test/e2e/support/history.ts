@@ -1,30 +1,25 @@
 /**
- * An observer of one HTTPRoute that shares no code with Sluice: it sees each revision that the API server publishes, and
+ * An observer of one route that shares no code with Sluice: it sees each revision that the API server publishes, and
  * checks the invariants that hold whatever happens in between. I1 to I8 are the numbers that the design gives them.
  */
-
+import type { Routed, Shares } from './systems.ts';
 import { until } from './wait.ts';
-import { GROUP, marksOf, type Route, type World } from './world.ts';
+import { marksOf, type World } from './world.ts';
 
-export type Revision = {
+export type Revision = Shares & {
   readonly at: number;
   readonly version: string;
-  /** Percent of the requests without a preview header that the canary gets. */
-  readonly canary: number;
-  readonly stable: number;
-  /** A rule of its own sends requests with a header to the canary. */
-  readonly preview: boolean;
   readonly marks: Readonly<Record<string, string>>;
 };
 
 export type History = Awaited<ReturnType<typeof watchHistory>>;
 
-export async function watchHistory({ kube, name, namespace }: World) {
+export async function watchHistory({ kube, name, namespace, system }: World) {
   const revisions: Revision[] = [];
-  const path = `${GROUP}/namespaces/${namespace}/httproutes?fieldSelector=metadata.name%3D${name}`;
-  const watching = kube.watch<Route>(path, ({ type, object }) => {
-    if (type === 'DELETED') return;
-    const seen = revision(object, `${name}-canary`);
+  // All of the namespace: what Sluice makes is not there yet.
+  const watching = kube.watch<Routed>(system.path(namespace), ({ type, object }) => {
+    if (type === 'DELETED' || object.metadata.name !== system.watched(name)) return;
+    const seen = revision(object, system.shares(object, name));
     if (revisions.at(-1)?.version !== seen.version) revisions.push(seen);
   });
   await watching.started;
@@ -92,25 +87,15 @@ export function complaints(
   return found;
 }
 
-function revision({ metadata, spec }: Route, canaryName: string): Revision {
-  const isPreview = (rule: Route['spec']['rules'][number]) =>
-    rule.matches?.some(({ headers }) => headers && headers.length > 0) ?? false;
-  const [rule] = spec.rules.filter((each) => !isPreview(each));
-  const refs = rule?.backendRefs ?? [];
-  const canary = sum(refs.filter(({ name }) => name === canaryName));
-  // Before the first and after the last write there is one backend, whose default weight is 1: it gets everything.
-  const alone = refs.length === 1 && canary === 0;
+function revision(object: Routed, shares: Shares): Revision {
+  const { metadata } = object;
   return {
     at: Date.now(),
     version: metadata.resourceVersion,
-    canary,
-    stable: alone ? 100 : sum(refs) - canary,
-    preview: spec.rules.some(isPreview),
+    ...shares,
     marks: Object.fromEntries(Object.entries(marksOf(metadata)).filter(([key]) => key !== 'restore')),
   };
 }
-
-const sum = (refs: readonly { readonly weight: number }[]) => refs.reduce((total, { weight }) => total + weight, 0);
 
 const changes = (revisions: readonly Revision[]) =>
   revisions.map(({ canary }) => canary).filter((weight, i, all) => i === 0 || weight !== all[i - 1]);

@@ -6,6 +6,7 @@ import { type History, watchHistory } from './history.ts';
 import { startMetricsProxy } from './metrics-proxy.ts';
 import { startRedis } from './redis.ts';
 import { startSlack } from './slack.ts';
+import { GATEWAY, type System } from './systems.ts';
 import { createWorld, type World } from './world.ts';
 
 export type Options = {
@@ -14,6 +15,8 @@ export type Options = {
   readonly interval?: string;
   /** More services, each with a Deployment and a route of its own. */
   readonly alsoServices?: readonly string[];
+  /** What routes; default HTTPRoutes of a Gateway. */
+  readonly system?: System;
 };
 
 const LOG_LINES = 80;
@@ -21,6 +24,8 @@ const PREVIEW = { preview: { header: 'x-canary: always' }, test: true, gate: tru
 const STRATEGIES = {
   short: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, bake: '5s', gate: true }))],
   /** For what happens between the steps: no baking. */
+  /** For what has no previews. */
+  plain: [{ test: true, gate: true }, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
   brisk: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
 };
 /** Weights of both strategies. */
@@ -28,7 +33,7 @@ export const PLAN = [0, 10, 50, 100];
 
 export type Stage = Awaited<ReturnType<typeof setStage>>;
 
-async function setStage({ replicas = 1, interval = '1s', alsoServices = [] }: Options) {
+async function setStage({ replicas = 1, interval = '1s', alsoServices = [], system = GATEWAY }: Options) {
   const closing: (() => unknown)[] = [];
   const keep = <T>(part: T, close: (part: T) => unknown): T => {
     closing.unshift(() => close(part));
@@ -40,11 +45,13 @@ async function setStage({ replicas = 1, interval = '1s', alsoServices = [] }: Op
   try {
     const worlds: World[] = [];
     for (const name of ['world', ...alsoServices])
-      worlds.push(keep(await createWorld(undefined, name), (part) => part.remove()));
+      worlds.push(keep(await createWorld(undefined, name, system), (part) => part.remove()));
     const [world] = worlds;
     if (!world) throw new Error('a stage has a world');
     const namespaces = worlds.map(({ namespace }) => namespace);
-    const account = keep(await createAccount(world.kube, world.namespace, namespaces), (part) => part.remove());
+    const account = keep(await createAccount(world.kube, world.namespace, namespaces, system.rights()), (part) =>
+      part.remove(),
+    );
     const slack = keep(await startSlack(), (part) => part.stop());
     const redis = keep(await startRedis(), (part) => part.stop());
     const metrics = keep(await startMetricsProxy(), (part) => part.stop());
@@ -97,15 +104,15 @@ async function tell({ slack, histories, bots }: Stage) {
 
 function configFor(worlds: readonly World[], prometheus: string, interval: string) {
   const check = { interval, window: '10s', minRequests: 5 };
-  const services = worlds.map(({ name, namespace }) => [
+  const services = worlds.map(({ name, namespace, system }) => [
     name,
     {
       namespace,
       deployment: name,
       image: 'buoyantio/world:{version}',
       versions: '^v[0-9][\\w.-]*$',
-      traffic: { router: 'gateway-api', route: name },
-      strategies: Object.keys(STRATEGIES),
+      traffic: system.traffic(name),
+      strategies: system.previews ? ['short', 'brisk'] : ['plain'],
       checks: [
         { name: 'success rate', query: 'linkerd/success-rate', min: 99, ...check },
         { name: 'p99 latency', query: 'linkerd/latency-p99', max: '500ms', ...check },

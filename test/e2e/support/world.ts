@@ -1,18 +1,10 @@
-/** What is rolled out: Deployment, Kubernetes Service and HTTPRoute of one name in a namespace of their own. */
+/** What is rolled out: Deployment, Kubernetes Service and what routes it, of one name in a namespace of their own. */
 import { randomBytes } from 'node:crypto';
 import { createKube, type Kube, type Meta } from './kube.ts';
 import { createUsers } from './load.ts';
+import { GATEWAY, type Routed, type System } from './systems.ts';
 import { until } from './wait.ts';
 
-export type Route = {
-  readonly metadata: Meta;
-  readonly spec: {
-    readonly rules: readonly {
-      readonly matches?: readonly { readonly headers?: readonly { readonly name: string; readonly value: string }[] }[];
-      readonly backendRefs: readonly { readonly name: string; readonly weight: number }[];
-    }[];
-  };
-};
 type Deployment = {
   readonly metadata: Meta;
   readonly spec: {
@@ -27,39 +19,28 @@ type Deployment = {
 };
 type Named = { readonly metadata: Meta };
 
-export const GROUP = '/apis/gateway.networking.k8s.io/v1';
-
 export type World = Awaited<ReturnType<typeof createWorld>>;
 
-export async function createWorld(kube: Kube = createKube(), name = 'world') {
-  const proxyUrl = process.env.PROXY_URL;
-  if (!proxyUrl) throw new Error('PROXY_URL is not set; it names the proxy that serves the HTTPRoutes');
+export async function createWorld(kube: Kube = createKube(), name = 'world', system: System = GATEWAY) {
+  const entry = process.env[system.entry];
+  if (!entry) throw new Error(`${system.entry} is not set; it names the proxy that the requests go through`);
   const namespace = `e2e-${randomBytes(4).toString('hex')}`;
-  const host = `${name}.${namespace}.test`;
+  const host = system.host(name, namespace);
   const paths = {
     deployment: `/apis/apps/v1/namespaces/${namespace}/deployments`,
     service: `/api/v1/namespaces/${namespace}/services`,
-    route: `${GROUP}/namespaces/${namespace}/httproutes`,
+    route: system.path(namespace),
     pod: `/api/v1/namespaces/${namespace}/pods`,
   };
-  const users = createUsers(proxyUrl, host);
+  const users = createUsers(entry, host);
   await kube.create('/api/v1/namespaces', { metadata: { name: namespace } });
   await kube.create(paths.deployment, deployment(name));
   await kube.create(paths.service, {
     metadata: { name },
     spec: { selector: { app: name }, ports: [{ port: 80, targetPort: 8080 }] },
   });
-  await kube.create(paths.route, {
-    apiVersion: 'gateway.networking.k8s.io/v1',
-    kind: 'HTTPRoute',
-    metadata: { name },
-    spec: {
-      parentRefs: [{ name: 'public', namespace: 'default' }],
-      hostnames: [host],
-      rules: [{ backendRefs: [{ name, port: 80 }] }],
-    },
-  });
-  const getRoute = () => kube.get<Route>(`${paths.route}/${name}`);
+  await kube.create(paths.route, system.given(name, host));
+  const getRoute = () => kube.get<Routed>(`${paths.route}/${name}`);
   const getDeployment = (named = name) => kube.get<Deployment>(`${paths.deployment}/${named}`);
   await until(`both pods of ${name} are available`, async () => (await getDeployment()).status.availableReplicas === 2);
   await until(`${host} answers`, async () => (await users.send(1)).byVersion.v1 === 1);
@@ -68,6 +49,7 @@ export async function createWorld(kube: Kube = createKube(), name = 'world') {
   return {
     name,
     namespace,
+    system,
     kube,
     paths,
     users,
@@ -90,7 +72,8 @@ export async function createWorld(kube: Kube = createKube(), name = 'world') {
     },
     /** What Sluice left on the route and on the Deployment, by object. */
     async marks() {
-      const objects = { route: await getRoute(), deployment: await getDeployment() };
+      const route = await kube.get<Routed>(`${paths.route}/${system.watched(name)}`);
+      const objects = { route, deployment: await getDeployment() };
       return Object.fromEntries(Object.entries(objects).map(([kind, { metadata }]) => [kind, marksOf(metadata)]));
     },
     /** Makes one pod of the Deployment unready, as a failing readiness probe does. */

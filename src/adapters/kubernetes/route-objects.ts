@@ -1,0 +1,79 @@
+/** The parts that Sluice reads of the objects that route, other than HTTPRoutes; everything else passes through untouched. */
+import { z } from 'zod';
+import { type Kind, metadata, of } from './objects.ts';
+
+/** Of v1alpha1 to v1alpha4; in v1alpha1 a weight may also be a quantity such as `500m`. */
+const splitBackend = z.looseObject({ service: z.string(), weight: z.union([z.number(), z.string()]) });
+export type SplitBackend = z.infer<typeof splitBackend>;
+export const splitJournal = z.array(splitBackend);
+
+const trafficSplit = z.looseObject({
+  metadata,
+  spec: z.looseObject({ service: z.string(), backends: splitJournal }),
+});
+export type TrafficSplit = z.infer<typeof trafficSplit>;
+export const TrafficSplits: Kind<TrafficSplit> = of(
+  'TrafficSplit',
+  'split.smi-spec.io/v1alpha2',
+  'trafficsplits',
+  trafficSplit,
+);
+/** Stored the same way in all versions, so any that is served will do. */
+export const SPLIT_VERSIONS = ['v1alpha4', 'v1alpha3', 'v1alpha2', 'v1alpha1'] as const;
+
+const serviceProfile = z.looseObject({
+  metadata,
+  spec: z
+    .looseObject({ routes: z.array(z.unknown()).nullish(), dstOverrides: z.array(z.unknown()).nullish() })
+    .nullish(),
+});
+export const ServiceProfiles = of('ServiceProfile', 'linkerd.io/v1alpha2', 'serviceprofiles', serviceProfile);
+
+const destination = z.looseObject({ host: z.string(), subset: z.string().optional() });
+export type Destination = z.infer<typeof destination>;
+const weightedDestination = z.looseObject({ destination, weight: z.number().optional() });
+export type WeightedDestination = z.infer<typeof weightedDestination>;
+const httpMatch = z.looseObject({ headers: z.record(z.string(), z.unknown()).optional() });
+export type HttpMatch = z.infer<typeof httpMatch>;
+const httpRoute = z.looseObject({
+  name: z.string().optional(),
+  match: z.array(httpMatch).optional(),
+  route: z.array(weightedDestination).optional(),
+  mirror: destination.optional(),
+  mirrorPercentage: z.looseObject({ value: z.number().optional() }).optional(),
+  delegate: z.looseObject({ name: z.string().optional(), namespace: z.string().optional() }).optional(),
+});
+/** One entry of `spec.http`. */
+export type IstioRoute = z.infer<typeof httpRoute>;
+export const istioJournal = z.array(
+  z.object({ name: z.string().optional(), match: z.array(httpMatch).optional(), route: z.array(weightedDestination) }),
+);
+export type IstioJournal = z.infer<typeof istioJournal>;
+
+const virtualService = z.looseObject({ metadata, spec: z.looseObject({ http: z.array(httpRoute).optional() }) });
+export type VirtualService = z.infer<typeof virtualService>;
+export const VirtualServices: Kind<VirtualService> = of(
+  'VirtualService',
+  'networking.istio.io/v1',
+  'virtualservices',
+  virtualService,
+);
+export const ISTIO_VERSIONS = ['v1', 'v1beta1', 'v1alpha3'] as const;
+
+const ingressBackend = z.looseObject({ service: z.looseObject({ name: z.string() }).optional() });
+const ingressPath = z.looseObject({ path: z.string().optional(), backend: ingressBackend });
+const ingressRule = z.looseObject({
+  host: z.string().optional(),
+  http: z.looseObject({ paths: z.array(ingressPath) }).optional(),
+});
+export type IngressRule = z.infer<typeof ingressRule>;
+const ingress = z.looseObject({
+  metadata,
+  spec: z.looseObject({
+    ingressClassName: z.string().optional(),
+    rules: z.array(ingressRule).optional(),
+    tls: z.array(z.unknown()).optional(),
+  }),
+});
+export type Ingress = z.infer<typeof ingress>;
+export const Ingresses: Kind<Ingress> = of('Ingress', 'networking.k8s.io/v1', 'ingresses', ingress);

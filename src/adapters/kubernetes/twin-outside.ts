@@ -1,0 +1,85 @@
+/**
+ * What people and other tools did to the objects of a rollout since Sluice left them, as the watched copies show. A copy that
+ * lags behind looks like a foreign edit: only a fresh one convicts.
+ */
+import type { Fence, Workload } from '../../app/ports.ts';
+import type { Target } from '../../core/plan.ts';
+import type { Drift } from '../../core/rollout.ts';
+import type { Cluster } from './cluster.ts';
+import { marksLost } from './fence.ts';
+import { readMarks } from './marks.ts';
+import { type Deployment, Deployments, type Held, type Kind, nameOf, type Ref, Services } from './objects.ts';
+import { deploymentOf, selectsPods } from './serving.ts';
+import { canaryOf, newTemplate, sideOf } from './twin-canary.ts';
+import { strangerIn } from './twin-state.ts';
+import { imageIn } from './twin-watch.ts';
+import { readRestore } from './twin-writes.ts';
+
+export function watchOutside(cluster: Cluster): Pick<Workload, 'lost' | 'drift'> {
+  /** What `judge` says of the watched copy, and then of a fresh one. */
+  async function convict<T extends Held, Verdict>(
+    kind: Kind<T>,
+    ref: Ref,
+    judge: (object: T | null) => Verdict | null,
+  ): Promise<Verdict | null> {
+    const suspicion = judge(await cluster.view(kind, ref.namespace).get(ref.name));
+    return suspicion === null ? null : judge(await cluster.get(kind, ref));
+  }
+
+  const gone = (kind: Kind, ref: Ref) => `${nameOf(kind, ref)} is gone`;
+
+  return {
+    async lost(plan, fence) {
+      const { target } = plan;
+      const stable = await cluster.view(Deployments, target.namespace).get(target.deployment);
+      const before = stable && readRestore(stable)?.template;
+      // Without stable's own journal nobody can say what the canary should be: that is `drift`.
+      if (!before) return null;
+      const canary = canaryOf(target);
+      const image = imageIn(newTemplate(plan, target.container, before), target);
+      const changed = await convict(Deployments, canary, (object) => {
+        if (!object) return gone(Deployments, canary);
+        const stranger = strangerIn(object, fence);
+        if (stranger) return `somebody else changed ${nameOf(Deployments, canary)}: ${stranger}`;
+        const found = imageIn(object.spec.template, target);
+        if (found === image) return null;
+        return `somebody else changed ${nameOf(Deployments, canary)}: its image is ${found}, not ${image}`;
+      });
+      if (changed) return changed;
+      const live = await cluster.view(Deployments, target.namespace).get(canary.name);
+      const labels = { stable: labelsOf(stable), canary: labelsOf(live) };
+      return (
+        (await misled(canary, labels.canary, labels.stable)) ?? misled(sideOf(target), labels.stable, labels.canary)
+      );
+    },
+
+    drift: ({ target }, fence) =>
+      convict(Deployments, deploymentOf(target), (object) => driftOf(object, target, fence)),
+  };
+
+  /** Why a Kubernetes Service of this rollout does not lead to its own side's pods alone; null: it does. */
+  function misled(ref: Ref, own: Labels, other: Labels): Promise<string | null> {
+    return convict(Services, ref, (object) => {
+      if (!object) return gone(Services, ref);
+      if (selectsPods(object, own) && !selectsPods(object, other)) return null;
+      return `somebody else changed ${nameOf(Services, ref)}: its selector is ${JSON.stringify(object.spec.selector ?? {})}`;
+    });
+  }
+}
+
+type Labels = Readonly<Record<string, string>>;
+const labelsOf = (object: Deployment | null): Labels => object?.spec.template.metadata?.labels ?? {};
+
+function driftOf(object: Deployment | null, target: Target, fence: Fence): Drift | null {
+  const subject = nameOf(Deployments, deploymentOf(target));
+  const found = (difference: string): Drift => ({ object: subject, difference, weight: null });
+  if (!object) return found('it is gone');
+  const marks = readMarks(object);
+  const restore = readRestore(object);
+  // Another holder's: for the writes to find out.
+  if (marks && (marks.rollout !== fence.rollout || marks.epoch > fence.epoch)) return null;
+  if (!marks || !restore || marks.epoch < fence.epoch) return marksLost(subject);
+  const image = imageIn(object.spec.template, target);
+  if (image !== imageIn(restore.template, target)) return found(`its image was changed to ${image}`);
+  return object.spec.replicas === 0 ? found('it was scaled to 0') : null;
+}

@@ -1,0 +1,184 @@
+/**
+ * ingress-nginx: a canary Ingress beside the stable one, which is never written. Weight and header are annotations of the
+ * canary Ingress; at rest it says `canary: "true"` and weight "0", since a second Ingress with the same host and path that is
+ * no canary would block later edits of the stable one.
+ * https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/#canary
+ */
+import type { TrafficRouter } from '../../app/ports.ts';
+import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
+import type { Cluster } from '../kubernetes/cluster.ts';
+import { isOurs, type Op, pointer, test } from '../kubernetes/marks.ts';
+import { nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
+import { otherOwner } from '../kubernetes/owners.ts';
+import { type Ingress, Ingresses, type IngressRule } from '../kubernetes/route-objects.ts';
+import { findServing } from '../kubernetes/serving.ts';
+import type { Dialect, Look, Made } from './dialect.ts';
+import { sidesOf } from './gateway-rules.ts';
+import { createObjectRouter, type RouterDeps } from './object-router.ts';
+
+const NO_MIRROR = 'ingress-nginx copies requests for an Ingress as a whole and not for its canary: leave mirror out';
+/** By which an older controller finds the Ingresses that are its own. */
+const CLASS = 'kubernetes.io/ingress.class';
+
+/** The canary Ingress is made for the rollout: there is nothing of before to come back to. */
+type Journal = 'made';
+
+export function createIngressNginxRouter(deps: RouterDeps): TrafficRouter {
+  return createObjectRouter<Ingress, Journal>(deps, {
+    supports: { weight: true, header: true, mirror: NO_MIRROR },
+    kind: async () => Ingresses,
+    refs: (target) => [canaryOf(target)],
+    look,
+    make,
+    dialect: (target) => dialectOf(`${trafficOf(target).annotations}/`, sidesOf(target.deployment).canary),
+  });
+}
+
+function trafficOf({ traffic }: Target): { readonly stable: Ref; readonly annotations: string } {
+  if (traffic.router !== 'ingress-nginx')
+    throw new Error(`router ingress-nginx was given traffic of ${traffic.router}`);
+  return { stable: refOf(traffic.ingress), annotations: traffic.annotations };
+}
+
+function canaryOf(target: Target): Ref {
+  const { namespace, name } = trafficOf(target).stable;
+  return { namespace, name: `${name}-canary` };
+}
+
+function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
+  /** What the annotations say of this route; undefined: the annotation is absent. */
+  const saying = ({ weight, preview }: Route): Readonly<Record<string, string | undefined>> => ({
+    canary: 'true',
+    'canary-weight': String(weight),
+    'canary-by-header': preview?.header,
+    'canary-by-header-value': preview?.value,
+    'canary-by-header-pattern': undefined,
+    'canary-by-cookie': undefined,
+  });
+  const said = ({ metadata }: Ingress, key: string) => metadata.annotations?.[prefix + key];
+  const shows = (object: Ingress, route: Route) =>
+    Object.entries(saying(route)).every(([key, value]) => said(object, key) === value);
+  const ops = (object: Ingress, route: Route, tested: boolean): readonly Op[] =>
+    Object.entries(saying(route)).flatMap(([key, wanted]): Op[] => {
+      const path = pointer('metadata', 'annotations', prefix + key);
+      const found = said(object, key);
+      const tests = tested && found !== undefined ? [test(path, found)] : [];
+      if (wanted !== undefined) return [...tests, { op: 'add', path, value: wanted }];
+      return found === undefined ? [] : [...tests, { op: 'remove', path }];
+    });
+  return {
+    parse: () => 'made',
+    isEmpty: () => false,
+    take: () => 'made',
+    say: (object, _journal, route) => ops(object, route, true),
+    // A late weight write does not hold an abort up: nothing but the marks is tested.
+    restore: (object) => ops(object, STABLE_ROUTE, false),
+    read(object) {
+      const weight = Number(said(object, 'canary-weight') ?? Number.NaN);
+      const [header, value] = [said(object, 'canary-by-header'), said(object, 'canary-by-header-value')];
+      const preview = header !== undefined && value !== undefined ? { header, value } : null;
+      const route = { ...STABLE_ROUTE, weight, preview };
+      return Number.isInteger(weight) && shows(object, route) ? route : null;
+    },
+    shows: (object, _journal, route) => shows(object, route),
+    isRestored: (object) => shows(object, STABLE_ROUTE),
+    missing: ({ spec }) =>
+      (spec.rules ?? []).some((rule) => backendsOf(rule).includes(canary)) ? null : `no path of it sends to ${canary}`,
+    canSay: () => true,
+    describe: (object, _journal, written) =>
+      Object.entries(saying(written))
+        .filter(([key, value]) => said(object, key) !== value)
+        .map(([key, value]) => `${key} is ${show(said(object, key))}, written was ${show(value)}`)
+        .join('; '),
+    words: {
+      nothing: 'it cannot be routed',
+      mend: 'it cannot be routed',
+      undo: `still sends to ${canary}: set its annotation ${prefix}canary-weight to "0"`,
+    },
+  };
+}
+
+const show = (value: string | undefined) => (value === undefined ? 'absent' : `"${value}"`);
+
+const backendsOf = ({ http }: IngressRule) => (http?.paths ?? []).flatMap(({ backend }) => backend.service?.name ?? []);
+
+/** The paths of the stable Ingress that send to the Kubernetes Service, sending to the canary's instead. */
+async function make(cluster: Cluster, target: Target, _ref: Ref, service: string): Promise<Made> {
+  const { stable, annotations: prefix } = trafficOf(target);
+  const found = await cluster.view(Ingresses, stable.namespace).get(stable.name);
+  if (!found) return { ok: false, refusal: absent(target) };
+  const { canary } = sidesOf(target.deployment);
+  const rules = (found.spec.rules ?? []).flatMap((rule) => {
+    const paths = (rule.http?.paths ?? []).flatMap((path) =>
+      path.backend.service?.name === service
+        ? [{ ...path, backend: { ...path.backend, service: { ...path.backend.service, name: canary } } }]
+        : [],
+    );
+    return paths.length > 0 ? [{ ...rule, http: { ...rule.http, paths } }] : [];
+  });
+  const { ingressClassName, tls } = found.spec;
+  const className = found.metadata.annotations?.[CLASS];
+  return {
+    ok: true,
+    draft: {
+      labels: {},
+      annotations: {
+        ...(className !== undefined && { [CLASS]: className }),
+        [`${prefix}/canary`]: 'true',
+        [`${prefix}/canary-weight`]: '0',
+      },
+      spec: { ...(ingressClassName !== undefined && { ingressClassName }), ...(tls && { tls }), rules },
+    },
+    restore: '"made"',
+  };
+}
+
+const absent = (target: Target) =>
+  `${nameOf(Ingresses, trafficOf(target).stable)} does not exist: name an existing one in traffic.ingress of service ${target.service}.`;
+
+async function look(cluster: Cluster, target: Target, [canary = null]: readonly (Ingress | null)[]): Promise<Look> {
+  const { stable, annotations: prefix } = trafficOf(target);
+  const refuse = (...refusals: readonly string[]): Look => ({ refusals, warnings: [], several: [] });
+  const ingresses = await cluster.view(Ingresses, stable.namespace).all();
+  const found = ingresses.find(({ metadata }) => metadata.name === stable.name);
+  const subject = nameOf(Ingresses, stable);
+  if (!found) return refuse(absent(target));
+  const isCanary = ({ metadata }: Ingress) => metadata.annotations?.[`${prefix}/canary`] === 'true';
+  const owner = otherOwner(found);
+  if (owner) return refuse(`${subject} is managed by ${owner}: take it off there before Sluice routes it.`);
+  if (isCanary(found)) return refuse(`${subject} is a canary Ingress itself: name the stable one in traffic.ingress.`);
+  if (canary && !isOurs(canary)) {
+    const name = nameOf(Ingresses, canary.metadata);
+    return refuse(`${name} exists and was not made by Sluice: delete it or give it another name.`);
+  }
+  const serving = await findServing(cluster, target);
+  if (!serving.ok) return refuse(serving.refusal);
+  const service = serving.service.metadata.name;
+  const paths = pathsOf(found, service);
+  // One canary for each rule at most: the controller takes any of them.
+  const rivals = ingresses.filter(
+    (one) =>
+      isCanary(one) && one.metadata.name !== canaryOf(target).name && pathsOf(one).some((path) => paths.includes(path)),
+  );
+  return {
+    refusals: rivals.map(
+      (one) => `${nameOf(Ingresses, one.metadata)} is a canary for the same host and path: only one can be, delete it.`,
+    ),
+    warnings: [],
+    several:
+      paths.length > 1
+        ? [
+            `${subject}: ${paths.length} paths send to ${service}, and each gets the canary's weight: ${paths.join(', ')}.`,
+          ]
+        : [],
+  };
+}
+
+/** `host/path` of each path, of those to `service` only when it is given. */
+function pathsOf({ spec }: Ingress, service?: string): readonly string[] {
+  return (spec.rules ?? []).flatMap(({ host = '*', http }) =>
+    (http?.paths ?? [])
+      .filter(({ backend }) => service === undefined || backend.service?.name === service)
+      .map(({ path = '/' }) => `${host}${path}`),
+  );
+}

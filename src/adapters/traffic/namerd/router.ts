@@ -1,0 +1,262 @@
+/**
+ * namerd (Linkerd 1): one dentry per dtab namespace, its branch weights, and Sluice's marks beside it. Every write is a PUT
+ * of the dtab as it was read, under its version, and is read back (design section 8).
+ */
+import type { Fence, Log, Marks, TrafficRouter, Written } from '../../../app/ports.ts';
+import { type Route, STABLE_ROUTE } from '../../../core/plan.ts';
+import { DONE, marksLost, refused } from '../../kubernetes/fence.ts';
+import { createNamerdClient, type NamerdClient, type Put } from './client.ts';
+import { showPath } from './dtab.ts';
+import { markedServices, type Place, placesOf, readMarks, type Seen, see } from './marks.ts';
+import { lookAtDtabs } from './preflight.ts';
+import {
+  driftOf,
+  type Intent,
+  intendBlindAbort,
+  intendClaim,
+  intendRelease,
+  intendReset,
+  intendRoute,
+  isRestored,
+  readRoute,
+} from './writes.ts';
+
+const TRIES = 8;
+/** A write whose outcome is unknown is looked at and sent once more; then it is a fault. */
+const FAULTS = 2;
+/** The store in Kubernetes shows the dtab of before for a moment after a write. */
+const SHOWN_MS = 3_000;
+const PAUSE_MS = 25;
+const LONGEST_PAUSE_MS = 500;
+
+const NO_HEADER = "Linkerd 1 routes by name, not by headers of one's own; testers reach the canary by l5d-dtab";
+const NO_MIRROR = 'Linkerd 1 makes no copies of requests';
+
+type Deps = {
+  readonly log: Log;
+  readonly env?: string;
+  readonly client?: NamerdClient;
+};
+type Outcome = Written & { readonly seen?: Seen };
+
+export function createNamerdRouter({ log, env = 'default', client = createNamerdClient() }: Deps): TrafficRouter {
+  const read = async (place: Place): Promise<Seen | null> => {
+    const dtab = await client.read(place.address);
+    return dtab && see(place, dtab.entries);
+  };
+
+  /** Writes until namerd takes it or the dtab as read forbids it, and until a read shows it. */
+  async function write(
+    place: Place,
+    intend: (seen: Seen) => Intent,
+    gone: Written = refused(`${place.subject} is gone`),
+  ): Promise<Outcome> {
+    let faults = 0;
+    for (let tries = 0; tries < TRIES; tries++) {
+      const dtab = await client.read(place.address);
+      if (!dtab) return gone;
+      const seen = see(place, dtab.entries);
+      const intent = intend(seen);
+      if (!('entries' in intent)) return { ...intent, seen };
+      const put = await client
+        .write(place.address, intent.entries, dtab.version, isOnlyMarks(seen))
+        .catch((error: unknown): Put => {
+          if (++faults >= FAULTS) throw error;
+          log.warn({ dtab: place.subject, err: error }, 'a write whose outcome is unknown: looking');
+          return { kind: 'changed' };
+        });
+      if (put.kind === 'refused') return refused(put.message);
+      if (put.kind === 'taken') return shown(place, see(place, intent.entries).marks, seen.marks);
+      await pause(tries);
+    }
+    throw new Error(`${place.subject} changed during each of ${TRIES} attempts to write it`);
+  }
+
+  /** Reads until the marker is the written one, or a later one. */
+  async function shown(place: Place, wanted: Marks | null, before: Marks | null): Promise<Outcome> {
+    const end = performance.now() + SHOWN_MS;
+    for (let tries = 0; ; tries++) {
+      const seen = await read(place);
+      if (!seen || isShown(seen.marks, wanted, before)) return { ...DONE, ...(seen && { seen }) };
+      if (performance.now() > end)
+        throw new Error(`${place.subject} does not show the write after ${SHOWN_MS / 1000} s`);
+      await pause(tries);
+    }
+  }
+
+  /** As often as something routed is left: an older write may have landed just before. */
+  async function giveBack(place: Place, intend: (seen: Seen) => Intent, gone: Written): Promise<Written> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const { seen, ...written } = await write(place, intend, gone);
+      if (written.kind !== 'done' || !seen || isRestored(seen)) return written;
+    }
+    throw new Error(`${place.subject} is still routed after ${TRIES} resets`);
+  }
+
+  async function lower(place: Place, route: Route, fence: Fence): Promise<void> {
+    try {
+      const { seen: _, ...written } = await write(place, (seen) =>
+        intendRoute(seen, route, fence, { overwrite: false, repeat: true, env }),
+      );
+      if (written.kind !== 'done')
+        log.warn({ dtab: place.subject, written }, 'a raised dtab could not be lowered again');
+    } catch (error) {
+      log.warn({ dtab: place.subject, err: error }, 'a raised dtab could not be lowered again');
+    }
+  }
+
+  /** The canary's name is bound: without that namerd would give its share to stable, silently. */
+  async function isBound({ url, namespace, canary }: Place): Promise<boolean> {
+    const bound = await client.bound(url, namespace, showPath(canary));
+    return bound !== 'waiting' && bound.some(({ addresses }) => addresses > 0);
+  }
+
+  return {
+    supports: { weight: true, header: NO_HEADER, preview: true, mirror: NO_MIRROR },
+
+    preflight: (target) => lookAtDtabs(client, target),
+
+    async claim(target, fence) {
+      const journal: Record<string, string> = {};
+      for (const place of placesOf(target)) {
+        const { seen, ...written } = await write(place, (found) => intendClaim(found, fence, env));
+        if (written.kind !== 'done') return written;
+        journal[place.subject] = seen?.marks?.restore ?? '';
+      }
+      return { ...DONE, journal };
+    },
+
+    async setRoute(target, route, fence, overwrite) {
+      if (route.mirror !== null) return refused(NO_MIRROR);
+      const raised: { place: Place; before: Route }[] = [];
+      const lowerAll = () => Promise.all(raised.map(({ place, before }) => lower(place, before, fence)));
+      for (const place of placesOf(target)) {
+        let before: Route = STABLE_ROUTE;
+        try {
+          const { seen: _, ...written } = await write(place, (seen) => {
+            // A second look after a write of unknown outcome finds this route already.
+            if (seen.marks?.seq !== fence.seq) before = seen.route ?? STABLE_ROUTE;
+            return intendRoute(seen, route, fence, { overwrite, env });
+          });
+          if (written.kind !== 'done') {
+            await lowerAll();
+            return written;
+          }
+          raised.push({ place, before });
+        } catch (error) {
+          await lowerAll();
+          throw error;
+        }
+      }
+      return DONE;
+    },
+
+    async reset(target, fence, journal, abort) {
+      const written = await all(
+        placesOf(target).map((place) => {
+          const noted = journal[place.subject] || null;
+          const gone = abort ? DONE : refused(`${place.subject} is gone`);
+          return giveBack(place, (seen) => intendReset(seen, fence, { abort, noted, env }), gone);
+        }),
+      );
+      // An abort is never given up: as a fault it is tried again, and told to people when it lasts.
+      if (abort && written.kind === 'refused') throw new Error(written.message);
+      return written;
+    },
+
+    async getRoute(target) {
+      const seen = await Promise.all(placesOf(target).map(read));
+      const found = seen.flatMap((one) => one ?? []);
+      if (found.length === 0 || found.length < seen.length) return null;
+      const routes = found.map(readRoute);
+      const same = routes.every((route) => JSON.stringify(route) === JSON.stringify(routes[0]));
+      const all = found.flatMap(({ marks }) => marks ?? []);
+      const [newest = null] = all.toSorted((a, b) => b.epoch - a.epoch || b.seq - a.seq);
+      return { route: (same && routes[0]) || null, marks: newest };
+    },
+
+    async confirmed(target) {
+      const answers = await Promise.all(
+        placesOf(target).map(async (place) => {
+          const seen = await read(place);
+          if (!seen) return false;
+          return (isRestored(seen) && !seen.route?.preview) || isBound(place);
+        }),
+      );
+      return { kind: answers.every(Boolean) ? 'confirmed' : 'pending' };
+    },
+
+    async drift(target, _route, fence) {
+      for (const place of placesOf(target)) {
+        const seen = await read(place);
+        if (!seen) return { object: place.subject, difference: 'it is gone', weight: null };
+        const { marks } = seen;
+        if (!marks) return marksLost(place.subject);
+        // Another holder's, or later than our last write: not for a drift to tell.
+        if (marks.rollout !== fence.rollout || marks.epoch > fence.epoch) continue;
+        if (marks.epoch < fence.epoch || marks.seq < fence.seq) return marksLost(place.subject);
+        const drift = driftOf(seen);
+        if (drift) return drift;
+      }
+      return null;
+    },
+
+    async release(target, fence) {
+      return all(
+        placesOf(target).map(async (place) => {
+          const { seen: _, ...written } = await write(place, (found) => intendRelease(found, fence), DONE);
+          return written;
+        }),
+      );
+    },
+
+    async listMarked(addresses) {
+      const found = await Promise.all(
+        addresses.map(async (address) => {
+          const entries = (await client.read(address))?.entries ?? [];
+          return markedServices(entries).flatMap((service) => {
+            const { marks, env: whose } = readMarks(entries, service);
+            return marks ? [{ object: `${address}, dentry /sluice/${service}`, marks, env: whose }] : [];
+          });
+        }),
+      );
+      return found.flat();
+    },
+
+    async blindAbort(target, rollout, by, keepTraffic = false) {
+      const intend = (seen: Seen) => intendBlindAbort(seen, rollout, { by, keepTraffic, env });
+      return all(
+        placesOf(target).map(async (place) => {
+          if (!keepTraffic) return giveBack(place, intend, DONE);
+          const { seen: _, ...written } = await write(place, intend, DONE);
+          return written;
+        }),
+      );
+    },
+  };
+}
+
+/** Nothing is left but what Sluice itself has put there. */
+const isOnlyMarks = ({ entries }: Seen) => entries.every(({ prefix }) => prefix.startsWith('/sluice/'));
+
+function isShown(found: Marks | null, wanted: Marks | null, before: Marks | null): boolean {
+  if (!wanted) return found?.rollout !== before?.rollout;
+  if (!found) return false;
+  if (found.epoch !== wanted.epoch) return found.epoch > wanted.epoch;
+  return found.rollout !== wanted.rollout || found.seq >= wanted.seq;
+}
+
+/** Grows with each try, and spreads those who write the same dtab. */
+function pause(tries: number): Promise<void> {
+  const longest = Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** tries);
+  return new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)));
+}
+
+/** All parts at once; the first that is not done speaks for all, a fault for the rest. */
+async function all(parts: readonly Promise<Written>[]): Promise<Written> {
+  const settled = await Promise.allSettled(parts);
+  const failed = settled.find((one) => one.status === 'rejected');
+  if (failed) throw failed.reason;
+  const results = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  return results.find(({ kind }) => kind !== 'done') ?? DONE;
+}

@@ -1,0 +1,202 @@
+/** What each operation makes of a dtab as it was read, or why it leaves it alone. Pure: `router.ts` sends it. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Fence, Written } from '../../../app/ports.ts';
+import { type Route, STABLE_ROUTE } from '../../../core/plan.ts';
+import type { Drift } from '../../../core/rollout.ts';
+import { barrier, behind, DONE, drifted, heldMessage, marksLost, meetMarks, refused } from '../../kubernetes/fence.ts';
+import type { Entry } from './client.ts';
+import { type Branch, leaves, type Path, parseTree, sameTree, showPath, showTree, type Tree } from './dtab.ts';
+import { change, NONE, type Seen } from './marks.ts';
+
+export type Intent = { readonly entries: readonly Entry[] } | Written;
+
+// ---- what a dentry says ----------------------------------------------------------------------------------------------
+
+/** Integer branch weights; a single branch at 0 and 100, since namerd draws among branches of weight 0 too. */
+function render(weight: number, stable: Tree, canary: Path): Tree {
+  const leaf: Tree = { kind: 'leaf', path: canary };
+  if (weight <= 0) return stable;
+  if (weight >= 100) return leaf;
+  return {
+    kind: 'union',
+    branches: [
+      { weight, tree: leaf },
+      { weight: 100 - weight, tree: stable },
+    ],
+  };
+}
+
+const isCanary = (tree: Tree, canary: Path) => tree.kind === 'leaf' && showPath(tree.path) === showPath(canary);
+const namesCanary = (tree: Tree, canary: Path) => leaves(tree).some((path) => showPath(path) === showPath(canary));
+
+/** The canary's share; null when it is no whole percent, or no shape that `render` writes. `stable` null: not known. */
+function weightOf(tree: Tree, stable: Tree | null, canary: Path): number | null {
+  const isStable = (part: Tree) => !namesCanary(part, canary) && (stable === null || sameTree(part, stable));
+  if (isCanary(tree, canary)) return 100;
+  if (isStable(tree)) return 0;
+  const [first, second, more] = tree.kind === 'union' ? tree.branches : [];
+  if (!first || !second || more) return null;
+  const share = (one: Branch, other: Branch) =>
+    isCanary(one.tree, canary) && isStable(other.tree) ? (100 * one.weight) / (one.weight + other.weight) : null;
+  const found = share(first, second) ?? share(second, first);
+  return found !== null && Number.isInteger(found) ? found : null;
+}
+
+const treeOf = (text: string | null): Tree | null => {
+  const parsed = text === null ? null : parseTree(text);
+  return parsed?.ok ? parsed.value : null;
+};
+
+/** What was there before, by the dtab's own note or else by what stands beside the canary. */
+function restoreOf({ marks, own, place }: Seen): string | null {
+  if (marks?.restore) return marks.restore;
+  if (!own) return null;
+  if (!namesCanary(own.tree, place.canary)) return own.text;
+  if (own.tree.kind !== 'union') return null;
+  const others = own.tree.branches.filter(({ tree }) => !namesCanary(tree, place.canary));
+  return others.length === 1 && others[0] ? showTree(others[0].tree) : null;
+}
+
+export const isRestored = ({ own, place }: Seen) => own === null || !namesCanary(own.tree, place.canary);
+
+/** The route that the dtab shows; null when it is no shape that Sluice writes. */
+export function readRoute(seen: Seen): Route | null {
+  const { own, marks, route, place } = seen;
+  const weight = own && weightOf(own.tree, treeOf(marks?.restore ?? null), place.canary);
+  return weight === null ? null : { weight, preview: route?.preview ?? null, mirror: null };
+}
+
+/** What differs from what Sluice wrote last. */
+export function driftOf({ own, marks, route, place }: Seen): Drift | null {
+  const found = (difference: string, weight: number | null): Drift => ({ object: place.subject, difference, weight });
+  if (!own) return found(`its dentry ${place.path} is gone`, null);
+  const stable = treeOf(marks?.restore ?? null);
+  if (!stable) return marksLost(place.subject);
+  const written = render((route ?? STABLE_ROUTE).weight, stable, place.canary);
+  if (sameTree(own.tree, written)) return null;
+  const difference = `its dentry ${place.path} sends to ${own.text}, written was ${showTree(written)}`;
+  return found(difference, weightOf(own.tree, stable, place.canary));
+}
+
+// ---- operations ------------------------------------------------------------------------------------------------------
+
+/** Why a dentry is not taken, as a sentence; null: it may be. */
+export function troubleAtRest(seen: Seen): string | null {
+  const { own, entries, place } = seen;
+  const { subject, path, canary } = place;
+  if (!own) {
+    const text = entries.findLast(({ prefix }) => prefix === path)?.dst;
+    const parsed = text === undefined ? null : parseTree(text);
+    if (parsed && !parsed.ok) return `${subject}: dentry ${path} cannot be read: ${parsed.error}.`;
+    const near = entries.slice(0, 10).map(({ prefix }) => prefix);
+    return `${subject} has no dentry with the prefix ${path} (it has ${near.join(', ') || 'none'}): make one, or correct traffic.path.`;
+  }
+  if (entries.filter(({ prefix }) => prefix === path).length > 1)
+    return `${subject} has several dentries with the prefix ${path}: leave one, or it is unclear what would be set.`;
+  if (leaves(own.tree).some(([first]) => first === 'tmp'))
+    return `${subject}: ${path} => ${own.text} is managed by another pipeline, which marks with /tmp what it deploys: let it end, or put /srv back.`;
+  if (namesCanary(own.tree, canary))
+    return `${subject}: ${path} => ${own.text} names the canary ${showPath(canary)} without a rollout: put its own destination back.`;
+  if (hasUnion(own.tree))
+    return `${subject}: ${path} => ${own.text} is shared out already, so what is stable there is unclear: leave one destination.`;
+  if (leaves(own.tree).length === 0) return `${subject}: ${path} => ${own.text} leads nowhere: name a destination.`;
+  return null;
+}
+
+function hasUnion(tree: Tree): boolean {
+  return tree.kind === 'union' || (tree.kind === 'alt' && tree.trees.some(hasUnion));
+}
+
+export function intendClaim(seen: Seen, by: Fence, env: string): Intent {
+  const { marks, place, own } = seen;
+  const ours = marks?.rollout === by.rollout;
+  if (marks && !ours) return refused(heldMessage(place.subject, marks, place.service));
+  const stopped = behind(marks, by);
+  if (stopped) return stopped;
+  if (marks && ours && marks.epoch === by.epoch) return DONE;
+  // Taken over from an older epoch of the same rollout: it may be routed already, the note of before is the old one.
+  if (marks?.restore) return { entries: change(seen, null, { mark: by, env, abort: null }) };
+  const trouble = troubleAtRest(seen);
+  if (trouble) return refused(trouble);
+  return { entries: change(seen, null, { ...NONE, mark: by, restore: own?.text ?? null, env }) };
+}
+
+/** `repeat`: writes even when the dtab carries this write already (to take a raised weight back). */
+export function intendRoute(
+  seen: Seen,
+  route: Route,
+  by: Fence,
+  { overwrite, repeat = false, env }: { overwrite: boolean; repeat?: boolean; env: string },
+): Intent {
+  const { marks, place, own } = seen;
+  const met = meetMarks(marks, by);
+  if (typeof met === 'object') return met;
+  // One that was lowered again carries the number of this write, but not its route.
+  if (met === 'repeat' && !repeat && isDeepStrictEqual(seen.route, route)) return DONE;
+  if (met === 'unmarked' && !overwrite) return drifted(marksLost(place.subject));
+  const drift = overwrite || repeat ? null : driftOf(seen);
+  if (drift) return drifted(drift);
+  const restore = restoreOf(seen);
+  const stable = treeOf(restore);
+  if (!own || !stable || restore === null) return refused(handWork(seen, 'put the dentry of before back, or abort'));
+  const dst = route.weight <= 0 ? restore : send(render(route.weight, stable, place.canary));
+  return { entries: change(seen, dst, { mark: by, restore, route, env }) };
+}
+
+/** `noted`: the journal that Redis has, for a dtab that lost its own. */
+export function intendReset(
+  seen: Seen,
+  by: Fence,
+  { abort, noted, env, blind = null }: { abort: boolean; noted: string | null; env: string; blind?: string | null },
+): Intent {
+  const { marks, own, place } = seen;
+  // An abort is not held up by what its own epoch wrote.
+  const stopped = abort ? barrier(marks, by) : behind(marks, by);
+  if (stopped) return stopped;
+  const written = marks?.rollout === by.rollout && marks.epoch === by.epoch && marks.seq >= by.seq;
+  if (written && isRestored(seen) && seen.route === null) return DONE;
+  if (!abort && !marks) return drifted(marksLost(place.subject));
+  const drift = abort ? null : driftOf(seen);
+  if (drift) return drifted(drift);
+  const restore = marks?.restore ?? noted ?? restoreOf(seen);
+  if (restore === null && own) return refused(stillRouted(seen));
+  const changes = { mark: by, restore, route: null, env, ...(blind !== null && { abort: blind }) };
+  return { entries: change(seen, restore, changes) };
+}
+
+/** Takes every mark off a dtab that has its own destination again. */
+export function intendRelease(seen: Seen, by: Fence): Intent {
+  const { marks } = seen;
+  if (!marks || marks.rollout !== by.rollout) return DONE;
+  const stopped = behind(marks, by);
+  if (stopped) return stopped;
+  if (!isRestored(seen)) return refused(stillRouted(seen));
+  return { entries: change(seen, null, NONE) };
+}
+
+/** An abort without Redis: what the dtab itself carries, one epoch higher. */
+export function intendBlindAbort(
+  seen: Seen,
+  rollout: string,
+  { by, keepTraffic, env }: { by: string; keepTraffic: boolean; env: string },
+): Intent {
+  const { marks, place } = seen;
+  if (marks?.rollout !== rollout) return refused(`${place.subject} is not held by rollout ${rollout}`);
+  if (marks.abort !== null && (keepTraffic || isRestored(seen))) return DONE;
+  const fence: Fence = { rollout, epoch: marks.epoch + 1, seq: marks.seq };
+  if (keepTraffic) return { entries: change(seen, null, { mark: fence, abort: by }) };
+  return intendReset(seen, fence, { abort: true, noted: null, env, blind: by });
+}
+
+/** Sent with whole numbers; namerd prints two decimals. */
+function send(tree: Tree): string {
+  if (tree.kind !== 'union') return showTree(tree);
+  return tree.branches
+    .map(({ weight, tree: inner }) => `${weight}*${inner.kind === 'leaf' ? showTree(inner) : `(${showTree(inner)})`}`)
+    .join(' & ');
+}
+
+export const stillRouted = (seen: Seen) => handWork(seen, 'put the destination of before there by hand');
+
+const handWork = ({ place, own }: Seen, what: string) =>
+  `${place.subject}: ${place.path} => ${own?.text ?? 'nothing'}, and nobody knows what was there before: ${what}`;

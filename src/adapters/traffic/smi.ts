@@ -1,0 +1,160 @@
+/**
+ * SMI TrafficSplits (Linkerd 2 with linkerd-smi): the weights of one split of the rolled-out Kubernetes Service. A split that
+ * is missing is made for the rollout. https://github.com/servicemeshinterface/smi-spec/tree/main/apis/traffic-split
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { TrafficRouter } from '../../app/ports.ts';
+import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
+import type { Cluster } from '../kubernetes/cluster.ts';
+import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
+import { nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
+import { otherOwner } from '../kubernetes/owners.ts';
+import {
+  ServiceProfiles,
+  SPLIT_VERSIONS,
+  type SplitBackend,
+  splitJournal,
+  type TrafficSplit,
+  TrafficSplits,
+} from '../kubernetes/route-objects.ts';
+import { servedKind } from '../kubernetes/served.ts';
+import { findServing } from '../kubernetes/serving.ts';
+import type { Dialect, Look } from './dialect.ts';
+import { type Sides, sidesOf } from './gateway-rules.ts';
+import { createObjectRouter, type RouterDeps } from './object-router.ts';
+
+const NO_HEADER = 'a TrafficSplit of Linkerd knows weights only: leave preview out, and test the canary by its weight';
+const NO_MIRROR = 'a TrafficSplit cannot copy requests';
+
+/** Backends as they were; empty: not known. */
+type Journal = readonly SplitBackend[];
+
+export function createSmiRouter(deps: RouterDeps): TrafficRouter {
+  return createObjectRouter<TrafficSplit, Journal>(deps, {
+    supports: { weight: true, header: NO_HEADER, mirror: NO_MIRROR },
+    kind: (cluster) => servedKind(cluster, TrafficSplits, SPLIT_VERSIONS),
+    refs: (target) => [splitOf(target)],
+    look,
+    dialect: ({ deployment }) => dialectOf(sidesOf(deployment)),
+    /**
+     * Sends everything where it went without a split. Linkerd takes the root Service as a backend of its own (it does so in
+     * its own guide for fault injection); while the canary has a weight, `<deployment>-stable` stands in its place.
+     */
+    make: async (_cluster, _target, _ref, service) => {
+      const backends = [{ service, weight: 100 }];
+      return {
+        ok: true,
+        draft: { labels: {}, annotations: {}, spec: { service, backends } },
+        restore: JSON.stringify(backends),
+      };
+    },
+  });
+}
+
+function splitOf({ traffic }: Target): Ref {
+  if (traffic.router !== 'smi') throw new Error(`router smi was given traffic of ${traffic.router}`);
+  return refOf(traffic.split);
+}
+
+function dialectOf(sides: Sides): Dialect<TrafficSplit, Journal> {
+  const isSide = ({ service }: SplitBackend) => service === sides.stable || service === sides.canary;
+  const saying = ({ weight }: Route): Journal => [
+    { service: sides.canary, weight },
+    { service: sides.stable, weight: 100 - weight },
+  ];
+  const backendsOf = ({ spec }: TrafficSplit) => spec.backends;
+  const at = (...parts: readonly (string | number)[]) => pointer('spec', 'backends', ...parts);
+  return {
+    parse: (restore) => {
+      try {
+        return splitJournal.safeParse(JSON.parse(restore ?? '[]')).data ?? [];
+      } catch {
+        return [];
+      }
+    },
+    isEmpty: (journal) => journal.length === 0,
+    take: ({ spec }, service) => (rootOf(spec.service) === service ? spec.backends : []),
+    say: (object, _journal, route) => [test(at(), backendsOf(object)), replace(at(), saying(route))],
+    restore(object, journal) {
+      const places = backendsOf(object).map(({ service }, index) => test(at(index, 'service'), service));
+      if (journal.length > 0) return [...places, replace(at(), journal)];
+      const weights = backendsOf(object).flatMap((backend, index): Op[] =>
+        isSide(backend) ? [replace(at(index, 'weight'), backend.service === sides.stable ? 100 : 0)] : [],
+      );
+      return [...places, ...weights];
+    },
+    read(object) {
+      const backends = backendsOf(object);
+      if (!backends.some(isSide)) return STABLE_ROUTE;
+      const weight = backends.find(({ service }) => service === sides.canary)?.weight;
+      const route = { ...STABLE_ROUTE, weight: typeof weight === 'number' ? weight : 0 };
+      return isDeepStrictEqual(saying(route), backends) ? route : null;
+    },
+    shows: (object, _journal, route) => isDeepStrictEqual(backendsOf(object), saying(route)),
+    isRestored: (object) => !backendsOf(object).some(isSide),
+    missing: () => null,
+    canSay: () => true,
+    describe: (object, _journal, written) =>
+      `its backends are ${words(backendsOf(object))}, written was ${words(saying(written))}`,
+    words: {
+      nothing: "its root Service is not the service's own",
+      mend: 'give it backends again, or abort',
+      undo: `still sends to ${sides.stable} or ${sides.canary}: put the backends of before into it by hand`,
+    },
+  };
+}
+
+const words = (backends: Journal) =>
+  backends.map(({ service, weight }) => `${service} ${weight}`).join(' and ') || 'nothing';
+
+/** `world`, `world.hello` or `world.hello.svc.cluster.local` as `world`. */
+const rootOf = (service: string) => service.split('.')[0] ?? service;
+
+async function look(cluster: Cluster, target: Target, [split = null]: readonly (TrafficSplit | null)[]): Promise<Look> {
+  const serving = await findServing(cluster, target);
+  if (!serving.ok) return { refusals: [serving.refusal], warnings: [], several: [] };
+  const { metadata, spec } = serving.service;
+  const subject = nameOf(TrafficSplits, splitOf(target));
+  const name = metadata.name;
+  const root = split && rootOf(split.spec.service);
+  const splits = await cluster.list(await servedKind(cluster, TrafficSplits, SPLIT_VERSIONS), target.namespace);
+  const rivals = splits.filter(
+    (one) => one.metadata.name !== splitOf(target).name && rootOf(one.spec.service) === name,
+  );
+  const headless = spec.clusterIP === 'None';
+  const owner = otherOwner(serving.service);
+  return {
+    refusals: [
+      ...(owner
+        ? [
+            `Kubernetes Service ${target.namespace}/${name} is managed by ${owner}: take it off there before Sluice splits it.`,
+          ]
+        : []),
+      ...(root !== null && root !== name
+        ? [
+            `${subject} splits Kubernetes Service ${root}, and ${name} is the one that carries ${target.service}: name its split in traffic.split.`,
+          ]
+        : []),
+      ...rivals.map((one) => `${nameOf(TrafficSplits, one.metadata)} splits ${name} too: delete one of the two.`),
+      ...(headless
+        ? [
+            `Kubernetes Service ${target.namespace}/${name} is headless: Linkerd splits only Services with an address of their own.`,
+          ]
+        : []),
+    ],
+    warnings: await profileWarnings(cluster, target, name),
+    several: [],
+  };
+}
+
+/** linkerd-smi writes a split's weights into the ServiceProfile of the root Service; one with routes is somebody's own. */
+async function profileWarnings(cluster: Cluster, { namespace }: Target, service: string): Promise<string[]> {
+  if ((await cluster.versions(ServiceProfiles.group)).length === 0) return [];
+  const profiles = await cluster.list(ServiceProfiles, namespace).catch(() => []);
+  return profiles
+    .filter(({ metadata, spec }) => metadata.name.startsWith(`${service}.`) && (spec?.routes ?? []).length > 0)
+    .map(
+      ({ metadata }) =>
+        `${nameOf(ServiceProfiles, metadata)} has routes of its own: linkerd-smi writes the weights into the same object, so watch that both stay.`,
+    );
+}

@@ -1,0 +1,119 @@
+/** What the rest of Sluice asks of a target's `traffic`, whatever its router: a new router is a case in each of these. */
+import type { Route, Target, Traffic } from './plan.ts';
+
+type Routed = Pick<Target, 'traffic'>;
+type Header = { readonly header: string; readonly value: string };
+
+/** Where marked route objects are listed: namespaces of the cluster, or addresses of dtabs. Opaque to all but the router. */
+export function routePlaces({ traffic }: Routed): readonly string[] {
+  switch (traffic.router) {
+    case 'gateway-api':
+      return [...new Set(traffic.routes.map(namespaceOf))];
+    case 'namerd':
+      return traffic.namespaces.map((namespace) => dtabAddress(traffic.url, namespace));
+    case 'smi':
+      return [namespaceOf(traffic.split)];
+    case 'istio':
+      return [namespaceOf(traffic.virtualService)];
+    case 'ingress-nginx':
+      return [namespaceOf(traffic.ingress)];
+    default:
+      return traffic satisfies never;
+  }
+}
+
+/** The route objects, for people. No two services may share one. */
+export function routeObjects({ traffic }: Routed): readonly string[] {
+  switch (traffic.router) {
+    case 'gateway-api':
+      return traffic.routes.map((route) => `HTTPRoute ${route}`);
+    case 'namerd':
+      return traffic.namespaces.map((namespace) => `${dtabName(traffic.url, namespace)}, dentry ${traffic.path}`);
+    case 'smi':
+      return [`TrafficSplit ${traffic.split}`];
+    case 'istio':
+      return traffic.http.length > 0
+        ? traffic.http.map((name) => `VirtualService ${traffic.virtualService}, route ${name}`)
+        : [`VirtualService ${traffic.virtualService}`];
+    case 'ingress-nginx':
+      return [`Ingress ${traffic.ingress}-canary`];
+    default:
+      return traffic satisfies never;
+  }
+}
+
+/** What a plan says of its writes to the routes. */
+export function writeWords(target: Target): Record<'stable' | 'canary' | 'marks' | 'back', string> {
+  const { traffic, deployment, service } = target;
+  const marks = 'annotations sluice.dev/…';
+  if (traffic.router === 'namerd') {
+    const canary = canaryPath(traffic);
+    const back = 'its destination of before again';
+    return { stable: 'its destination of before', canary, marks: `${marks}, dentries /sluice/${service}…`, back };
+  }
+  return { stable: `${deployment}-stable`, canary: `${deployment}-canary`, marks, back: 'its own backends again' };
+}
+
+/** What a tester sends to reach the canary while a step has this preview. */
+export function previewHeader({ traffic }: Routed, preview: NonNullable<Route['preview']>): Header {
+  // Linkerd 1 matches no headers of one's own: a request names the dentry that it wants replaced.
+  return traffic.router === 'namerd'
+    ? { header: 'l5d-dtab', value: `${traffic.path} => ${canaryPath(traffic)}` }
+    : preview;
+}
+
+/** Commands that open the routes for a person who takes the traffic back, and what to write there. */
+export function byHand(
+  target: Target,
+  journal: Readonly<Record<string, string>> = {},
+): { readonly commands: readonly string[]; readonly edit: string } {
+  const { traffic, deployment } = target;
+  switch (traffic.router) {
+    case 'gateway-api':
+      return {
+        commands: traffic.routes.map((route) => editCommand('httproute', route)),
+        edit: weightsByHand(deployment),
+      };
+    case 'namerd': {
+      const { url, namespaces, path } = traffic;
+      const was = namespaces.map((namespace) => journal[dtabName(url, namespace)]).find((dst) => dst !== undefined);
+      return {
+        commands: namespaces.flatMap((namespace) => {
+          const dtab = `namerctl --base-url ${url} dtab`;
+          return [`${dtab} get ${namespace} > ${namespace}.dtab`, `${dtab} update ${namespace} ${namespace}.dtab`];
+        }),
+        edit: `between the two, make the line of ${path} read ${path} => ${was ?? 'what it was before, without the canary'}`,
+      };
+    }
+    case 'smi':
+      return { commands: [editCommand('trafficsplit', traffic.split)], edit: weightsByHand(deployment) };
+    case 'istio':
+      return { commands: [editCommand('virtualservice', traffic.virtualService)], edit: weightsByHand(deployment) };
+    case 'ingress-nginx':
+      return {
+        commands: [editCommand('ingress', `${traffic.ingress}-canary`)],
+        edit: `set the annotation ${traffic.annotations}/canary-weight to "0" and take canary-by-header off`,
+      };
+    default:
+      return traffic satisfies never;
+  }
+}
+
+const namespaceOf = (object: string) => object.split('/')[0] ?? '';
+
+function editCommand(kind: string, object: string): string {
+  const [namespace, name] = object.split('/', 2);
+  return `kubectl -n ${namespace} edit ${kind} ${name}`;
+}
+
+const weightsByHand = (deployment: string) =>
+  `set the weight of ${deployment}-canary to 0 and of ${deployment}-stable to 100`;
+
+type Namerd = Extract<Traffic, { router: 'namerd' }>;
+
+/** `dtab internal of http://namerd:4180`: also the key of its journal. */
+export const dtabName = (url: string, namespace: string) => `dtab ${namespace} of ${url}`;
+export const dtabAddress = (url: string, namespace: string) => `${url}/api/1/dtabs/${namespace}`;
+
+/** The workload `twin` has one canary, whatever its version: the Kubernetes Service `<deployment>-canary`. */
+export const canaryPath = ({ names }: Pick<Namerd, 'names'>) => names.replace('{version}', () => 'canary');

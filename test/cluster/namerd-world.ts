@@ -1,0 +1,81 @@
+/** A world for the router contract in a namerd: whoever has one says how somebody else reads and writes its dtabs. */
+import { randomBytes } from 'node:crypto';
+import { createNamerdRouter } from '../../src/adapters/traffic/namerd/router.ts';
+import type { Target } from '../../src/core/plan.ts';
+import type { RouterWorld } from '../contracts/router.ts';
+import { silent } from './world.ts';
+
+export type Dtabs = {
+  readonly url: string;
+  /** As namerd prints it: `/a=>/b;/c=>/d`. */
+  get(namespace: string): Promise<string>;
+  put(namespace: string, text: string): Promise<void>;
+  remove(namespace: string): Promise<void>;
+};
+
+/** As in the published example, with more that is not Sluice's. */
+const DTAB = [
+  '/srv=>/#/io.l5d.k8s/hello/http',
+  '/host=>/srv',
+  '/tmp=>/srv',
+  '/svc=>/host',
+  '/host/other=>3.00*/srv/other-v2 & 7.00*(/srv/other-v1 | /srv/other)',
+  '/host/world=>/srv/world',
+  '/http/*/*/*=>/host',
+];
+
+export const CANARY_ID = '/#/io.l5d.k8s/hello/http/world-canary';
+export const STABLE_ID = '/#/io.l5d.k8s/hello/http/world';
+
+export const namerdTarget = (url: string, namespaces: readonly string[]): Target => ({
+  service: 'world',
+  namespace: 'hello',
+  deployment: 'world',
+  container: 'world',
+  workload: 'twin',
+  traffic: { router: 'namerd', url, namespaces, path: '/host/world', names: '/srv/world-{version}' },
+});
+
+/** Two dtab namespaces, moved together. */
+export async function namerdWorld(dtabs: Dtabs): Promise<RouterWorld> {
+  const id = randomBytes(4).toString('hex');
+  const namespaces = [`internal-${id}`, `external-${id}`];
+  for (const namespace of namespaces) await dtabs.put(namespace, DTAB.join(';'));
+  const isOwn = (dentry: string) => dentry.startsWith('/sluice/');
+  const dentriesOf = async (namespace: string) => (await dtabs.get(namespace)).split(';').filter((one) => one !== '');
+  const all = () => Promise.all(namespaces.map(dentriesOf));
+  const edit = async (change: (dentry: string) => string | null) => {
+    for (const namespace of namespaces) {
+      const changed = (await dentriesOf(namespace)).map(change).filter((dentry) => dentry !== null);
+      await dtabs.put(namespace, changed.join(';'));
+    }
+  };
+  const setOwn = (dst: string) =>
+    edit((dentry) => (dentry.startsWith('/host/world=>') ? `/host/world=>${dst}` : dentry));
+  return {
+    router: createNamerdRouter({ log: silent }),
+    other: createNamerdRouter({ log: silent }),
+    target: namerdTarget(dtabs.url, namespaces),
+    subject: id,
+    forgets: true,
+    read: async () => (await all()).map((dentries) => dentries.filter((dentry) => !isOwn(dentry))),
+    async marks() {
+      const [dentries = []] = await all();
+      const at = (mark: string) => dentries.find((one) => one.startsWith(`/sluice/world${mark}=>`))?.split('=>')[1];
+      const [, rollout, epoch, seq] = at('')?.split('/') ?? [];
+      if (rollout === undefined || epoch === undefined || seq === undefined) return {};
+      const by = at('/abort')?.slice(1).replaceAll('\\x', '');
+      const abort = by === undefined ? {} : { abort: Buffer.from(by, 'hex').toString() };
+      return { rollout, epoch, seq, phase: 'active', ...abort };
+    },
+    revision: async () => JSON.stringify(await all()),
+    setWeight: (weight) => setOwn(`${weight}*/srv/world-canary & ${100 - weight}*/srv/world`),
+    editOther: () => edit((dentry) => (dentry.startsWith('/host/other=>') ? '/host/other=>/srv/other-v3 | !' : dentry)),
+    unmark: () => edit((dentry) => (isOwn(dentry) ? null : dentry)),
+    giveAway: () => setOwn('/tmp/world'),
+    remove: async () => {
+      for (const namespace of namespaces) await dtabs.remove(namespace);
+    },
+    end: async () => undefined,
+  };
+}

@@ -1,0 +1,215 @@
+/** Worlds for the router contract, each with the route object of one traffic system, behind the API server of a kubeconfig. */
+import { createCluster } from '../../src/adapters/kubernetes/cluster.ts';
+import { createRouter } from '../../src/adapters/traffic/index.ts';
+import type { Target, Traffic } from '../../src/core/plan.ts';
+import type { RouterWorld } from '../contracts/router.ts';
+import type { Json, Kube } from './kube.ts';
+import { makeWorld, silent, unmakeWorld } from './world.ts';
+
+type System = {
+  readonly traffic: (namespace: string) => Traffic;
+  /** What its owners made. */
+  readonly given: (namespace: string) => Record<string, Json>;
+  /** Path of the object that Sluice claims. */
+  readonly claimed: (namespace: string) => string;
+  /** What of the claimed object is Sluice's own from birth, or undefined to compare all of it. */
+  readonly isAtRest?: (object: Json) => boolean;
+  readonly setWeight: (object: Json, weight: number) => Json;
+  readonly editOther: (object: Json) => Json;
+};
+
+const istio = (namespace: string) => `/apis/networking.istio.io/v1/namespaces/${namespace}/virtualservices`;
+const smi = (namespace: string) => `/apis/split.smi-spec.io/v1alpha2/namespaces/${namespace}/trafficsplits`;
+const ingresses = (namespace: string) => `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`;
+const NGINX = 'nginx.ingress.kubernetes.io';
+
+export const SYSTEMS = {
+  smi: {
+    traffic: (namespace) => ({ router: 'smi', split: `${namespace}/world` }),
+    given: (namespace) => ({
+      [smi(namespace)]: {
+        apiVersion: 'split.smi-spec.io/v1alpha2',
+        kind: 'TrafficSplit',
+        metadata: { name: 'world', labels: { team: 'hello' } },
+        spec: { service: `world.${namespace}`, backends: [{ service: 'world', weight: 7 }] },
+      },
+    }),
+    claimed: (namespace) => `${smi(namespace)}/world`,
+    setWeight: ({ spec }, weight) => {
+      const [canary, stable] = spec.backends;
+      return {
+        spec: {
+          backends: [
+            { ...canary, weight },
+            { ...stable, weight: 100 - weight },
+          ],
+        },
+      };
+    },
+    editOther: () => ({ metadata: { labels: { team: 'goodbye' } } }),
+  },
+  'smi, made when missing': {
+    traffic: (namespace) => ({ router: 'smi', split: `${namespace}/world` }),
+    given: () => ({}),
+    claimed: (namespace) => `${smi(namespace)}/world`,
+    isAtRest: ({ spec }) => JSON.stringify(spec.backends) === '[{"service":"world","weight":100}]',
+    setWeight: ({ spec }, weight) => {
+      const [canary, stable] = spec.backends;
+      return {
+        spec: {
+          backends: [
+            { ...canary, weight },
+            { ...stable, weight: 100 - weight },
+          ],
+        },
+      };
+    },
+    editOther: () => ({ metadata: { labels: { team: 'goodbye' } } }),
+  },
+  istio: {
+    traffic: (namespace) => ({ router: 'istio', virtualService: `${namespace}/world`, http: [] }),
+    given: (namespace) => ({
+      [istio(namespace)]: {
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'VirtualService',
+        metadata: { name: 'world', labels: { team: 'hello' } },
+        spec: {
+          hosts: ['world'],
+          http: [
+            { name: 'other', match: [{ uri: { prefix: '/other' } }], route: [{ destination: { host: 'other' } }] },
+            {
+              name: 'api',
+              match: [{ uri: { prefix: '/api' } }, { headers: { 'x-api': { exact: 'yes' } } }],
+              retries: { attempts: 2, perTryTimeout: '1s' },
+              route: [{ destination: { host: `world.${namespace}.svc.cluster.local`, port: { number: 80 } } }],
+            },
+            {
+              timeout: '10s',
+              route: [{ destination: { host: 'world' }, weight: 100, headers: { response: { add: { 'x-a': 'b' } } } }],
+            },
+          ],
+        },
+      },
+    }),
+    claimed: (namespace) => `${istio(namespace)}/world`,
+    setWeight: ({ spec }, weight) => ({
+      spec: {
+        http: spec.http.map((one: Json) => {
+          const [stable, canary] = one.route;
+          if (!canary) return one;
+          return {
+            ...one,
+            route: [
+              { ...stable, weight: 100 - weight },
+              { ...canary, weight },
+            ],
+          };
+        }),
+      },
+    }),
+    editOther: ({ spec }) => ({
+      spec: { http: spec.http.map((one: Json) => (one.timeout ? { ...one, timeout: '20s' } : one)) },
+    }),
+  },
+  'ingress-nginx': {
+    traffic: (namespace) => ({ router: 'ingress-nginx', ingress: `${namespace}/world`, annotations: NGINX }),
+    given: (namespace) => ({
+      [ingresses(namespace)]: {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'Ingress',
+        metadata: { name: 'world', annotations: { [`${NGINX}/rewrite-target`]: '/' } },
+        spec: {
+          ingressClassName: 'nginx',
+          rules: [
+            {
+              host: `${namespace}.example.com`,
+              http: {
+                paths: [
+                  { path: '/', pathType: 'Prefix', backend: { service: { name: 'world', port: { name: 'http' } } } },
+                  { path: '/other', pathType: 'Prefix', backend: { service: { name: 'other', port: { number: 80 } } } },
+                ],
+              },
+            },
+          ],
+        },
+      },
+    }),
+    claimed: (namespace) => `${ingresses(namespace)}/world-canary`,
+    isAtRest: ({ metadata: { annotations } }) =>
+      annotations[`${NGINX}/canary`] === 'true' &&
+      annotations[`${NGINX}/canary-weight`] === '0' &&
+      !annotations[`${NGINX}/canary-by-header`],
+    setWeight: (_, weight) => ({ metadata: { annotations: { [`${NGINX}/canary-weight`]: `${weight}` } } }),
+    editOther: () => ({ metadata: { annotations: { [`${NGINX}/affinity-canary-behavior`]: 'sticky' } } }),
+  },
+} as const satisfies Record<string, System>;
+
+/** A world for the router contract. */
+export async function routeWorld(kubeconfig: string, kube: Kube, system: System): Promise<RouterWorld> {
+  const world = await makeWorld(kube, { route: false });
+  const { namespace } = world.target;
+  const traffic = system.traffic(namespace);
+  const target: Target = { ...world.target, traffic };
+  const given = Object.entries(system.given(namespace));
+  for (const [path, body] of given) await kube.call('POST', path, body);
+  const claimed = system.claimed(namespace);
+  const clusters = [0, 1].map(() => createCluster({ kubeconfig, log: silent }));
+  const [router, other] = clusters.map((cluster) => createRouter(traffic.router, { cluster, log: silent }));
+  if (!router || !other) throw new Error('two routers are made above');
+
+  const plain = ({ metadata, spec }: Json) => {
+    const annotations = Object.entries(metadata.annotations ?? {}).filter(([key]) => !key.startsWith('sluice.dev/'));
+    const { 'app.kubernetes.io/managed-by': _, ...labels } = metadata.labels ?? {};
+    return { labels, annotations, spec };
+  };
+  /** Whatever was given or is claimed; what Sluice made counts only while it says something. */
+  const read = async () => {
+    const found = [];
+    for (const path of [...given.map(([list, { metadata }]) => `${list}/${metadata.name}`), claimed]) {
+      const object = await kube.get(path);
+      if (object && !(path === claimed && system.isAtRest?.(object))) found.push(plain(object));
+    }
+    return found;
+  };
+  const stored = async () => {
+    const object = await kube.get(claimed);
+    if (!object) throw new Error(`${claimed} is gone`);
+    return object;
+  };
+  return {
+    router,
+    other,
+    target,
+    read,
+    async marks() {
+      const { annotations = {} } = (await stored()).metadata;
+      const own = Object.entries<string>(annotations).filter(([key]) => key.startsWith('sluice.dev/'));
+      return Object.fromEntries(own.map(([key, value]) => [key.slice('sluice.dev/'.length), value]));
+    },
+    revision: async () => (await kube.get(claimed))?.metadata.resourceVersion ?? '',
+    setWeight: async (weight) => kube.merge(claimed, system.setWeight(await stored(), weight)),
+    editOther: async () => {
+      const [path = claimed] = system.isAtRest ? [claimed] : [];
+      const object = await kube.get(path);
+      if (object) await kube.merge(path, system.editOther(object));
+    },
+    async unmark() {
+      const { annotations } = (await stored()).metadata;
+      const own = Object.keys(annotations).filter((key) => key.startsWith('sluice.dev/'));
+      await kube.merge(claimed, { metadata: { annotations: Object.fromEntries(own.map((key) => [key, null])) } });
+    },
+    async giveAway() {
+      const [[list, body] = []] = given;
+      const path = list ? `${list}/${body.metadata.name}` : world.paths.service;
+      await kube.merge(path, { metadata: { annotations: { 'flagger.app/owner': 'world' } } });
+    },
+    async remove() {
+      const paths = [...given.map(([list, { metadata }]) => `${list}/${metadata.name}`), claimed, world.paths.service];
+      for (const path of new Set(paths)) if (await kube.get(path)) await kube.call('DELETE', path);
+    },
+    async end() {
+      for (const cluster of clusters) await cluster.close();
+      await unmakeWorld(kube, world);
+    },
+  };
+}

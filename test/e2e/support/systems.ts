@@ -1,0 +1,189 @@
+/** The traffic systems that scenarios run on: what routes a world, who sends its requests, and how an observer reads it. */
+import type { Rule } from './account.ts';
+import { readManifests } from './account.ts';
+import type { Meta } from './kube.ts';
+
+export type Shares = {
+  /** Percent of the requests without a preview header. */
+  readonly canary: number;
+  readonly stable: number;
+  /** Requests with a header of their own go to the canary. */
+  readonly preview: boolean;
+};
+export type Routed = { readonly metadata: Meta; readonly spec: unknown };
+
+export type System = {
+  /** Of the service in `sluice.yaml`. */
+  readonly traffic: (name: string) => object;
+  /** Rights of the bot besides those of `manifests/namespace`. */
+  readonly rights: () => readonly Rule[];
+  readonly entry: 'PROXY_URL' | 'MESH_URL';
+  readonly host: (name: string, namespace: string) => string;
+  /** Where the objects are that route; `given`: the one that was there before Sluice; `watched`: the name of the one it writes. */
+  readonly path: (namespace: string) => string;
+  readonly given: (name: string, host: string) => { readonly metadata: { readonly name: string } };
+  readonly watched: (name: string) => string;
+  readonly shares: (object: Routed, name: string) => Shares;
+  /** Whether a header leads to the canary. */
+  readonly previews: boolean;
+};
+
+type Weighted = { readonly name: string; readonly weight?: number | undefined };
+
+/** One backend alone gets everything, whatever its weight. */
+function sharesOf(backends: readonly Weighted[], canaryName: string, preview: boolean): Shares {
+  const sum = (some: readonly Weighted[]) => some.reduce((total, { weight = 0 }) => total + weight, 0);
+  const canary = sum(backends.filter(({ name }) => name === canaryName));
+  const alone = backends.length === 1 && backends[0]?.name !== canaryName;
+  return { canary, stable: alone ? 100 : sum(backends) - canary, preview };
+}
+
+const rightsFor = (router: string) =>
+  readManifests(`test/e2e/support/rights/${router}`)
+    .filter(({ kind }) => kind === 'Role')
+    .flatMap(({ rules }) => rules as readonly Rule[]);
+
+type HttpRouteSpec = {
+  readonly rules: readonly {
+    readonly matches?: readonly { readonly headers?: readonly object[] }[];
+    readonly backendRefs: readonly Weighted[];
+  }[];
+};
+
+function httpRouteShares({ spec }: Routed, name: string): Shares {
+  const { rules } = spec as HttpRouteSpec;
+  const isPreview = (rule: HttpRouteSpec['rules'][number]) =>
+    rule.matches?.some(({ headers }) => headers && headers.length > 0) ?? false;
+  const [rule] = rules.filter((each) => !isPreview(each));
+  return sharesOf(rule?.backendRefs ?? [], `${name}-canary`, rules.some(isPreview));
+}
+
+export const GATEWAY: System = {
+  traffic: (name) => ({ router: 'gateway-api', route: name }),
+  rights: () => [],
+  entry: 'PROXY_URL',
+  host: (name, namespace) => `${name}.${namespace}.test`,
+  path: (namespace) => `/apis/gateway.networking.k8s.io/v1/namespaces/${namespace}/httproutes`,
+  given: (name, host) => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { name },
+    spec: {
+      parentRefs: [{ name: 'public', namespace: 'default' }],
+      hostnames: [host],
+      rules: [{ backendRefs: [{ name, port: 80 }] }],
+    },
+  }),
+  watched: (name) => name,
+  shares: httpRouteShares,
+  previews: true,
+};
+
+/** As Linkerd 2.14 and later take it: the route's parent is the Kubernetes Service. */
+const SERVICE_PARENT: System = {
+  ...GATEWAY,
+  entry: 'MESH_URL',
+  host: (name, namespace) => `${name}.${namespace}`,
+  given: (name) => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { name },
+    spec: {
+      parentRefs: [{ group: '', kind: 'Service', name, port: 80 }],
+      rules: [{ backendRefs: [{ name, port: 80 }] }],
+    },
+  }),
+};
+
+const SMI: System = {
+  traffic: (name) => ({ router: 'smi', split: name }),
+  rights: () => rightsFor('smi'),
+  entry: 'MESH_URL',
+  host: (name, namespace) => `${name}.${namespace}`,
+  path: (namespace) => `/apis/split.smi-spec.io/v1alpha2/namespaces/${namespace}/trafficsplits`,
+  given: (name) => ({
+    apiVersion: 'split.smi-spec.io/v1alpha2',
+    kind: 'TrafficSplit',
+    metadata: { name },
+    spec: { service: name, backends: [{ service: name, weight: 1 }] },
+  }),
+  watched: (name) => name,
+  shares: ({ spec }, name) => {
+    const { backends } = spec as { backends: readonly { service: string; weight: number }[] };
+    return sharesOf(
+      backends.map(({ service, weight }) => ({ name: service, weight })),
+      `${name}-canary`,
+      false,
+    );
+  },
+  previews: false,
+};
+
+type VirtualServiceSpec = {
+  readonly http: readonly {
+    readonly match?: readonly object[];
+    readonly route: readonly { readonly destination: { readonly host: string }; readonly weight?: number }[];
+  }[];
+};
+
+const ISTIO: System = {
+  traffic: (name) => ({ router: 'istio', virtualService: name }),
+  rights: () => rightsFor('istio'),
+  entry: 'MESH_URL',
+  host: (name, namespace) => `${name}.${namespace}`,
+  path: (namespace) => `/apis/networking.istio.io/v1/namespaces/${namespace}/virtualservices`,
+  given: (name) => ({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name },
+    spec: { hosts: [name], http: [{ route: [{ destination: { host: name } }] }] },
+  }),
+  watched: (name) => name,
+  shares: ({ spec }, name) => {
+    const { http } = spec as VirtualServiceSpec;
+    const [plain] = http.filter(({ match }) => !match);
+    return sharesOf(
+      (plain?.route ?? []).map(({ destination, weight }) => ({ name: destination.host, weight })),
+      `${name}-canary`,
+      http.some(({ match }) => match !== undefined),
+    );
+  },
+  previews: true,
+};
+
+const NGINX = 'nginx.ingress.kubernetes.io';
+
+const INGRESS_NGINX: System = {
+  traffic: (name) => ({ router: 'ingress-nginx', ingress: name }),
+  rights: () => rightsFor('ingress-nginx'),
+  entry: 'PROXY_URL',
+  host: (name, namespace) => `${name}.${namespace}.test`,
+  path: (namespace) => `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`,
+  given: (name, host) => ({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'Ingress',
+    metadata: { name },
+    spec: {
+      ingressClassName: 'nginx',
+      rules: [
+        {
+          host,
+          http: { paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name, port: { number: 80 } } } }] },
+        },
+      ],
+    },
+  }),
+  watched: (name) => `${name}-canary`,
+  shares: ({ metadata: { annotations = {} } }) => {
+    const canary = Number(annotations[`${NGINX}/canary-weight`]);
+    return { canary, stable: 100 - canary, preview: annotations[`${NGINX}/canary-by-header`] !== undefined };
+  },
+  previews: true,
+};
+
+export const SYSTEMS: Readonly<Record<string, System>> = {
+  'an HTTPRoute of a Kubernetes Service': SERVICE_PARENT,
+  'a TrafficSplit': SMI,
+  'a VirtualService': ISTIO,
+  'Ingresses of ingress-nginx': INGRESS_NGINX,
+};
