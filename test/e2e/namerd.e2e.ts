@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createNamerdRouter } from '../../src/adapters/traffic/namerd/router.ts';
 import type { TrafficRouter } from '../../src/app/ports.ts';
 import type { Route, Target } from '../../src/core/plan.ts';
-import { previewHeader } from '../../src/core/traffic.ts';
+import { previewRequest } from '../../src/core/traffic.ts';
 import { namerdTarget, namerdWorld } from '../cluster/namerd-world.ts';
 import { silent, until } from '../cluster/world.ts';
 import { routerContract } from '../contracts/router.ts';
@@ -95,9 +95,10 @@ describe('the gray-release walkthrough', () => {
     const preview = { header: 'x-canary', value: 'always' };
     expect(await router.setRoute(target, { ...weight(0), preview }, fence(2), false)).toEqual(DONE);
     expect(await namerd.dtabs.get('internal')).toContain('/svc/*=>/host/world;');
-    const { header, value } = previewHeader(target, preview);
-    expect(header).toBe('l5d-dtab');
-    expect(await ask(namerd.proxy ?? '', 'world', { [header]: value })).toBe('200 green');
+    const sent = previewRequest(target, preview);
+    if (!('header' in sent && 'value' in sent)) throw new Error('testers of namerd send a header');
+    expect(sent.header).toBe('l5d-dtab');
+    expect(await ask(namerd.proxy ?? '', 'world', { [sent.header]: sent.value })).toBe('200 green');
     expect(await count(50)).toBe(0);
   });
 

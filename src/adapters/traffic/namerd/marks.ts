@@ -3,12 +3,13 @@
  *
  *   /sluice/world          => /world-1/2/7           rollout, epoch, seq
  *   /sluice/world/restore  => /srv/world             what the dentry of the service said before
- *   /sluice/world/route    => /10/x-canary/always    weight and preview that were written last; none: given back
+ *   /sluice/world/route    => /10/x-canary/always    weight and preview that were written last; none: given back.
+ *                                                    Of another preview the kind comes first: /0/cookie/canary/always
  *   /sluice/world/abort    => /U0BO…                 who aborted while Redis was away
  *   /sluice/world/env      => /default               whose bot it is
  */
 import type { Marks } from '../../../app/ports.ts';
-import type { Route, Target } from '../../../core/plan.ts';
+import type { Preview, Route, Target } from '../../../core/plan.ts';
 import { canaryPath, dtabAddress, dtabName } from '../../../core/traffic.ts';
 import type { Entry } from './client.ts';
 import { fromLabel, type Path, parsePrefix, parseTree, showPath, type Tree, toLabel } from './dtab.ts';
@@ -89,11 +90,19 @@ export function readMarks(entries: readonly Entry[], service: string): Pick<Seen
   };
 }
 
-function readRoute([weight = '', header, value]: Path): Route | null {
-  if (!isCount(weight)) return null;
-  const preview =
-    header !== undefined && value !== undefined ? { header: fromLabel(header), value: fromLabel(value) } : null;
-  return { weight: Number(weight), preview, mirror: null };
+function readRoute([weight = '', ...preview]: Path): Route | null {
+  return isCount(weight) ? { weight: Number(weight), preview: previewIn(preview.map(fromLabel)), mirror: null } : null;
+}
+
+function previewIn([first, second, third]: readonly string[]): Preview | null {
+  if (first === undefined || second === undefined) return null;
+  if (third === undefined) return { header: first, value: second };
+  return first === 'cookie' ? { cookie: second, value: third } : { header: second, pattern: third };
+}
+
+function labelsOfPreview(preview: Preview): readonly string[] {
+  if ('cookie' in preview) return ['cookie', preview.cookie, preview.value];
+  return 'pattern' in preview ? ['pattern', preview.header, preview.pattern] : [preview.header, preview.value];
 }
 
 /** `null` takes a mark off, what is left out stays. `restore` is a name tree, the others any text. */
@@ -136,7 +145,7 @@ export const NONE: Changes = { mark: null, restore: null, route: null, abort: nu
 
 const labelsOf = ({ weight, preview }: Route): Path => [
   `${weight}`,
-  ...(preview ? [toLabel(preview.header), toLabel(preview.value)] : []),
+  ...(preview ? labelsOfPreview(preview).map(toLabel) : []),
 ];
 
 /** Services with marks in a dtab. */

@@ -3,7 +3,8 @@ import type { Preflight, RouteFacts } from '../../../app/ports.ts';
 import type { Target } from '../../../core/plan.ts';
 import { heldMessage } from '../../kubernetes/fence.ts';
 import type { Bound, Entry, NamerdClient } from './client.ts';
-import { type Dentry, leaves, lookUp, type Path, parsePrefix, parseTree, showPath } from './dtab.ts';
+import { type Dentry, type Path, parsePrefix, parseTree, showPath } from './dtab.ts';
+import { leaves, lookUp } from './lookup.ts';
 import { type Place, placesOf, type Seen, see } from './marks.ts';
 import { troubleAtRest } from './writes.ts';
 

@@ -2,13 +2,15 @@
  * namerd (Linkerd 1): one dentry per dtab namespace, its branch weights, and Sluice's marks beside it. Every write is a PUT
  * of the dtab as it was read, under its version, and is read back (design section 8).
  */
-import type { Fence, Log, Marks, TrafficRouter, Written } from '../../../app/ports.ts';
+import type { Fence, Log, TrafficRouter, Written } from '../../../app/ports.ts';
 import { type Route, STABLE_ROUTE } from '../../../core/plan.ts';
+import { SUPPORT, unsayable } from '../../../core/support.ts';
 import { DONE, marksLost, refused } from '../../kubernetes/fence.ts';
-import { createNamerdClient, type NamerdClient, type Put } from './client.ts';
+import { createNamerdClient, type NamerdClient } from './client.ts';
 import { showPath } from './dtab.ts';
-import { markedServices, type Place, placesOf, readMarks, type Seen, see } from './marks.ts';
+import { markedServices, type Place, placesOf, readMarks, type Seen } from './marks.ts';
 import { lookAtDtabs } from './preflight.ts';
+import { createWriter } from './writer.ts';
 import {
   driftOf,
   type Intent,
@@ -21,76 +23,24 @@ import {
   readRoute,
 } from './writes.ts';
 
-const TRIES = 8;
-/** A write whose outcome is unknown is looked at and sent once more; then it is a fault. */
-const FAULTS = 2;
-/** The store in Kubernetes shows the dtab of before for a moment after a write. */
-const SHOWN_MS = 3_000;
-const PAUSE_MS = 25;
-const LONGEST_PAUSE_MS = 500;
-
-const NO_HEADER = "Linkerd 1 routes by name, not by headers of one's own; testers reach the canary by l5d-dtab";
-const NO_MIRROR = 'Linkerd 1 makes no copies of requests';
+const RESETS = 8;
 
 type Deps = {
   readonly log: Log;
   readonly env?: string;
   readonly client?: NamerdClient;
 };
-type Outcome = Written & { readonly seen?: Seen };
 
 export function createNamerdRouter({ log, env = 'default', client = createNamerdClient() }: Deps): TrafficRouter {
-  const read = async (place: Place): Promise<Seen | null> => {
-    const dtab = await client.read(place.address);
-    return dtab && see(place, dtab.entries);
-  };
-
-  /** Writes until namerd takes it or the dtab as read forbids it, and until a read shows it. */
-  async function write(
-    place: Place,
-    intend: (seen: Seen) => Intent,
-    gone: Written = refused(`${place.subject} is gone`),
-  ): Promise<Outcome> {
-    let faults = 0;
-    for (let tries = 0; tries < TRIES; tries++) {
-      const dtab = await client.read(place.address);
-      if (!dtab) return gone;
-      const seen = see(place, dtab.entries);
-      const intent = intend(seen);
-      if (!('entries' in intent)) return { ...intent, seen };
-      const put = await client
-        .write(place.address, intent.entries, dtab.version, isOnlyMarks(seen))
-        .catch((error: unknown): Put => {
-          if (++faults >= FAULTS) throw error;
-          log.warn({ dtab: place.subject, err: error }, 'a write whose outcome is unknown: looking');
-          return { kind: 'changed' };
-        });
-      if (put.kind === 'refused') return refused(put.message);
-      if (put.kind === 'taken') return shown(place, see(place, intent.entries).marks, seen.marks);
-      await pause(tries);
-    }
-    throw new Error(`${place.subject} changed during each of ${TRIES} attempts to write it`);
-  }
-
-  /** Reads until the marker is the written one, or a later one. */
-  async function shown(place: Place, wanted: Marks | null, before: Marks | null): Promise<Outcome> {
-    const end = performance.now() + SHOWN_MS;
-    for (let tries = 0; ; tries++) {
-      const seen = await read(place);
-      if (!seen || isShown(seen.marks, wanted, before)) return { ...DONE, ...(seen && { seen }) };
-      if (performance.now() > end)
-        throw new Error(`${place.subject} does not show the write after ${SHOWN_MS / 1000} s`);
-      await pause(tries);
-    }
-  }
+  const { read, write } = createWriter(client, log);
 
   /** As often as something routed is left: an older write may have landed just before. */
   async function giveBack(place: Place, intend: (seen: Seen) => Intent, gone: Written): Promise<Written> {
-    for (let tries = 0; tries < TRIES; tries++) {
+    for (let tries = 0; tries < RESETS; tries++) {
       const { seen, ...written } = await write(place, intend, gone);
       if (written.kind !== 'done' || !seen || isRestored(seen)) return written;
     }
-    throw new Error(`${place.subject} is still routed after ${TRIES} resets`);
+    throw new Error(`${place.subject} is still routed after ${RESETS} resets`);
   }
 
   async function lower(place: Place, route: Route, fence: Fence): Promise<void> {
@@ -112,7 +62,7 @@ export function createNamerdRouter({ log, env = 'default', client = createNamerd
   }
 
   return {
-    supports: { weight: true, header: NO_HEADER, preview: true, mirror: NO_MIRROR },
+    supports: SUPPORT.namerd,
 
     preflight: (target) => lookAtDtabs(client, target),
 
@@ -126,8 +76,9 @@ export function createNamerdRouter({ log, env = 'default', client = createNamerd
       return { ...DONE, journal };
     },
 
-    async setRoute(target, route, fence, overwrite) {
-      if (route.mirror !== null) return refused(NO_MIRROR);
+    async setRoute(target, route, fence, overwrite, journal = {}) {
+      const why = unsayable(route, SUPPORT.namerd);
+      if (why !== null) return refused(why);
       const raised: { place: Place; before: Route }[] = [];
       const lowerAll = () => Promise.all(raised.map(({ place, before }) => lower(place, before, fence)));
       for (const place of placesOf(target)) {
@@ -136,7 +87,8 @@ export function createNamerdRouter({ log, env = 'default', client = createNamerd
           const { seen: _, ...written } = await write(place, (seen) => {
             // A second look after a write of unknown outcome finds this route already.
             if (seen.marks?.seq !== fence.seq) before = seen.route ?? STABLE_ROUTE;
-            return intendRoute(seen, route, fence, { overwrite, env });
+            const noted = overwrite ? journal[place.subject] || null : null;
+            return intendRoute(seen, route, fence, { overwrite, noted, env });
           });
           if (written.kind !== 'done') {
             await lowerAll();
@@ -234,22 +186,6 @@ export function createNamerdRouter({ log, env = 'default', client = createNamerd
       );
     },
   };
-}
-
-/** Nothing is left but what Sluice itself has put there. */
-const isOnlyMarks = ({ entries }: Seen) => entries.every(({ prefix }) => prefix.startsWith('/sluice/'));
-
-function isShown(found: Marks | null, wanted: Marks | null, before: Marks | null): boolean {
-  if (!wanted) return found?.rollout !== before?.rollout;
-  if (!found) return false;
-  if (found.epoch !== wanted.epoch) return found.epoch > wanted.epoch;
-  return found.rollout !== wanted.rollout || found.seq >= wanted.seq;
-}
-
-/** Grows with each try, and spreads those who write the same dtab. */
-function pause(tries: number): Promise<void> {
-  const longest = Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** tries);
-  return new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)));
 }
 
 /** All parts at once; the first that is not done speaks for all, a fault for the rest. */

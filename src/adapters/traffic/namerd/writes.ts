@@ -5,7 +5,8 @@ import { type Route, STABLE_ROUTE } from '../../../core/plan.ts';
 import type { Drift } from '../../../core/rollout.ts';
 import { barrier, behind, DONE, drifted, heldMessage, marksLost, meetMarks, refused } from '../../kubernetes/fence.ts';
 import type { Entry } from './client.ts';
-import { type Branch, leaves, type Path, parseTree, sameTree, showPath, showTree, type Tree } from './dtab.ts';
+import { type Branch, type Path, parseTree, sameTree, showPath, showTree, type Tree } from './dtab.ts';
+import { leaves } from './lookup.ts';
 import { change, NONE, type Seen } from './marks.ts';
 
 export type Intent = { readonly entries: readonly Entry[] } | Written;
@@ -121,12 +122,20 @@ export function intendClaim(seen: Seen, by: Fence, env: string): Intent {
   return { entries: change(seen, null, { ...NONE, mark: by, restore: own?.text ?? null, env }) };
 }
 
-/** `repeat`: writes even when the dtab carries this write already (to take a raised weight back). */
+/**
+ * `repeat`: writes even when the dtab carries this write already (to take a raised weight back). `noted`: the journal that
+ * Redis has, for a dtab that lost its own.
+ */
 export function intendRoute(
   seen: Seen,
   route: Route,
   by: Fence,
-  { overwrite, repeat = false, env }: { overwrite: boolean; repeat?: boolean; env: string },
+  {
+    overwrite,
+    repeat = false,
+    noted = null,
+    env,
+  }: { overwrite: boolean; repeat?: boolean; noted?: string | null; env: string },
 ): Intent {
   const { marks, place, own } = seen;
   const met = meetMarks(marks, by);
@@ -136,7 +145,7 @@ export function intendRoute(
   if (met === 'unmarked' && !overwrite) return drifted(marksLost(place.subject));
   const drift = overwrite || repeat ? null : driftOf(seen);
   if (drift) return drifted(drift);
-  const restore = restoreOf(seen);
+  const restore = seen.marks?.restore ?? noted ?? restoreOf(seen);
   const stable = treeOf(restore);
   if (!own || !stable || restore === null) return refused(handWork(seen, 'put the dentry of before back, or abort'));
   const dst = route.weight <= 0 ? restore : send(render(route.weight, stable, place.canary));

@@ -4,7 +4,6 @@ import { expect, test } from 'vitest';
 import {
   type Dentry,
   fromLabel,
-  lookUp,
   parseDtab,
   parsePrefix,
   parseTree,
@@ -15,6 +14,7 @@ import {
   type Tree,
   toLabel,
 } from '../../../../src/adapters/traffic/namerd/dtab.ts';
+import { lookUp } from '../../../../src/adapters/traffic/namerd/lookup.ts';
 import type { Parsed } from '../../../../src/adapters/traffic/namerd/reader.ts';
 
 type Vector = {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createNamerdRouter } from '../../../../src/adapters/traffic/namerd/router.ts';
 import type { Fence, TrafficRouter } from '../../../../src/app/ports.ts';
 import type { Route, Target } from '../../../../src/core/plan.ts';
-import { byHand, previewHeader, routePlaces } from '../../../../src/core/traffic.ts';
+import { byHand, previewRequest, routePlaces } from '../../../../src/core/traffic.ts';
 import { CANARY_ID, namerdTarget, STABLE_ID } from '../../../cluster/namerd-world.ts';
 import { silent } from '../../../cluster/world.ts';
 import { type FakeNamerd, startFakeNamerd } from '../../../support/fake-namerd.ts';
@@ -294,6 +294,14 @@ describe('what is lost', () => {
     expect(own()).toBe('/srv/world');
   });
 
+  it('is known to Redis, when people have the route applied again', async () => {
+    const { journal = {} } = await router.claim(target, fence(1));
+    await router.setRoute(target, weight(100), fence(2), false);
+    namerd.put('internal', namerd.get('internal').replace(/;\/sluice.*/, ''));
+    expect(await router.setRoute(target, weight(50), fence(3), true, journal)).toEqual(DONE);
+    expect(own()).toBe('50.00*/srv/world-canary & 50.00*/srv/world');
+  });
+
   it('is told with what to do, when nothing is left that says it', async () => {
     await started();
     await router.setRoute(target, weight(100), fence(2), false);
@@ -308,7 +316,7 @@ describe('what is lost', () => {
 });
 
 it('shows testers the header that reaches the canary', () => {
-  expect(previewHeader(target, { header: 'x-canary', value: 'always' })).toEqual({
+  expect(previewRequest(target, { header: 'x-canary', value: 'always' })).toEqual({
     header: 'l5d-dtab',
     value: '/host/world => /srv/world-canary',
   });

@@ -1,0 +1,41 @@
+/** Following names through a dtab. Pure. */
+import type { Dentry, Path, Tree } from './dtab.ts';
+
+/** One step from a path, as Finagle takes it: every dentry whose prefix matches, the last one first; the rest is appended. */
+export function lookUp(dtab: readonly Dentry[], path: Path): Tree {
+  const found = dtab.filter(({ prefix }) => matches(prefix, path)).toReversed();
+  const trees = found.map(({ prefix, dst }) => append(dst, path.slice(prefix.length)));
+  const [only] = trees;
+  if (!only) return { kind: 'neg' };
+  return trees.length === 1 ? only : { kind: 'alt', trees };
+}
+
+const matches = (prefix: Path, path: Path) =>
+  prefix.length <= path.length && prefix.every((label, index) => label === '*' || label === path[index]);
+
+function append(tree: Tree, rest: Path): Tree {
+  switch (tree.kind) {
+    case 'leaf':
+      return { kind: 'leaf', path: [...tree.path, ...rest] };
+    case 'alt':
+      return { ...tree, trees: tree.trees.map((inner) => append(inner, rest)) };
+    case 'union':
+      return { ...tree, branches: tree.branches.map((one) => ({ ...one, tree: append(one.tree, rest) })) };
+    default:
+      return tree;
+  }
+}
+
+/** Every path that a tree names, in its order. */
+export function leaves(tree: Tree): readonly Path[] {
+  switch (tree.kind) {
+    case 'leaf':
+      return [tree.path];
+    case 'alt':
+      return tree.trees.flatMap(leaves);
+    case 'union':
+      return tree.branches.flatMap((branch) => leaves(branch.tree));
+    default:
+      return [];
+  }
+}
