@@ -4,7 +4,6 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createTelemetry } from '../../src/adapters/telemetry.ts';
 import { createWeb } from '../../src/adapters/web.ts';
 import { begin, decide } from '../../src/core/decide.ts';
-import type { Rollout } from '../../src/core/rollout.ts';
 import { ADA, samplePlan } from '../support/played.ts';
 
 const plan = samplePlan('world', 'test');
@@ -75,10 +74,12 @@ it('counts requests by verb, ticks, and aborts by cause', async () => {
   ]);
 });
 
-const asLoaded = (one: Rollout) => ({ rollout: one, head: '', now: 0, abort: null });
-
 it('looks up rollouts by phase and waiting messages when asked', async () => {
-  const store = { active: async () => ['a', 'b'], load: async () => asLoaded(rollout), backlog: async () => 3 };
+  const store = {
+    active: async () => ['a', 'b', 'gone'],
+    phases: async () => ['queued', 'queued', null],
+    backlog: async () => 3,
+  };
   telemetry.watch({ services: ['world'], store });
   const last = ['sluice_rollouts{phase="queued"} 2', 'sluice_unsent_rollouts 3'];
   expect((await series()).slice(-2)).toEqual(last);
@@ -87,7 +88,7 @@ it('looks up rollouts by phase and waiting messages when asked', async () => {
 
 it('without Redis says nothing of rollouts, and still answers', async () => {
   const away = () => Promise.reject(new Error('away'));
-  telemetry.watch({ services: ['world'], store: { active: away, load: away, backlog: away } });
+  telemetry.watch({ services: ['world'], store: { active: away, phases: away, backlog: away } });
   expect((await series()).filter((line) => line.includes('rollouts'))).toEqual([]);
   expect((await ask('/metrics')).status).toBe(200);
 });

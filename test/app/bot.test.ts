@@ -110,6 +110,23 @@ it('what is told to have failed is not worked on later', async () => {
   await expect.poll(() => corner.store.intakes('world')).toEqual([]);
 });
 
+it('what was recorded is not dropped when Redis goes away under it: the sweep takes it up', async () => {
+  const away: Store = { ...corner.store, isWaiting: () => Promise.reject(new Error('no Redis')) };
+  const bot = aBot(away, heldCluster({ marks: null, weight: 0, promoted: false }));
+  await bot.ask(typed('world v2'));
+  expect(bot.told).toEqual(['kept']);
+  expect(await corner.store.intakes('world')).toHaveLength(1);
+});
+
+it('what came through although its reply was lost is not told to have failed, and is followed up at once', async () => {
+  const done: Store = { ...corner.store, isWaiting: async () => false };
+  const broken = { ...done, lease: () => Promise.reject(new Error('the reply was lost')) };
+  const bot = aBot(broken, heldCluster({ marks: null, weight: 0, promoted: false }));
+  await bot.ask(typed('world v2'));
+  expect(bot.told).toEqual([]);
+  expect(bot.reconciled()).toBe(1);
+});
+
 it('what is told not to be recorded has no effect, even if Redis was only slow', async () => {
   const redis = await startPrivateRedis();
   const store = createStore({ url: redis.url, env: 'test', log: recordingLog() });

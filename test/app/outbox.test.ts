@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createOutbox } from '../../src/app/outbox.ts';
 import type { Sent } from '../../src/app/ports.ts';
-import { loaded, start } from '../contracts/store.ts';
-import { recordingLog } from '../support/redis.ts';
+import type { Event } from '../../src/core/rollout.ts';
+import { loaded, record, start } from '../contracts/store.ts';
+import { recordingLog, withRedis } from '../support/redis.ts';
 import { listeningChat, openCorner } from './support.ts';
 
 let corner: ReturnType<typeof openCorner>;
@@ -11,8 +13,13 @@ beforeEach(() => {
 });
 afterEach(() => corner.close());
 
-/** A rollout with these messages to send, and an outbox that Slack answers by key. */
-async function outboxWith(keys: readonly string[], answer: (key: string) => Sent, messages = {}) {
+/** A rollout with these messages to send, and an outbox that Slack answers by key; `posted`: what looking for one finds; `failing`: how often nothing can be recorded. */
+async function outboxWith(
+  keys: readonly string[],
+  answer: (key: string) => Sent | Promise<Sent>,
+  messages = {},
+  { posted = null, failing = 0 }: { posted?: string | null; failing?: number } = {},
+) {
   const { store } = corner;
   const { id } = await start(store, 'world', corner.env);
   const found = await loaded(store, id);
@@ -26,16 +33,26 @@ async function outboxWith(keys: readonly string[], answer: (key: string) => Sent
     { rollout: { ...found.rollout, version: 2, messages }, messages: keys.map((key) => ({ key })) },
   );
   const shown: string[] = [];
+  const retracted: string[] = [];
   const { chat } = listeningChat({
-    find: async () => null,
+    find: async () => posted,
     show: async (_, { key }) => {
       shown.push(key);
       return answer(key);
     },
+    retract: async (_, ts) => void retracted.push(ts),
   });
-  const rollouts = { record: async () => null };
+  const recorded: Event[] = [];
+  const rollouts = {
+    record: async (_: string, event: Event) => {
+      if (failing-- > 0) throw new Error('no Redis');
+      recorded.push(event);
+      if (event.type === 'message_delivered') await record(store, await loaded(store, id), event);
+      return null;
+    },
+  };
   const outbox = createOutbox({ store, queue: { wake: async () => {} }, chat, rollouts, log: recordingLog() });
-  return { id, shown, outbox };
+  return { id, shown, retracted, recorded, outbox };
 }
 
 const impossible: Sent = { kind: 'impossible', error: 'is_archived' };
@@ -65,3 +82,47 @@ it('a chart whose gate only waits is kept for it', async () => {
   await outbox.settled();
   expect(shown).not.toContain('chart:1');
 }, 15_000);
+
+it('a message whose post was not answered is looked for, and not posted again', async () => {
+  const never = (): Sent => ({ kind: 'sent', ts: 'again' });
+  const { id, shown, recorded, outbox } = await outboxWith(['gate:1'], never, { root: '1' }, { posted: '7' });
+  // Another process was about to post it, and died.
+  await corner.store.markSending(id, 'gate:1');
+  await outbox.flush(id);
+  expect(shown).toEqual([]);
+  expect(recorded).toEqual([{ type: 'message_delivered', key: 'gate:1', ts: '7' }]);
+  expect(await corner.store.unsent(id)).toEqual([]);
+});
+
+it('an edit that came after its lease had run out is made again, from the newest state', async () => {
+  const standsStill = async (): Promise<Sent> => {
+    const lease = createKeys(corner.env).lease(`outbox:${id}`);
+    if (shown.length === 1) await withRedis(corner.url, (redis) => redis.del(lease));
+    return { kind: 'sent', ts: '1' };
+  };
+  const { id, shown, outbox } = await outboxWith(['root'], standsStill, { root: '1' });
+  await outbox.flush(id);
+  expect(shown).toEqual(['root', 'root']);
+});
+
+it('a message that somebody else posted meanwhile is taken back', async () => {
+  const posted: Event = { type: 'message_delivered', key: 'gate:1', ts: '7' };
+  const standsStill = async (): Promise<Sent> => {
+    await record(corner.store, await loaded(corner.store, id), posted);
+    return { kind: 'sent', ts: '8' };
+  };
+  const { id, retracted, recorded, outbox } = await outboxWith(['gate:1'], standsStill, { root: '1' });
+  await outbox.flush(id);
+  expect({ retracted, recorded }).toEqual({ retracted: ['8'], recorded: [] });
+});
+
+it('a message that Slack took while Redis went away is not posted again', async () => {
+  const sent = (): Sent => ({ kind: 'sent', ts: '8' });
+  const { id, shown, retracted, recorded, outbox } = await outboxWith(['gate:1'], sent, { root: '1' }, { failing: 1 });
+  await outbox.flush(id);
+  // The second time is an edit.
+  expect(shown).toEqual(['gate:1', 'gate:1']);
+  expect(recorded).toEqual([{ type: 'message_delivered', key: 'gate:1', ts: '8' }]);
+  expect(retracted).toEqual([]);
+  expect(await corner.store.unsent(id)).toEqual([]);
+});

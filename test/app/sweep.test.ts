@@ -33,7 +33,7 @@ function aSweep({ services = ['world'], ...given }: Setting) {
   const log = recordingLog();
   const store: Store = { ...corner.store, ...given.store };
   const { chat, told } = listeningChat();
-  const queue = only<Queue>({ wake: async () => {}, wakeAt: async () => {}, ...given.queue });
+  const queue = only<Queue>({ wake: async () => {}, wakeAt: async () => {}, backlog: async () => 0, ...given.queue });
   const router = only<TrafficRouter>({ listMarked: async () => [], getRoute: async () => null, ...given.router });
   const workload = only<Workload>({
     canaryImage: async () => 'buoyantio/world:v2',
@@ -44,7 +44,6 @@ function aSweep({ services = ['world'], ...given }: Setting) {
   const shared = { store, queue, log, clock: Date.now, random: () => 0, onMessages: () => {} };
   const rollouts = createRollouts({
     ...{ ...shared, router: () => router, workload: () => workload, metrics: only({}), prober: only({}) },
-    failpoint: () => {},
   });
   const answered: string[] = [];
   const sweep = createSweep({
@@ -98,8 +97,28 @@ describe('what is due', () => {
   });
 });
 
+describe('many that are due at once', () => {
+  const BATCH = 100;
+
+  it.each([
+    { backlog: 0, taken: 2_000 },
+    { backlog: 1_500, taken: 500 },
+    { backlog: 50_000, taken: BATCH },
+  ])('are taken up as far as $backlog hints that wait leave room', async ({ backlog, taken }) => {
+    const rounds: number[] = [];
+    const { sweep } = aSweep({
+      store: { takeOverdue: async (_, __, limit) => Array.from({ length: limit }, (___, n) => `world-${n}`) },
+      queue: { backlog: async () => backlog, wakeAt: async () => void rounds.push(1) },
+    });
+    sweep.start();
+    // The next round is 750 ms later.
+    await expect.poll(() => rounds.length, { interval: 10, timeout: 3_000 }).toBe(taken);
+  });
+});
+
 describe('the inbox', () => {
   const aged = (ms: number): Partial<Store> => ({
+    withIntakes: async (services) => services,
     intakes: async (service) => [{ id: `${(await corner.store.now()) - ms}-0`, body: typed(`${service} v2`) }],
   });
 
@@ -205,7 +224,32 @@ describe('reconciling', () => {
       },
     });
     await sweep.reconcile();
-    expect(compared).toEqual([broken.id, good.id, broken.id, good.id]);
+    // Once each for who asked for it, once each for its marks.
+    expect(compared.toSorted()).toEqual([broken.id, broken.id, good.id, good.id].toSorted());
+  });
+
+  const HOUR = 3_600_000;
+
+  it.each([
+    { when: 'the due index has lost it', hint: null, again: true },
+    { when: 'the hint of its last transition was lost, and an older one is far ahead', hint: HOUR, again: true },
+    { when: 'an older hint is about to come', hint: 30_000, again: false },
+  ])('puts the hint of a rollout back when $when', async ({ hint, again }) => {
+    const { id } = await start(corner.store, 'world', corner.env);
+    await expect.poll(() => corner.store.takeOverdue(0, 0, 10)).toEqual([id]);
+    await corner.store.schedule(id, hint === null ? null : (await corner.store.now()) + hint);
+    const { sweep } = aSweep({});
+    await sweep.reconcile();
+    expect(await corner.store.takeOverdue(0, 0, 10)).toEqual(again ? [id] : []);
+  });
+
+  it('leaves those alone who have their hints, however many wait', async () => {
+    const { id } = await start(corner.store, 'world', corner.env);
+    await expect.poll(() => corner.store.takeOverdue(0, 0, 10)).toEqual([id]);
+    const scheduled: string[] = [];
+    const { sweep } = aSweep({ store: { schedule: async (one) => void scheduled.push(one) } });
+    await sweep.reconcile();
+    expect(scheduled).toEqual([]);
   });
 
   it('sends what active rollouts have to say, should the hint of it be lost', async () => {

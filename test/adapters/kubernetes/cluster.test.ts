@@ -1,5 +1,5 @@
 /** The way to the API server, asked of a small server that answers as the test tells it to. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -147,4 +147,27 @@ it('tells once for a burst whose objects changed', async () => {
   push('10');
   await vi.waitFor(async () => expect((await view.get('world'))?.metadata.resourceVersion).toBe('10'));
   expect(told).toHaveLength(1);
+});
+
+it('reads its credentials again after a 401, and asks once more', async () => {
+  const kubeconfig = join(folder, 'kubeconfig');
+  const renewed = (await readFile(kubeconfig, 'utf8')).replace('secret', 'renewed');
+  await cluster.get(Services, ref);
+  await writeFile(kubeconfig, renewed);
+  answer = ({ headers }, response) =>
+    headers.authorization === 'Bearer renewed' ? json(response, service('6')) : json(response, {}, 401);
+  // Not at each answer: credentials that are wrong on disk as well are not read in a loop.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(await cluster.get(Services, ref)).toMatchObject({ metadata: { resourceVersion: '6' } });
+  expect(seen.map(({ headers }) => headers.authorization)).toEqual([
+    'Bearer secret',
+    'Bearer secret',
+    'Bearer renewed',
+  ]);
+});
+
+it.each([429, 503])('a %i says how long the server asks to be left alone', async (code) => {
+  answer = (_, response) => json(response.setHeader('retry-after', '7'), { message: 'too many requests' }, code);
+  const failed = await cluster.get(Services, ref).catch((error: Error) => error.cause);
+  expect(failed).toMatchObject({ status: code, retryAfterMs: 7_000 });
 });

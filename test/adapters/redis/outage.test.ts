@@ -1,6 +1,7 @@
 /** What callers see of a Redis that is frozen, gone, emptied or restarted. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createQueue } from '../../../src/adapters/bullmq.ts';
 import { createStore, type RedisStore } from '../../../src/adapters/redis/store.ts';
 import { aService, loaded, record, start } from '../../contracts/store.ts';
 import { BO } from '../../support/played.ts';
@@ -78,7 +79,8 @@ describe('a Redis that is gone', () => {
   it('never does later what failed while it was away', async () => {
     const door = await startDoor(redis.url);
     const away = createStore({ url: door.url, env: 'test', log: recordingLog() });
-    await away.now();
+    // Both connections are there: the first calls of each may wait for it.
+    await Promise.all([away.now(), away.take('elsewhere', 'first', {})]);
     await door.shut();
     // By then the next try to connect is so far off that a call which waited for it would time out first.
     await sleep(750);
@@ -124,5 +126,35 @@ describe('an emptied Redis', () => {
     expect(await record(store, found, { type: 'message_delivered', key: 'root', ts: '1' })).toBe('conflict');
     expect(await store.nextEpoch(service, 7)).toBe(8);
     expect((await start(store, service)).created).toEqual({ kind: 'created' });
+  });
+});
+
+describe('an account that may not look at the server', () => {
+  it('works all the same, and is told what it cannot see', async () => {
+    await withRedis(redis.url, (client) =>
+      client.call('ACL', 'SETUSER', 'bot', 'on', '>pw', '~*', '&*', '+@all', '-info', '-config'),
+    );
+    const url = redis.url.replace('//', '//bot:pw@');
+    const limited = createStore({ url, env: 'test', log: recordingLog() });
+    const { created } = await start(limited, aService());
+    expect(created).toEqual({ kind: 'created' });
+    expect(await limited.warnings()).toEqual([expect.stringContaining('INFO is refused')]);
+    await limited.reach();
+    const queue = createQueue({ url, env: 'test', log: recordingLog(), concurrency: 1 });
+    const ticked: string[] = [];
+    queue.onTick(async (id) => void ticked.push(id));
+    await queue.wake('world-aaaaaa');
+    await expect.poll(() => ticked, { timeout: 5_000 }).toEqual(['world-aaaaaa']);
+    await queue.close();
+    await limited.close();
+  });
+
+  it('is told what INFO shows where only CONFIG is refused', async () => {
+    await withRedis(redis.url, (client) =>
+      client.call('ACL', 'SETUSER', 'bot', 'on', '>pw', '~*', '&*', '+@all', '-config'),
+    );
+    const limited = createStore({ url: redis.url.replace('//', '//bot:pw@'), env: 'test', log: recordingLog() });
+    expect(await limited.warnings()).toEqual([expect.stringContaining('appendonly off')]);
+    await limited.close();
   });
 });

@@ -1,11 +1,12 @@
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { verifyChain } from '../../../src/adapters/redis/chain.ts';
+import { linkHash, verifyChain } from '../../../src/adapters/redis/chain.ts';
 import { connectBounded, disconnect } from '../../../src/adapters/redis/connect.ts';
 import { createKeys } from '../../../src/adapters/redis/keys.ts';
 import { createRolloutStore } from '../../../src/adapters/redis/rollouts.ts';
 import { scripts } from '../../../src/adapters/redis/scripts.ts';
 import { createStore, type RedisStore } from '../../../src/adapters/redis/store.ts';
+import type { Event } from '../../../src/core/rollout.ts';
 import { aService, loaded, playTo, record, start, storeContract } from '../../contracts/store.ts';
 import { BO } from '../../support/played.ts';
 import { recordingLog, redisCorner, startPrivateRedis, withRedis } from '../../support/redis.ts';
@@ -218,6 +219,17 @@ describe('the store on Redis', () => {
       [
         'a changed time',
         async (redis, { events }) => redis.lset(events, 4, String(await redis.lindex(events, 4)).replace('1', '2')),
+      ],
+      [
+        'an event that was written anew together with its own hash',
+        async (redis, { events }) => {
+          const recorded = await store.events(id);
+          const [before, told] = recorded.slice(3, 5);
+          if (!before || !told) throw new Error('there are five events');
+          const event: Event = { type: 'message_delivered', key: 'root', ts: '2' };
+          const hash = linkHash(before.hash, told.version, told.at, event);
+          await redis.lset(events, 4, `${told.at} ${hash} ${JSON.stringify(event)}`);
+        },
       ],
       ['a dropped event', async (redis, { events }) => redis.lrem(events, 1, String(await redis.lindex(events, 4)))],
       ['a dropped beginning', async (redis, { events }) => redis.lpop(events)],

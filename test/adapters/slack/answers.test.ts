@@ -120,7 +120,13 @@ const answers: readonly Answer[] = [
     command: 'kubectl -n hello edit httproute world',
   },
   { kind: 'not recorded' },
+  { kind: 'kept' },
   { kind: 'replayed' },
+  { kind: 'copied button', link },
+  { kind: 'copied button', link: null },
+  { kind: 'altered button' },
+  { kind: "another installation's button", given: 'staging', own: 'default' },
+  { kind: 'too many', seconds: 3 },
   { kind: 'fault', reference: 'a1b2c3d4' },
 ];
 
@@ -151,7 +157,8 @@ function hostile(value: unknown, words: string): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => {
       const isForeign =
-        typeof item === 'string' && !['kind', 'verb', 'link', 'verdict', 'unit', 'onTimeout', 'stage'].includes(name);
+        typeof item === 'string' &&
+        !['kind', 'verb', 'link', 'verdict', 'unit', 'onTimeout', 'stage', 'router'].includes(name);
       return [name, isForeign ? words : hostile(item, words)];
     }),
   );

@@ -51,6 +51,15 @@ describe('showing', () => {
     expect(JSON.stringify(fake.root()?.blocks)).toContain('https://acme.example/archives/C0DEPLOYS/p');
   });
 
+  it('takes back what stands twice, and leaves the rest', async () => {
+    const state = await posted();
+    const twice = await shown(withMessages(state, { root: state.messages.root ?? '' }), 'gate:1');
+    await bench.chat.retract(state, twice);
+    expect(fake.thread().map(({ ts }) => ts)).toEqual([state.messages['gate:1']]);
+    fake.fail({ kind: 'error', error: 'cant_delete_message' }, { method: 'chat.delete' });
+    await bench.chat.retract(state, twice);
+  });
+
   it('takes the buttons away with the decision', async () => {
     const state = await posted();
     const decided = gate({

@@ -57,6 +57,10 @@ const gates = [
   }),
 ];
 
+const foreign = {
+  ...{ object: 'Deployment hello/world', difference: 'its image was changed to buoyantio/world:v9', weight: null },
+};
+
 const endedBy = (cause: Extract<Phase, { kind: 'aborted' }>['cause'], from = 'at 10%') =>
   rollout({ kind: 'aborted', since: at, cause, from }, { gates });
 
@@ -111,6 +115,8 @@ export const SAID: readonly Said[] = [
   root('live', rollout({ kind: 'succeeded', since: at }, full)),
   root('aborted by a person', endedBy(byBo)),
   root('aborted by a check', endedBy({ kind: 'check', check: 'p99 latency', results: failing })),
+  root('lost', endedBy({ kind: 'lost', message: 'Deployment hello/world-canary is gone' })),
+  root('given up', endedBy({ kind: 'given up', message: "Sluice's process ended 5 times in a row." })),
   root('not started', endedBy({ kind: 'not started', message: 'ImagePullBackOff' })),
   root('expired', endedBy({ kind: 'expired', gate: 'world-7k2q9x.2' })),
   root('refused by the cluster', endedBy({ kind: 'refused by the cluster', message: 'quota' })),
@@ -181,6 +187,7 @@ export const SAID: readonly Said[] = [
   ),
   ask('superseded', rollout(drifted, { gates: [gate({ decision: { kind: 'superseded', actor: system, at } })] })),
   ask('drift, acceptable', rollout(drifted, { gates: [gate({ kind: 'drift', results: [] })] })),
+  ask('drift of stable', rollout({ ...drifted, drift: foreign }, { gates: [gate({ kind: 'drift', results: [] })] })),
   ask(
     'drift, not of weights',
     rollout(
@@ -241,6 +248,12 @@ export const SAID: readonly Said[] = [
       { kind: 'not started', message: 'ImagePullBackOff: Back-off pulling image "buoyantio/world:v2"' },
       'before any traffic moved',
     ),
+  ),
+  end('lost', endedBy({ kind: 'lost', message: 'Deployment hello/world-canary is gone' }, 'at the gate of 10%')),
+  end('given up', endedBy({ kind: 'given up', message: "Sluice's process ended 5 times in a row." })),
+  end(
+    'aborted, stable was changed by somebody else',
+    rollout({ kind: 'aborted', since: at, cause: byBo, from: 'after an outside change, at 10%', foreign }, { gates }),
   ),
   end('expired', endedBy({ kind: 'expired', gate: 'world-7k2q9x.2' })),
   end(

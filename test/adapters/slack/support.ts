@@ -8,7 +8,7 @@ import type { CheckResult } from '../../../src/core/analysis.ts';
 import { begin } from '../../../src/core/decide.ts';
 import type { Actor, Check, Plan, Step } from '../../../src/core/plan.ts';
 import type { Gate, Phase, Rollout } from '../../../src/core/rollout.ts';
-import { startFakeSlack } from '../../support/fake-slack/index.ts';
+import { type FakeSlack, startFakeSlack } from '../../support/fake-slack/index.ts';
 
 export const T0 = Date.UTC(2026, 10, 20, 10, 0, 0);
 const MINUTE = 60_000;
@@ -166,8 +166,13 @@ export function recordingBot() {
 }
 
 /** The whole adapter over signed HTTP, as the web server mounts it. */
-export async function startAdapter(options: Partial<SlackOptions> = {}) {
+export async function startAdapter(
+  options: Partial<SlackOptions> = {},
+  /** `before`: changes the Slack that the adapter meets at its start. */
+  { before = () => {} }: { before?: (fake: FakeSlack) => void } = {},
+) {
   const fake = await startFakeSlack();
+  before(fake);
   const bot = recordingBot();
   const log = memoryLog();
   const slack = createSlack({
@@ -185,10 +190,13 @@ export async function startAdapter(options: Partial<SlackOptions> = {}) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
-  fake.botUrl = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/slack/events`;
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/slack/events`;
+  fake.botUrl = url;
   await slack.start();
   return {
     fake,
+    /** Where it takes Slack's requests. */
+    url,
     bot,
     log,
     slack,
