@@ -1,7 +1,9 @@
 /** What the operator sets: environment variables, and the file `sluice.yaml`. */
 import { readFile } from 'node:fs/promises';
-import { LineCounter, parseDocument } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { readRedisUrl } from './adapters/redis/address.ts';
+import { FORBIDDEN_HOST, isForbiddenHost } from './core/address.ts';
 import { type ParsedConfig, parseConfig } from './core/parse-config.ts';
 
 export type ReadEnv<T> =
@@ -14,9 +16,17 @@ const matching = (pattern: RegExp, text: string) => z.string(remedy(text)).regex
 const url = (protocols: RegExp, text: string) =>
   z.string(remedy(text)).refine((value) => protocols.test(URL.parse(value)?.protocol ?? ''), remedy(text));
 
+function problemOfRedis(url: string): string | null {
+  const read = readRedisUrl(url);
+  return read.ok ? null : read.problem;
+}
+
 /** What the command line needs: no Slack. */
 const ToolEnv = z.object({
-  REDIS_URL: url(/^rediss?:$/, 'set it to the address of Redis, such as redis://127.0.0.1:6379'),
+  REDIS_URL: z.string(remedy(problemOfRedis('') ?? '')).superRefine((value, context) => {
+    const message = problemOfRedis(value);
+    if (message !== null) context.addIssue({ code: 'custom', message });
+  }),
   KUBECONFIG: z.string().optional(),
   SLUICE_CONFIG: z.string().default('sluice.yaml'),
   LOG_LEVEL: z
@@ -37,7 +47,9 @@ const BotEnv = ToolEnv.extend({
     /^xapp-[\w-]+$/,
     'set it to an app-level token (xapp-…) with connections:write, or leave it out to use signed HTTP',
   ).optional(),
-  SLACK_API_URL: url(/^https?:$/, 'set it to the address of a local Slack, or leave it out').optional(),
+  SLACK_API_URL: url(/^https?:$/, 'set it to the address of a local Slack, or leave it out')
+    .refine((address) => !isForbiddenHost(address), remedy(FORBIDDEN_HOST))
+    .optional(),
   PORT: z
     .string()
     .regex(/^\d{1,5}$/, remedy('set it to a port from 0 to 65535'))
@@ -87,9 +99,14 @@ function parseYaml(
   text: string,
 ): { readonly ok: true; readonly value: unknown } | Extract<ParsedConfig, { ok: false }> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const errors = document.errors.map(({ message, pos }) => {
-    const { line, col } = lines.linePos(pos[0]);
+  // Its own look for keys that come twice compares each with each: minutes, with tens of thousands of services.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  const wrong = [
+    ...document.errors.map(({ message, pos }) => ({ message, at: pos[0] })),
+    ...repeatedKeys(document.contents),
+  ];
+  const errors = wrong.map(({ message, at }) => {
+    const { line, col } = lines.linePos(at);
     return `line ${line}, column ${col}: ${message}`;
   });
   if (errors.length > 0) return { ok: false, errors };
@@ -99,6 +116,19 @@ function parseYaml(
     // Aliases that name nothing, or too many of them.
     return { ok: false, errors: [error instanceof Error ? error.message : String(error)] };
   }
+}
+
+function repeatedKeys(node: unknown): readonly { readonly message: string; readonly at: number }[] {
+  if (isSeq(node)) return node.items.flatMap(repeatedKeys);
+  if (!isMap(node)) return [];
+  const seen = new Set<unknown>();
+  return node.items.flatMap(({ key, value }) => {
+    const name = isScalar(key) ? key.value : key;
+    const own =
+      seen.has(name) && isScalar(key) ? [{ message: 'Map keys must be unique', at: key.range?.[0] ?? 0 }] : [];
+    seen.add(name);
+    return [...own, ...repeatedKeys(value)];
+  });
 }
 
 type Settled<T> = Extract<T, { readonly ok: true }>;

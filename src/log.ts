@@ -1,4 +1,5 @@
 /** Structured log lines on standard output. No token ever reaches it. */
+import process from 'node:process';
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Log } from './app/ports.ts';
 
@@ -14,6 +15,8 @@ const SECRET_FIELDS = [
   'signingSecret',
   'responseUrl',
   'response_url',
+  // Of an error of Redis: what it was asked, passwords included.
+  'command',
 ];
 
 /** Secrets that are known by their shape, wherever they stand: in an error's message, a URL, a stack. */
@@ -25,8 +28,34 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/(hooks\.slack\.com\/)[^\s"\\]+/g, '$1…'],
 ];
 
-export function maskSecrets(line: string): string {
-  return SECRETS.reduce((masked, [pattern, mask]) => masked.replace(pattern, mask), line);
+/** A shorter one may be any word. */
+const SECRET_LENGTH = 8;
+
+/** The values of what the environment keeps secret, each also as it is written in JSON. */
+export function secretsIn(variables: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const { SLACK_BOT_TOKEN, SLACK_APP_TOKEN, SLACK_SIGNING_SECRET, REDIS_URL = '' } = variables;
+  const passwords = [...REDIS_URL.matchAll(/:\/\/[^/?@:]*:([^/?@]+)@|[?&]sentinelPassword=([^&]+)/g)].flatMap(
+    ([, password = '', sentinel = '']) => [password, sentinel].flatMap((text) => [text, decoded(text)]),
+  );
+  const values = [SLACK_BOT_TOKEN, SLACK_APP_TOKEN, SLACK_SIGNING_SECRET, ...passwords];
+  const secrets = values.flatMap((value) => (value ? [value, JSON.stringify(value).slice(1, -1)] : []));
+  return [...new Set(secrets)].filter(({ length }) => length >= SECRET_LENGTH);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** This process's own. */
+const OWN = secretsIn(process.env);
+
+export function maskSecrets(line: string, known: readonly string[] = OWN): string {
+  const shaped = SECRETS.reduce((masked, [pattern, mask]) => masked.replace(pattern, mask), line);
+  return known.reduce((masked, secret) => masked.replaceAll(secret, '…'), shaped);
 }
 
 /** `to`: where the lines go, standard output by default. */

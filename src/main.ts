@@ -18,7 +18,8 @@ import { compose } from './compose.ts';
 import { loadConfig, readBotEnv, settled } from './config.ts';
 import { newId } from './core/id.ts';
 import { whoMay } from './core/policy.ts';
-import { createLog } from './log.ts';
+import { createLog, maskSecrets } from './log.ts';
+import { returnMemory } from './memory.ts';
 
 const SHUTDOWN_MS = 10_000;
 const INTAKE_STOP_MS = 6_500;
@@ -33,7 +34,7 @@ async function main(): Promise<void> {
   const { config } = settled(await loadConfig(env.SLUICE_CONFIG), env.SLUICE_CONFIG);
   const telemetry = createTelemetry();
   const parts = compose({ env, config, log, telemetry });
-  const { store, queue, rollouts, abort, routerOf, workloadOf } = parts;
+  const { store, queue, rollouts, abort, failpoints, routerOf, workloadOf } = parts;
 
   let bot: Bot | undefined;
   const slack = createSlack({
@@ -47,10 +48,11 @@ async function main(): Promise<void> {
       return bot;
     },
     tables: config.slack.tables,
+    teams: config.slack.teams,
     ...(config.slack.fallbackChannel === null ? {} : { fallbackChannel: config.slack.fallbackChannel }),
     chart: createGateChart(parts.metrics),
   });
-  const { chat } = slack;
+  const chat = failpoints.around('chat', slack.chat);
   const people = createPeople({ store, chat, log, clock: Date.now });
   const outbox = createOutbox({ store, queue, chat, rollouts, log });
   const flush = (id: string) => outbox.flush(id);
@@ -70,19 +72,21 @@ async function main(): Promise<void> {
     remember: (rollout) => commands.remember(rollout),
   });
   const commands = createCommands({ config, store, chat, people, rollouts, abort, deploy, log });
-  bot = createBot({
-    config,
-    store,
-    chat,
-    people,
-    abort,
-    blindAbort: createBlindAbort(parts),
-    commands,
-    log,
-    routerOf: (service) => routerOf(targetOf(service)),
-    newReference: () => randomBytes(4).toString('hex'),
-    reconcile: () => void sweep.reconcile(),
-  });
+  bot = failpoints.aroundAck(
+    createBot({
+      config,
+      store,
+      chat,
+      people,
+      abort,
+      blindAbort: createBlindAbort(parts),
+      commands,
+      log,
+      routerOf: (service) => routerOf(targetOf(service)),
+      newReference: () => randomBytes(4).toString('hex'),
+      reconcile: () => void sweep.reconcile(),
+    }),
+  );
   telemetry.watch({ services: Object.keys(config.services), store });
   const sweep = createSweep({ ...parts, chat, commands, flush });
 
@@ -145,12 +149,13 @@ async function main(): Promise<void> {
   });
   void warnEarly();
   await people.restore().catch((error: unknown) => log.warn({ err: error }, 'last known membership could not be read'));
-  parts.cluster.onChange((namespace) => rollouts.changed(namespace));
+  parts.cluster.onChange(rollouts.changed);
   queue.onTick((id) => telemetry.timed(() => rollouts.tick(id)));
   await slack.start();
   // Known before anyone needs it: an abort does not wait for Slack.
   const everyone = Object.values(config.services).flatMap(({ access }) => whoMay('abort', access, null));
   void people.membership(everyone);
+  returnMemory();
   sweep.start();
   ready = true;
   const address = web.address();
@@ -166,6 +171,6 @@ async function within(ms: number, work: readonly Promise<void>[]): Promise<void>
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(maskSecrets(`${error instanceof Error ? error.message : String(error)}\n`));
   process.exit(1);
 });

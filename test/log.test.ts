@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLog, maskSecrets } from '../src/log.ts';
+import { createLog, maskSecrets, secretsIn } from '../src/log.ts';
 
 function record(level = 'debug') {
   const lines: string[] = [];
@@ -75,5 +75,39 @@ describe('secrets by their shape', () => {
     ['an image with a digest', 'team/world:v2@sha256:00ff', 'team/world:v2@sha256:00ff'],
   ])('%s: %s', (_, text, masked) => {
     expect(maskSecrets(text)).toBe(masked);
+  });
+});
+
+describe('secrets by their value', () => {
+  const secrets = secretsIn({
+    SLACK_BOT_TOKEN: 'xoxb-token',
+    SLACK_SIGNING_SECRET: '0123456789abcdef',
+    REDIS_URL: 'redis+sentinel://user:p%40ss-phrase@h1,h2/main?sentinelPassword=another-one',
+    HOME: '/home/somebody',
+  });
+
+  it.each([
+    ['the signing secret', 'HMAC with 0123456789abcdef failed', 'HMAC with … failed'],
+    ['a password as it was written', 'AUTH p%40ss-phrase', 'AUTH …'],
+    ['a password as it is sent', 'AUTH p@ss-phrase', 'AUTH …'],
+    ["the Sentinels' password", 'AUTH another-one', 'AUTH …'],
+    ['what is no secret', '/home/somebody', '/home/somebody'],
+  ])('%s: %s', (_, text, masked) => {
+    expect(maskSecrets(text, secrets)).toBe(masked);
+  });
+
+  it('too short to be told from words are left to their shape', () => {
+    expect(secretsIn({ REDIS_URL: 'redis://:redis@redis' })).toEqual([]);
+    expect(maskSecrets('redis://:redis@redis', [])).toBe('redis://…@redis');
+  });
+
+  it('what Redis was asked when it refused is not written', () => {
+    const { log, lines } = record();
+    const error = Object.assign(new Error('WRONGPASS invalid password'), {
+      command: { name: 'auth', args: ['sekret'] },
+    });
+    log.warn({ err: error }, 'Redis connection failed');
+    expect(lines.join()).not.toContain('sekret');
+    expect(lines.join()).toContain('WRONGPASS');
   });
 });

@@ -3,9 +3,10 @@
  * `adapters/slack/answers.ts`, and the command line prints the same ones.
  */
 import type { CommandError } from '../core/command.ts';
-import type { Plan } from '../core/plan.ts';
+import type { Actor, Plan } from '../core/plan.ts';
 import type { Verb } from '../core/policy.ts';
 import type { Gate, Rejection, Rollout } from '../core/rollout.ts';
+import type { PlannedWrite } from '../core/writes.ts';
 
 export type Answer =
   | {
@@ -48,7 +49,22 @@ export type Answer =
   | { readonly kind: 'membership unknown'; readonly verb: Verb; readonly service: string; readonly error: string }
   /** Guest, deactivated, bot or other workspace. */
   | { readonly kind: 'not a member' }
-  | { readonly kind: 'dry run'; readonly plan: Plan }
+  | { readonly kind: 'dry run'; readonly plan: Plan; readonly writes: readonly PlannedWrite[] }
+  /** Newest first; `takes`: what `rollback <service> to` takes. */
+  | {
+      readonly kind: 'history';
+      readonly service: string;
+      readonly live: string | null;
+      readonly releases: readonly {
+        readonly version: string;
+        readonly at: number;
+        /** Empty: it served before Sluice rolled anything out. */
+        readonly rollout: string;
+        readonly by?: Actor;
+        readonly rolledBack?: true;
+      }[];
+      readonly takes: readonly string[];
+    }
   | { readonly kind: 'started'; readonly rollout: Rollout; readonly link: string | null }
   | {
       readonly kind: 'status';
@@ -83,7 +99,16 @@ export type Answer =
     }
   /** Not recorded (Redis does not answer): nothing happened, try again. */
   | { readonly kind: 'not recorded' }
+  /** Recorded, but Redis went away before it was carried out: it is when Redis is back within 5 minutes. */
+  | { readonly kind: 'kept' }
   /** The same request came before, or is older than 5 minutes or from the future. */
   | { readonly kind: 'replayed' }
+  /** The button stands in another message than the one it was posted with; `link`: to that one. */
+  | { readonly kind: 'copied button'; readonly link: string | null }
+  /** What it carries does not fit together. */
+  | { readonly kind: 'altered button' }
+  | { readonly kind: "another installation's button"; readonly given: string; readonly own: string }
+  /** Said once a minute; what is sent until then has no effect. */
+  | { readonly kind: 'too many'; readonly seconds: number }
   /** A fault on our side; `reference` stands in the log. */
   | { readonly kind: 'fault'; readonly reference: string };

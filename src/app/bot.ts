@@ -10,10 +10,12 @@ import type { Abort, AbortStart } from './abort.ts';
 import type { Answer } from './answers.ts';
 import type { Blind, BlindAbort } from './blind.ts';
 import type { Commands } from './commands.ts';
-import { pause } from './pause.ts';
 import type { People } from './people.ts';
+import { createPersistence } from './persistence.ts';
 import type { Chat, Log, ReplyTo, Store, TrafficRouter } from './ports.ts';
+import { createRates } from './rates.ts';
 import { actorOf, type Bot, type Request, type Taken } from './requests.ts';
+import { createTurns } from './turns.ts';
 
 type Deps = {
   readonly config: Config;
@@ -30,23 +32,33 @@ type Deps = {
   readonly reconcile: () => void;
 };
 
-/** Redis knows a key for as long. */
-const INSIST_MS = 600_000;
-const INSIST_EVERY_MS = 500;
+/** Requests that are worked on at once after their acknowledgement; an abort takes no turn. */
+const ANSWERED_AT_ONCE = 30;
 
 type AbortClick = { readonly rollout: string; readonly service: string; readonly reason: string | null };
 
 export function createBot(deps: Deps): Bot {
   const { config, store, chat, people, abort, commands, log } = deps;
+  const inTurn = createTurns(ANSWERED_AT_ONCE);
+  const { insist, untilSettled } = createPersistence({ store, log, now: people.now, reconcile: deps.reconcile });
+  const { limited } = createRates({ store, log, perMinute: config.slack.perMinute });
 
   return {
     async receive(request) {
       const { what } = request;
       if (what.kind === 'click' && what.click.action === 'abort') {
-        return abortAtOnce(request, { rollout: what.click.rollout, service: what.click.service, reason: what.reason });
+        const { rollout, env, service } = what.click;
+        const refused = notOurs(rollout, env, service);
+        if (refused) return { after: answering(request.replyTo, async () => refused) };
+        return abortAtOnce(request, { rollout, service, reason: what.reason });
       }
       const service = recordedFor(request);
-      if (service === null) return { after: answering(request.replyTo, () => commands.answer(request, null)) };
+      if (service === null) {
+        const look = () => commands.answer(request, null);
+        return {
+          after: answering(request.replyTo, abortOf(request) ? look : () => inTurn(() => limited(request, null, look))),
+        };
+      }
       const taken = await takeIn(request, service);
       if (taken === 'unreachable') {
         const wanted = abortCommand(request);
@@ -56,7 +68,10 @@ export function createBot(deps: Deps): Bot {
       if (taken.kind === 'duplicate') return { after: answering(request.replyTo, async () => ({ kind: 'replayed' })) };
       const entry = { service, id: taken.id };
       const wanted = abortCommand(request);
-      if (!wanted) return { after: answering(request.replyTo, () => commands.answer(request, entry), entry) };
+      if (!wanted) {
+        const act = () => commands.answer(request, entry);
+        return { after: answering(request.replyTo, () => inTurn(() => limited(request, entry, act)), entry) };
+      }
       // An abort that was typed does not wait for its acknowledgement.
       const started = commands
         .answer(request, entry)
@@ -82,6 +97,12 @@ export function createBot(deps: Deps): Bot {
       default:
         return null;
     }
+  }
+
+  /** An Abort carries the service whose rights are asked: it must be the rollout's own. */
+  function notOurs(rollout: string, env: string, service: string): Answer | null {
+    if (env !== config.env) return { kind: "another installation's button", given: env, own: config.env };
+    return serviceOf(rollout) === service ? null : { kind: 'altered button' };
   }
 
   function known(service: string | null): string | null {
@@ -124,7 +145,7 @@ export function createBot(deps: Deps): Bot {
         { rollout: click.rollout, err: error },
         'abort not recorded: Redis does not answer, going straight to the cluster',
       );
-      const done = blind(request, click).then((outcome) => blindAnswer(click, outcome));
+      const done = withoutRedis(request, click).then((outcome) => blindAnswer(click, outcome));
       return () => done;
     }
     if (started.kind !== 'unknown') return () => commands.abortAnswer(click.rollout, started);
@@ -158,12 +179,14 @@ export function createBot(deps: Deps): Bot {
     return mayDo('abort', request.user, { access, requester }, people.lastKnown(), people.now()).kind === 'allowed';
   }
 
-  function abortCommand({ what }: Request): { target: string } | null {
-    if (what.kind !== 'command') return null;
-    const parsed = parseCommand(what.text);
-    return parsed.ok && parsed.command.kind === 'abort' && parsed.command.target !== null
-      ? { target: parsed.command.target }
-      : null;
+  function abortCommand(request: Request): { target: string } | null {
+    const target = abortOf(request)?.target ?? null;
+    return target === null ? null : { target };
+  }
+
+  function abortOf({ what }: Request) {
+    const parsed = what.kind === 'command' ? parseCommand(what.text) : null;
+    return parsed?.ok && parsed.command.kind === 'abort' ? parsed.command : null;
   }
 
   async function blindCommand(request: Request, service: string, target: string): Promise<Answer> {
@@ -171,7 +194,7 @@ export function createBot(deps: Deps): Bot {
     if (rollout === null) return { kind: 'no rollout', given: target };
     const click = { rollout, service, reason: null };
     if (!mayAbort(request, click)) return { kind: 'not recorded' };
-    return blindAnswer(click, await blind(request, click));
+    return blindAnswer(click, await withoutRedis(request, click));
   }
 
   /** The rollout that holds the service's route, if it is the one that is meant. */
@@ -179,6 +202,13 @@ export function createBot(deps: Deps): Bot {
     const marks = (await deps.routerOf(service).getRoute(targetOf(service)))?.marks;
     if (marks?.phase !== 'active') return null;
     return target === service || target === marks.rollout ? marks.rollout : null;
+  }
+
+  /** Cleaned up and told in the thread as soon as Redis is back, not with the look of the minute. */
+  function withoutRedis(request: Request, click: AbortClick): Promise<Blind> {
+    const done = blind(request, click);
+    void done.then(() => insist('look after a blind abort', async () => void (await store.now()))).then(deps.reconcile);
+    return done;
   }
 
   function blind(request: Request, { rollout, service }: AbortClick): Promise<Blind> {
@@ -212,7 +242,7 @@ export function createBot(deps: Deps): Bot {
     return async () => {
       let answer: Answer | null;
       try {
-        answer = await work();
+        answer = await untilSettled(work, taken);
       } catch (error) {
         const reference = deps.newReference();
         log.error({ reference, err: error }, 'request failed');
@@ -221,17 +251,5 @@ export function createBot(deps: Deps): Bot {
       }
       if (answer) await chat.tell(to, answer);
     };
-  }
-
-  /** Goes on trying while Redis is away. */
-  async function insist(what: string, work: () => Promise<void>): Promise<void> {
-    for (const end = people.now() + INSIST_MS; ; await pause(INSIST_EVERY_MS)) {
-      try {
-        return await work();
-      } catch (error) {
-        if (people.now() < end) continue;
-        return log.error({ what, err: error }, 'given up: Redis does not answer');
-      }
-    }
   }
 }

@@ -4,11 +4,13 @@ import type { Config } from '../core/config.ts';
 import { serviceOf } from '../core/id.ts';
 import type { Actor, Plan } from '../core/plan.ts';
 import { type Membership, mayDo, type Verb, whoMay } from '../core/policy.ts';
-import { type Event, openGate, type Rollout } from '../core/rollout.ts';
+import { openGate, type Rollout } from '../core/rollout.ts';
 import type { Abort, AbortStart } from './abort.ts';
 import type { Answer } from './answers.ts';
+import { gateEvent, originalOf, type Place } from './clicks.ts';
 import type { Deploy } from './deploy.ts';
 import type { Rollouts } from './handle.ts';
+import { hold } from './lease.ts';
 import { createOverview } from './overview.ts';
 import type { People } from './people.ts';
 import type { Chat, Loaded, Log, Store } from './ports.ts';
@@ -28,11 +30,12 @@ type Deps = {
 export type Commands = ReturnType<typeof createCommands>;
 
 const REQUESTERS_KEPT = 10_000;
-const INTAKE_LEASE_MS = 30_000;
+/** Renewed while the request is worked on. */
+const INTAKE_LEASE_MS = 5_000;
 
 export function createCommands(deps: Deps) {
   const { config, store, people, rollouts, abort, deploy } = deps;
-  const { help, list, status, unknownTarget, rolloutOfThread } = createOverview(deps);
+  const { help, history, list, status, unknownTarget, rolloutOfThread } = createOverview(deps);
   const requesters = new Map<string, Actor>();
 
   /** Does it, drops the inbox entry, answers. null: the change shows itself, nothing to add. */
@@ -47,7 +50,7 @@ export function createCommands(deps: Deps) {
 
   /** null too when another replica works on the entry, or has done so. */
   async function once({ service, id }: NonNullable<Taken>, work: () => Promise<Answer | null>): Promise<Answer | null> {
-    const lease = await store.lease(`intake:${service}:${id}`, INTAKE_LEASE_MS);
+    const lease = await hold(store, `intake:${service}:${id}`, INTAKE_LEASE_MS);
     if (!lease) return null;
     try {
       if (!(await store.isWaiting(service, id))) return null;
@@ -62,11 +65,17 @@ export function createCommands(deps: Deps) {
   async function act(request: Request, taken: Taken): Promise<Answer | null> {
     const { what } = request;
     if (!(await isMember(request))) return { kind: 'not a member' };
-    if (what.kind === 'click') return click(request, what.click, what.reason, taken);
+    if (what.kind === 'click') return click(request, what.click, what.reason, taken, what.at);
     const parsed = parseCommand(what.text);
     if (!parsed.ok) return { kind: 'command error', error: parsed.error };
     const here = what.thread ? await rolloutOfThread(what.thread) : null;
-    return command(request, parsed.command, here, taken);
+    if (taken || !here || !meansThread(parsed.command)) return command(request, parsed.command, here, taken);
+    // Which service it is about is known only now. Slack delivers an event again that it thinks was lost.
+    const { service } = here.plan.target;
+    const recorded = await store.take(service, request.key, request);
+    if (recorded.kind === 'duplicate') return { kind: 'replayed' };
+    const entry = { service, id: recorded.id };
+    return once(entry, async () => command(request, parsed.command, here, entry));
   }
 
   /** An abort never waits for Slack: what was last known counts. */
@@ -90,6 +99,13 @@ export function createCommands(deps: Deps) {
         return list();
       case 'status':
         return status(typed.target ?? here?.id ?? null);
+      case 'history': {
+        const service = typed.service ?? here?.plan.target.service ?? null;
+        const usage = 'history <service>';
+        return service === null
+          ? { kind: 'command error', error: { kind: 'missing service', usage } }
+          : history(service);
+      }
       case 'deploy':
         return deploy.start(request, typed, taken);
       case 'rollback':
@@ -114,11 +130,23 @@ export function createCommands(deps: Deps) {
     }
   }
 
-  async function click(request: Request, clicked: Click, reason: string | null, taken: Taken): Promise<Answer | null> {
+  async function click(
+    request: Request,
+    clicked: Click,
+    reason: string | null,
+    taken: Taken,
+    at: Place | null = null,
+  ): Promise<Answer | null> {
     if (clicked.action === 'abort') return abortById(request, clicked.rollout, reason);
     const loaded = await load(clicked.rollout);
     if (!loaded) return { kind: 'no rollout', given: clicked.rollout };
     const { rollout } = loaded;
+    const original = at && originalOf(clicked, rollout, at);
+    if (original)
+      return {
+        kind: 'copied button',
+        link: await deps.chat.permalink(rollout.plan.channel, original).catch(() => null),
+      };
     if (clicked.action === 'rollback') return rollBackFrom(request, rollout, taken);
     const verb: Verb = clicked.action === 'hold' ? 'hold' : 'approve';
     const refused = await refusal(request, verb, rollout);
@@ -129,8 +157,10 @@ export function createCommands(deps: Deps) {
       taken ? { intake: taken.id } : {},
     );
     if (!recorded) return { kind: 'no rollout', given: rollout.id };
-    if (!recorded.ok)
-      return { kind: 'rejected', verb, rejection: recorded.rejection, rollout: recorded.loaded.rollout };
+    if (!recorded.ok) {
+      const { rejection } = recorded;
+      return rejection && { kind: 'rejected', verb, rejection, rollout: recorded.loaded.rollout };
+    }
     void rollouts
       .tick(rollout.id)
       .catch((error: unknown) => deps.log.warn({ rollout: rollout.id, err: error }, 'goes on with the sweep'));
@@ -241,29 +271,10 @@ export function createCommands(deps: Deps) {
   };
 }
 
+/** What is decided by a word in the thread alone. An abort is left out: twice is the same as once. */
+function meansThread(typed: Command): boolean {
+  return typed.kind === 'approve' || (typed.kind === 'rollback' && typed.service === null);
+}
+
 /** Redis TIME at which an inbox entry was recorded. */
 export const timeOf = ({ id }: { readonly id: string }): number => Number(id.split('-')[0]);
-
-function gateEvent(
-  clicked: Exclude<Click, { action: 'abort' | 'rollback' }>,
-  actor: Actor,
-  reason: string | null,
-): Event {
-  const { gate } = clicked;
-  switch (clicked.action) {
-    case 'approve':
-      return { type: 'approved', gate, actor, reason };
-    case 'hold':
-      return { type: 'held', gate, actor };
-    case 'reapply':
-      return { type: 'reapplied', gate, actor };
-    case 'accept':
-      return { type: 'accepted', gate, actor };
-    case 'retry':
-      return { type: 'retried', gate, actor };
-    case 'keep':
-      return { type: 'kept', gate, actor };
-    default:
-      return clicked.action satisfies never;
-  }
-}

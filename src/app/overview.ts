@@ -21,6 +21,18 @@ export function createOverview({ config, store, chat, deploy }: Deps) {
     };
   }
 
+  /** What served, and what can be gone back to. */
+  async function history(given: string): Promise<Answer> {
+    const known = Object.keys(config.services);
+    if (!Object.hasOwn(config.services, given))
+      return { kind: 'unknown service', given, near: nearest(given, known), known };
+    const releases = await store.releases(given);
+    const live = await deploy.liveVersion(given).catch(() => null);
+    const takes = [...new Set(releases.map(({ version }) => version))].filter((version) => version !== live);
+    const shown = releases.map(({ template: _, image: __, ...release }) => release);
+    return { kind: 'history', service: given, live, releases: shown, takes };
+  }
+
   async function list(): Promise<Answer> {
     const ids = await store.active(Object.keys(config.services));
     const loaded = await Promise.all(ids.map((id) => store.load(id)));
@@ -62,11 +74,11 @@ export function createOverview({ config, store, chat, deploy }: Deps) {
     return all.find(({ plan, messages }) => isAt(thread, messages.root, plan.channel)) ?? null;
   }
 
-  return { help, list, status, unknownTarget, rolloutOfThread };
+  return { help, history, list, status, unknownTarget, rolloutOfThread };
 }
 
 /** `recorded`: `1700.1`, or `C0OPS/1700.1` when the message is in the fallback channel. */
-function isAt(thread: { channel: string; ts: string }, recorded: string | undefined, own: string): boolean {
+export function isAt(thread: { channel: string; ts: string }, recorded: string | undefined, own: string): boolean {
   const [ts, channel = own] = (recorded ?? '').split('/').reverse();
   return ts === thread.ts && channel === thread.channel;
 }

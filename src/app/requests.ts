@@ -25,7 +25,13 @@ export type Request = {
         readonly text: string;
         readonly thread: { readonly channel: string; readonly ts: string } | null;
       }
-    | { readonly kind: 'click'; readonly click: Click; readonly reason: string | null };
+    /** `at`: the message that holds the button; null or absent: not known. */
+    | {
+        readonly kind: 'click';
+        readonly click: Click;
+        readonly reason: string | null;
+        readonly at?: { readonly channel: string; readonly ts: string } | null;
+      };
 };
 
 export type Bot = {

@@ -44,6 +44,7 @@ export function approve([target = '']: Words, { reason }: Flags): Promise<number
     });
     if (!recorded) return say(unknownTarget(parts.config, target), FAILED);
     const { rollout } = recorded.loaded;
+    if (!recorded.ok && recorded.rejection === null) return say(nowText(rollout), DONE);
     if (!recorded.ok) return say(refusalText(recorded.rejection, rollout), FAILED);
     const counted = rollout.gates.find((one) => one.id === gate.id);
     const missing = gate.plan.approvals - (counted?.approvals.length ?? 0);

@@ -3,6 +3,7 @@ import process from 'node:process';
 import { type Cluster, createCluster } from '../adapters/kubernetes/cluster.ts';
 import { createTwin } from '../adapters/kubernetes/twin.ts';
 import { inspectPrometheus } from '../adapters/prometheus/inspect.ts';
+import { redisAddress } from '../adapters/redis/address.ts';
 import { createStore, type RedisStore } from '../adapters/redis/store.ts';
 import { inspectSlack, type SlackInspector, scopeSentence } from '../adapters/slack/inspect.ts';
 import { createRouters } from '../adapters/traffic/index.ts';
@@ -103,7 +104,7 @@ function lookAtRedis(store: RedisStore, url: string): Look {
     await store.reach();
     const warnings = await store.warnings();
     if (warnings.length > 0) return warnings.map((text) => warn('Redis', text));
-    return [ok('Redis', `${new URL(url).host} keeps what it acknowledges`)];
+    return [ok('Redis', `${redisAddress(url).place} keeps what it acknowledges`)];
   };
   return { subject: 'Redis', look };
 }

@@ -5,7 +5,7 @@ import { destination } from 'pino';
 import { createStore } from '../adapters/redis/store.ts';
 import { loadConfig, readToolEnv, settled } from '../config.ts';
 import type { Actor } from '../core/plan.ts';
-import { createLog } from '../log.ts';
+import { createLog, maskSecrets } from '../log.ts';
 
 /** Exit codes: done, refused or failed, not understood. */
 export const DONE = 0;
@@ -13,11 +13,11 @@ export const FAILED = 1;
 export const MISUSED = 2;
 
 export type Words = readonly string[];
-export type Flags = { readonly reason: string | null };
+export type Flags = { readonly reason: string | null; readonly log: string | null };
 
 /** What was asked for goes to standard output, what went wrong to standard error. */
 export function say(text: string, code: number): number {
-  (code === DONE ? process.stdout : process.stderr).write(text.endsWith('\n') ? text : `${text}\n`);
+  (code === DONE ? process.stdout : process.stderr).write(maskSecrets(text.endsWith('\n') ? text : `${text}\n`));
   return code;
 }
 

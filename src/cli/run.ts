@@ -12,6 +12,7 @@ type Row = {
   readonly summary: string;
   readonly words: { readonly least: number; readonly most: number };
   readonly takesReason?: true;
+  readonly takesLog?: true;
   readonly run: (words: Words, flags: Flags) => Promise<number>;
 };
 
@@ -55,6 +56,14 @@ const COMMANDS: readonly Row[] = [
     run: async (words, flags) => (await import('./decide.ts')).abort(words, flags),
   },
   {
+    name: 'audit',
+    usage: 'audit verify [id] [--log <file>] | audit export <id>',
+    summary: 'whether what was recorded is whole and unchanged; the events of a rollout as JSON lines',
+    words: { least: 1, most: 2 },
+    takesLog: true,
+    run: async (words, flags) => (await import('./audit.ts')).audit(words, flags),
+  },
+  {
     name: 'doctor',
     usage: 'doctor',
     summary: 'looks at all that a rollout needs, and says what is wrong; touches nothing',
@@ -86,11 +95,16 @@ export async function run(args: readonly string[]): Promise<number> {
   if (words.length < row.words.least) return misused(`${name}: something is missing`, row);
   if (words.length > row.words.most) return misused(`${name}: ${words[row.words.most]} is one word too many`, row);
   if (values.reason !== undefined && !row.takesReason) return misused(`${name} takes no --reason`, row);
-  return row.run(words, { reason: values.reason?.trim() || null });
+  if (values.log !== undefined && !row.takesLog) return misused(`${name} takes no --log`, row);
+  return row.run(words, { log: values.log ?? null, reason: values.reason?.trim() || null });
 }
 
 function parse(args: readonly string[]) {
-  const options = { help: { type: 'boolean', short: 'h' }, reason: { type: 'string' } } as const;
+  const options = {
+    help: { type: 'boolean', short: 'h' },
+    reason: { type: 'string' },
+    log: { type: 'string' },
+  } as const;
   return parseArgs({ args: [...args], options, allowPositionals: true });
 }
 

@@ -215,14 +215,41 @@ const Gate = object('true, or approvals, timeout, onTimeout', {
   onTimeout: z.enum(['abort', 'hold'], { error: wanted('abort or hold') }).prefault('abort'),
 });
 
-const StepEntry = object('a step: weight, preview, test, bake, gate', {
+const HEADER = /^[\w!#$%&'*+.^`|~-]+$/;
+const HEADER_VALUE = /^[\w!#$%&'*+.^`|~-]+\s*:\s*[!-~]([ -~]*[!-~])?\s*$/;
+
+const Preview = object('header: "x-canary: always", or cookie: "canary=always"', {
+  header: text(
+    'a header and its value, such as "x-canary: always"; only its name where a pattern follows',
+    /^[\w!#$%&'*+.^`|~-]+\s*(:\s*[!-~]([ -~]*[!-~])?\s*)?$/,
+  ).optional(),
+  pattern: text(
+    "a regular expression of at most 200 characters that the header's whole value matches, such as ^qa-.*",
+    /^[!-~]([ -~]{0,198}[!-~])?$/,
+  )
+    .refine(isRegex, { error: 'write a regular expression: this one is not valid' })
+    .optional(),
+  cookie: text(
+    'a cookie and its value, such as "canary=always"',
+    /^[\w!#$%&'*+.^`|~-]+=[\w!#$%&'()*+./:<=>?@[\]^`{|}~-]+$/,
+  ).optional(),
+  optional: flag().optional(),
+}).superRefine(({ header, pattern, cookie }, context) => {
+  const report = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+  if ((header === undefined) === (cookie === undefined))
+    report('header', 'write either a header or a cookie: "x-canary: always", or cookie: "canary=always"');
+  else if (cookie !== undefined && pattern !== undefined)
+    report('pattern', 'write it with a header: a cookie has one value, such as "canary=always"');
+  else if (pattern !== undefined && header !== undefined && !HEADER.test(header))
+    report('header', 'write only the name of the header: pattern says its value');
+  else if (pattern === undefined && header !== undefined && !HEADER_VALUE.test(header))
+    report('header', 'write a header and its value, such as "x-canary: always"');
+});
+
+const StepEntry = object('a step: weight, preview, mirror, test, bake, gate', {
   weight: integer('a percentage', 0, 100).optional(),
-  preview: object('header: "x-canary: always"', {
-    header: text(
-      'a header and its value, such as "x-canary: always"',
-      /^[\w!#$%&'*+.^`|~-]+\s*:\s*[!-~]([ -~]*[!-~])?\s*$/,
-    ),
-  }).optional(),
+  preview: Preview.optional(),
+  mirror: integer('a percentage of the requests to copy,', 1, 100).optional(),
   test: flag().optional(),
   bake: duration('a duration such as 1m').optional(),
   gate: z
@@ -230,7 +257,7 @@ const StepEntry = object('a step: weight, preview, test, bake, gate', {
     .transform((gate) => (gate === true ? Gate.parse({}) : gate))
     .optional(),
 }).refine((step) => Object.keys(step).length > 0, {
-  error: 'write what the step does: weight, preview, test, bake or gate',
+  error: 'write what the step does: weight, preview, mirror, test, bake or gate',
 });
 
 const Steps = list('steps', StepEntry)

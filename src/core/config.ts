@@ -1,5 +1,6 @@
 /** The configuration as the rest of Sluice knows it, and the plan that a request makes of it. */
 import type { Access, Actor, Check, Plan, SmokeTest, Step, Target } from './plan.ts';
+import { fitted, SUPPORT } from './support.ts';
 
 export type Service = {
   readonly name: string;
@@ -22,6 +23,9 @@ export type Service = {
   readonly promoteTimeoutMs: number | null;
 };
 
+/** `optionalPreview`: its preview is left out where the router has none. */
+export type StrategyStep = Step & { readonly optionalPreview?: true };
+
 export type Config = {
   readonly env: string;
   readonly slack: {
@@ -37,7 +41,7 @@ export type Config = {
   readonly metrics: { readonly prometheus: string | null };
   readonly services: Readonly<Record<string, Service>>;
   /** The built-in ones and those of the file, which replace them. */
-  readonly strategies: Readonly<Record<string, readonly Step[]>>;
+  readonly strategies: Readonly<Record<string, readonly StrategyStep[]>>;
 };
 
 export type PlanRequest = {
@@ -100,11 +104,21 @@ function evidence(
 ): Pick<Plan, 'strategy' | 'steps' | 'checks' | 'tests'> {
   // Checks need minutes of traffic, and one without data would open a gate that a rollback must not have.
   if (request.kind === 'rollback') return { strategy: 'rollback', steps: ROLLBACK_STEPS, checks: [], tests: [] };
-  const strategy = request.strategy ?? service.strategies[0] ?? '';
+  const { checks, tests } = service;
+  return { ...stepsOf(config, service, request.strategy), checks, tests };
+}
+
+/** What a strategy means for this service. `strategy` null: its default one. Throws on one that does not exist. */
+export function stepsOf(
+  config: Pick<Config, 'strategies'>,
+  { strategies, target, access }: Pick<Service, 'strategies' | 'target' | 'access'>,
+  name: string | null,
+): Pick<Plan, 'strategy' | 'steps'> {
+  const strategy = name ?? strategies[0] ?? '';
   const steps = Object.hasOwn(config.strategies, strategy) ? config.strategies[strategy] : undefined;
   if (!steps) throw new Error(`no strategy "${strategy}" in the configuration`);
-  const { checks, tests, access } = service;
-  return { strategy, steps: steps.map((step) => withApprovals(step, access.approvals)), checks, tests };
+  const fitting = fitted(steps, SUPPORT[target.traffic.router]);
+  return { strategy, steps: fitting.map((step) => withApprovals(step, access.approvals)) };
 }
 
 /** A strategy may ask for more approvals than the service, not for fewer. */

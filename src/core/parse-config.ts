@@ -1,5 +1,5 @@
 /** From the parsed YAML to a `Config`, or to everything that is wrong with it. */
-import type { Config, Service } from './config.ts';
+import type { Config, Service, StrategyStep } from './config.ts';
 import { conflicts, type Parts, trafficOf } from './config-conflicts.ts';
 import { describe } from './config-errors.ts';
 import {
@@ -10,23 +10,15 @@ import {
   type ServiceEntry,
   ServiceSchema,
   type StepEntry,
-  StepsSchema,
 } from './config-schema.ts';
-import type { Check, Step } from './plan.ts';
+import type { Check, Preview, Target } from './plan.ts';
+import { BUILT_IN } from './strategies.ts';
+import { fitted, refusals, SUPPORT } from './support.ts';
 
 export type ParsedConfig =
   | { readonly ok: true; readonly config: Config }
   /** One line each: place and remedy. */
   | { readonly ok: false; readonly errors: readonly string[] };
-
-const BUILT_IN = {
-  canary: StepsSchema.parse([
-    { preview: { header: 'x-canary: always' }, test: true, gate: true },
-    { weight: 10, bake: '1m', gate: true },
-    { weight: 50, bake: '1m', gate: true },
-    { weight: 100, bake: '1m', gate: true },
-  ]),
-};
 
 /** `raw`: the YAML as parsed, whatever it is. Never throws; all errors come at once. */
 export function parseConfig(raw: unknown): ParsedConfig {
@@ -58,7 +50,7 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 
 function build(file: ConfigFile): Config {
   const strategies = mapValues({ ...BUILT_IN, ...file.strategies }, (steps) => steps.map(stepOf));
-  const services = mapValues(file.services, (entry, name) => serviceOf(name, entry, file, Object.keys(strategies)));
+  const services = mapValues(file.services, (entry, name) => serviceOf(name, entry, file, strategies));
   const { channel, onCall, fallbackChannel = null, tables, teams, perMinute } = file.slack;
   return {
     env: file.env,
@@ -69,22 +61,16 @@ function build(file: ConfigFile): Config {
   };
 }
 
-function serviceOf(name: string, entry: ServiceEntry, file: ConfigFile, allStrategies: readonly string[]): Service {
+function serviceOf(name: string, entry: ServiceEntry, file: ConfigFile, strategies: Config['strategies']): Service {
   const { namespace, deployment, container = null, workload, image, versions, access, tests } = entry;
+  const target = { service: name, namespace, deployment, container, workload, traffic: trafficOf(entry) };
   return {
     name,
-    target: {
-      service: name,
-      namespace,
-      deployment,
-      container,
-      workload,
-      traffic: trafficOf(entry),
-    },
+    target,
     image,
     versions,
     channel: entry.channel ?? file.slack.channel,
-    strategies: entry.strategies ?? allStrategies,
+    strategies: entry.strategies ?? possible(strategies, target),
     checks: entry.checks.map(checkOf),
     tests,
     access: { ...access, onCall: file.slack.onCall },
@@ -92,6 +78,15 @@ function serviceOf(name: string, entry: ServiceEntry, file: ConfigFile, allStrat
     readyTimeoutMs: entry.readyTimeout,
     promoteTimeoutMs: entry.promoteTimeout ?? null,
   };
+}
+
+/** All that its router and workload can carry out. */
+function possible(strategies: Config['strategies'], target: Pick<Target, 'workload' | 'traffic'>): readonly string[] {
+  const support = SUPPORT[target.traffic.router];
+  const names = Object.keys(strategies);
+  const able = names.filter((name) => refusals(name, fitted(strategies[name] ?? [], support), target).length === 0);
+  // With none at all each says why when it is typed.
+  return able.length > 0 ? able : names;
 }
 
 function checkOf(entry: CheckEntry): Check {
@@ -110,14 +105,22 @@ function checkOf(entry: CheckEntry): Check {
   };
 }
 
-function stepOf({ weight = 0, preview, test = false, bake = 0, gate }: StepEntry): Step {
-  const [header = '', ...value] = preview?.header.split(':') ?? [];
+function stepOf({ weight = 0, preview, mirror, test = false, bake = 0, gate }: StepEntry): StrategyStep {
   return {
-    route: { weight, preview: preview ? { header: header.trim(), value: value.join(':').trim() } : null, mirror: null },
+    route: { weight, preview: preview ? previewOf(preview) : null, mirror: mirror ?? null },
     test,
     bakeMs: bake,
     gate: gate ? { approvals: gate.approvals, timeoutMs: gate.timeout, onTimeout: gate.onTimeout } : null,
+    ...(preview?.optional && { optionalPreview: true }),
   };
+}
+
+function previewOf({ header = '', pattern, cookie }: NonNullable<StepEntry['preview']>): Preview {
+  if (pattern !== undefined) return { header, pattern };
+  const text = cookie ?? header;
+  const split = text.indexOf(cookie === undefined ? ':' : '=');
+  const [name, value] = [text.slice(0, split).trim(), text.slice(split + 1).trim()];
+  return cookie === undefined ? { header: name, value } : { cookie: name, value };
 }
 
 /** Without a prototype: a service that somebody types is never found among what every object has. */

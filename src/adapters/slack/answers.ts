@@ -5,7 +5,7 @@
 import type { Answer } from '../../app/answers.ts';
 import type { Actor } from '../../core/plan.ts';
 import { gateDeadline, isAbortable, openGate, type Rejection, type Rollout } from '../../core/rollout.ts';
-import { commandError, dryRun, help, meant, names } from './command-words.ts';
+import { commandError, dryRun, help, history, meant, names } from './command-words.ts';
 import { code, codeBlock, count, date, either, mention, plain, utc, who } from './mrkdwn.ts';
 import { MAX, nameOf, serviceOf, stableOf, stateOf, stepCount, versionOf } from './words.ts';
 
@@ -42,7 +42,9 @@ export function say(answer: Answer): string {
     case 'not a member':
       return 'Only full members of this workspace can use Sluice, so nothing happened. Ask a colleague who is one.';
     case 'dry run':
-      return dryRun(answer.plan);
+      return dryRun(answer);
+    case 'history':
+      return history(answer);
     case 'started':
       return started(answer);
     case 'status':
@@ -78,8 +80,20 @@ export function say(answer: Answer): string {
       return `*The abort of ${plain(answer.service, 63)} did not get through*: ${plain(answer.error, MAX.message)}. Take the traffic back by hand:\n${codeBlock(answer.command, 1000)}`;
     case 'not recorded':
       return 'Not recorded, so nothing happened: Sluice could not write it down. Try again in a minute.';
+    case 'kept':
+      return "Written down, but not carried out yet: Sluice's database went away. It is carried out when the database is back within 5 minutes; look at the thread.";
     case 'replayed':
       return 'This request came twice, or is older than 5 minutes, or carries a time in the future: it has no effect. If you meant it, send it anew.';
+    case 'copied button': {
+      const own = answer.link === null ? 'its own message' : `<${answer.link}|its own message>`;
+      return `This button is a copy, so nothing happened. Press the one in ${own}.`;
+    }
+    case 'altered button':
+      return OLD_BUTTON;
+    case "another installation's button":
+      return `This button belongs to another Sluice (${plain(answer.given, 40)}; this one is ${plain(answer.own, 40)}), so nothing happened. Do they use the same Slack app? Give each its own.`;
+    case 'too many':
+      return `Too many requests: this one and the next have no effect. Go on in ${count(answer.seconds, 'second', 'seconds')}. An abort always goes through.`;
     case 'fault':
       return `Something broke on Sluice's side. Look at the thread before you try again; the log has it under ${code(answer.reference, 80)}.`;
     default:

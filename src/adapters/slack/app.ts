@@ -23,6 +23,8 @@ export type SlackOptions = {
   readonly bot: () => Bot;
   /** Whether snapshots are table blocks; false: sections with fields. */
   readonly tables: boolean;
+  /** Workspaces besides the bot's own whose people count. */
+  readonly teams?: readonly string[];
   /** Name or id of the channel for what cannot be shown in a rollout's own. */
   readonly fallbackChannel?: string;
   /** The picture of a gate's checks; null: there is nothing to draw. */
@@ -59,7 +61,7 @@ export function createSlack(options: SlackOptions): Slack {
     retryConfig: { retries: 0 },
     rejectRateLimitedCalls: true,
   });
-  const directory = createDirectory(client, log);
+  const directory = createDirectory(client, log, options.teams);
   const isLocalPage = apiUrl !== undefined && !options.tables;
   const draw = isLocalPage ? inWords : <T>(message: T) => message;
   const tell = createTeller({ client, apiUrl: apiUrl ?? null, log, draw });

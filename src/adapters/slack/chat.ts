@@ -12,7 +12,7 @@ import type { Directory } from './directory.ts';
 import { reasonOf, troubleOf } from './errors.ts';
 import { render, simplest } from './message.ts';
 import { cut, plain } from './mrkdwn.ts';
-import { createPlaces, type Place, writePlace } from './places.ts';
+import { createPlaces, type Place, parsePlace, writePlace } from './places.ts';
 import type { Teller } from './tell.ts';
 import { gateKey } from './words.ts';
 
@@ -45,6 +45,7 @@ export function createChat(deps: Deps): Chat {
 
   return {
     show,
+    retract,
     find,
     permalink,
     channel: directory.channel,
@@ -148,6 +149,14 @@ export function createChat(deps: Deps): Chat {
       if (trouble.kind === 'later') return trouble;
       if (trouble.kind === 'refused') return { kind: 'impossible', error: trouble.error };
       throw new Error(`Slack did not answer: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+
+  async function retract(rollout: Rollout, posted: string): Promise<void> {
+    try {
+      await client.apiCall('chat.delete', { ...parsePlace(rollout, posted) });
+    } catch (error) {
+      log.warn({ rollout: rollout.id, error: reasonOf(error) }, 'a message stands twice');
     }
   }
 

@@ -1,8 +1,8 @@
 /** What is said about commands: which there are, what is wrong with one, and what one would do. */
 import type { Answer } from '../../app/answers.ts';
 import { COMMANDS, type CommandError } from '../../core/command.ts';
-import type { Plan } from '../../core/plan.ts';
-import { code, either, mention, plain } from './mrkdwn.ts';
+import type { PlannedWrite } from '../../core/writes.ts';
+import { code, date, either, mention, plain, who } from './mrkdwn.ts';
 import { limitOf } from './snapshot.ts';
 import { MAX, nameOf, stableOf, stepWords } from './words.ts';
 
@@ -66,25 +66,48 @@ export function commandError(error: CommandError): string {
 
 const usage = (text: string) => `Usage: ${code(`/deploy ${text}`, 200)}`;
 
-export function dryRun(plan: Plan): string {
+export function dryRun({ plan, writes }: Extract<Answer, { kind: 'dry run' }>): string {
   const { target } = plan;
-  const steps = plan.steps.map((step, i) => `${i + 1}. ${stepWords(step)}`);
+  const steps = plan.steps.map((step, i) => `${i + 1}. ${stepWords(step, target)}`);
   const checks = plan.checks.map((check) => `${plain(check.name, MAX.name)} ${limitOf(check)}`);
-  const canary = plain(`${target.deployment}-canary`, 80);
-  const writes = [
-    `Deployment ${canary} with image ${code(plan.image, 200)}`,
-    `Kubernetes Services ${plain(`${target.deployment}-stable`, 80)} and ${canary}`,
-    ...target.traffic.routes.slice(0, 5).map((route) => `HTTPRoute ${plain(route, 130)}: weights, preview header`),
-    `Deployment ${plain(target.deployment, 63)}: the new pods, at the promotion`,
-  ];
   const warnings = plan.warnings.slice(0, 5).map((warning) => `Warning: ${plain(warning, MAX.reason)}`);
   return [
     `*Dry run: ${nameOf(plan)} (now ${stableOf(plan)}) with ${plain(plan.strategy, 40)}.* Nothing was touched.`,
     ...steps.slice(0, 20),
     checks.length > 0 ? `Checks: ${checks.slice(0, 10).join('; ')}` : 'Checks: none are configured.',
     `Approval by ${either(plan.access.approve.map(mention))}${plan.access.fourEyes ? ', not by you' : ''}.`,
-    `Writes in namespace ${plain(target.namespace, 63)}:`,
-    ...writes.map((write) => `• ${write}`),
+    `*Writes in namespace ${plain(target.namespace, 63)}, in this order*`,
+    ...writeLines(writes),
     ...warnings,
   ].join('\n');
+}
+
+const WRITES_SHOWN = 40;
+
+/** What is written at the same time stands under one word. The values of fields are for the command line. */
+function writeLines(writes: readonly PlannedWrite[]): readonly string[] {
+  const more = writes.length > WRITES_SHOWN ? [`… and ${writes.length - WRITES_SHOWN} more`] : [];
+  const lines = writes.slice(0, WRITES_SHOWN).flatMap(({ when, object, what }, index) => {
+    const line = `• ${plain(object, 160)}: ${plain(what, 200)}`;
+    return writes[index - 1]?.when === when ? [line] : [`_${plain(when, 20)}_`, line];
+  });
+  return [...lines, ...more];
+}
+
+export function history({ service, live, releases, takes }: Extract<Answer, { kind: 'history' }>): string {
+  const name = plain(service, MAX.name);
+  if (releases.length === 0) return `Sluice has not rolled out ${name} yet, so there is nothing to go back to.`;
+  const lines = releases.slice(0, 20).map(({ version, at, rollout, by, rolledBack }, index) => {
+    const how = rolledBack ? 'by a rollback' : rollout === '' ? 'before Sluice' : '';
+    const parts = [
+      date(at),
+      ...(by ? [who(by)] : []),
+      ...(how ? [how] : []),
+      ...(rollout === '' ? [] : [code(rollout, 80)]),
+    ];
+    const now = version === live && index === releases.findIndex((one) => one.version === live) ? ' (live)' : '';
+    return `• *${plain(version, MAX.version)}*${now} ${parts.join(' · ')}`;
+  });
+  const back = takes.length > 0 ? `${code(`/deploy rollback ${service} to …`, 120)} takes ${names(takes)}.` : '';
+  return [`*${name}, newest first*`, ...lines, back || 'There is no other version to go back to.'].join('\n');
 }

@@ -4,11 +4,23 @@ import type { Chat, Log } from '../../app/ports.ts';
 import { reasonOf, slackError, troubleOf } from './errors.ts';
 import { plain } from './mrkdwn.ts';
 
-type Identity = { readonly team: string; readonly user: string; readonly name: string };
+/** `enterprise` and `app` null: Slack does not say. */
+type Identity = {
+  readonly team: string;
+  readonly enterprise: string | null;
+  readonly app: string | null;
+  readonly user: string;
+  readonly name: string;
+};
+
+/** Where a payload says that it comes from: `team` is the person's own, the others null where the payload is silent. */
+export type Origin = { readonly team: string; readonly enterprise: string | null; readonly app: string | null };
 
 export type Directory = Pick<Chat, 'channel' | 'groupMembers' | 'isFullMember'> & {
   /** The bot itself; asked once. Throws on faults. */
   identity(): Promise<Identity>;
+  /** Whether it is of this app, this organisation, and a workspace whose people count. Throws on faults. */
+  isOwn(origin: Origin): Promise<boolean>;
   /** A person's handle, for events that carry the id only; the id when Slack does not say. */
   nameOf(user: string): Promise<string>;
 };
@@ -17,7 +29,8 @@ const NAMES_FRESH_MS = 600_000;
 const PAGE = 1000;
 const PAGES = 20;
 
-export function createDirectory(client: WebClient, log: Log): Directory {
+/** `teams`: workspaces besides the bot's own whose people count. */
+export function createDirectory(client: WebClient, log: Log, teams: readonly string[] = []): Directory {
   let names: { readonly ids: ReadonlyMap<string, string>; readonly at: number } | null = null;
   let self: Promise<Identity> | null = null;
   const handles = new Map<string, string>();
@@ -25,13 +38,25 @@ export function createDirectory(client: WebClient, log: Log): Directory {
   function identity(): Promise<Identity> {
     self ??= client.auth
       .test()
-      .then(({ team_id, user_id, user }) => ({ team: team_id ?? '', user: user_id ?? '', name: user ?? 'sluice' }))
+      .then(({ team_id, enterprise_id, app_id, user_id, user }) => {
+        if (!team_id) throw new Error('Slack does not say which workspace the bot is of');
+        const [enterprise, app] = [enterprise_id || null, app_id || null];
+        return { team: team_id, enterprise, app, user: user_id ?? '', name: user ?? 'sluice' };
+      })
       .catch((error: unknown) => {
         self = null;
         throw error;
       });
     return self;
   }
+
+  async function isOwn({ team, enterprise, app }: Origin): Promise<boolean> {
+    const own = await identity();
+    const differs = (theirs: string | null, ours: string | null) => theirs !== null && ours !== null && theirs !== ours;
+    return isOwnTeam(team, own) && !differs(enterprise, own.enterprise) && !differs(app, own.app);
+  }
+
+  const isOwnTeam = (team: string, own: Identity) => team === own.team || teams.includes(team);
 
   async function channel(nameOrId: string): ReturnType<Chat['channel']> {
     const wanted = nameOrId.replace(/^#/, '');
@@ -46,6 +71,11 @@ export function createDirectory(client: WebClient, log: Log): Directory {
       if (found?.is_archived)
         return { ok: false, problem: `${shown} is archived: unarchive it, or name another channel in sluice.yaml.` };
       if (!found?.is_member) return { ok: false, problem: `${shown}: the bot is not in this channel, ${invite}.` };
+      if (found.is_ext_shared || found.is_pending_ext_shared)
+        return {
+          ok: false,
+          problem: `${shown} is shared with another organisation, whose people would read along: name another channel in sluice.yaml.`,
+        };
       return { ok: true, id };
     } catch (error) {
       if (slackError(error) !== 'channel_not_found')
@@ -89,10 +119,10 @@ export function createDirectory(client: WebClient, log: Log): Directory {
   }
 
   async function isFullMember(user: string): Promise<boolean> {
-    const { team } = await identity();
+    const own = await identity();
     try {
       const { user: found } = await client.users.info({ user });
-      if (!found || found.team_id !== team) return false;
+      if (!found || !isOwnTeam(found.team_id ?? '', own)) return false;
       return !(found.deleted || found.is_bot || found.is_restricted || found.is_ultra_restricted || found.is_stranger);
     } catch (error) {
       if (troubleOf(error).kind === 'refused') return false;
@@ -115,5 +145,5 @@ export function createDirectory(client: WebClient, log: Log): Directory {
     }
   }
 
-  return { identity, channel, groupMembers, isFullMember, nameOf };
+  return { identity, isOwn, channel, groupMembers, isFullMember, nameOf };
 }

@@ -1,18 +1,26 @@
 /** The form behind "Approve anyway…": who goes on despite a failing check says why. */
 import type { ModalView } from '@slack/types';
 import { z } from 'zod';
+import { parsed } from './payloads.ts';
 
 export const FORM = 'approve_anyway_form';
 const REASON = 'reason';
 
 /** Ids only: what the answer needs to find its gate, and where the person is. */
-export const FormContext = z.strictObject({
+const FormContext = z.strictObject({
   rollout: z.string(),
   gate: z.string(),
   channel: z.string(),
   thread: z.string().nullable(),
+  /** The message whose button opened the form. */
+  at: z.strictObject({ channel: z.string(), ts: z.string() }).nullable(),
 });
-export type FormContext = z.infer<typeof FormContext>;
+type FormContext = z.infer<typeof FormContext>;
+
+/** null: not what this version wrote. */
+export function contextOf(metadata: string): FormContext | null {
+  return FormContext.safeParse(parsed(metadata)).data ?? null;
+}
 
 export function approveAnywayForm(context: FormContext): ModalView {
   return {

@@ -2,6 +2,7 @@
 import type { Button, KnownBlock } from '@slack/types';
 import type { Rollout } from '../../core/rollout.ts';
 import { type Gate, looksGood } from '../../core/rollout.ts';
+import { previewRequest } from '../../core/traffic.ts';
 import { actions, button, confirm, context, type Message, type Show, section } from './block-kit.ts';
 import { bar, code, count, date, duration, either, ended, mention, plain, quote, utc, who } from './mrkdwn.ts';
 import { snapshotBlocks, testLine, verdictLine } from './snapshot.ts';
@@ -116,8 +117,13 @@ function rules(rollout: Rollout, gate: Gate, until: number): string {
 function previewHint(rollout: Rollout, gate: Gate): KnownBlock[] {
   const preview = rollout.plan.steps[gate.step]?.route.preview;
   if (!preview) return [];
-  const header = `${preview.header}: ${preview.value}`.replaceAll("'", '');
-  return [section(`Try it: ${code(`curl -H '${header}' …`, 200)} always reaches ${versionOf(rollout.plan)}.`)];
+  const reaches = `always reaches ${versionOf(rollout.plan)}.`;
+  const sent = previewRequest(rollout.plan.target, preview);
+  if ('pattern' in sent)
+    return [section(`Try it: a request whose ${code(sent.header, 80)} matches ${code(sent.pattern, 200)} ${reaches}`)];
+  const [flag, text] =
+    'cookie' in sent ? ['-b', `${sent.cookie}=${sent.value}`] : ['-H', `${sent.header}: ${sent.value}`];
+  return [section(`Try it: ${code(`curl ${flag} '${text.replaceAll("'", '')}' …`, 200)} ${reaches}`)];
 }
 
 /** `time` writes the moment: notifications do not know Slack's dates. */
@@ -175,6 +181,7 @@ function driftGate(rollout: Rollout, gate: Gate): Message {
     };
   }
   const { drift } = phase;
+  const isOfStable = drift.object.startsWith('Deployment ');
   const value = { rollout: rollout.id, gate: gate.id };
   const weight = acceptable(rollout);
   const buttons = [
@@ -183,9 +190,9 @@ function driftGate(rollout: Rollout, gate: Gate): Message {
     abortButton(rollout),
   ];
   const choices = [
-    `*Re-apply* writes Sluice's route again.`,
+    `*Re-apply* puts back what Sluice had there.`,
     ...(weight === null ? [] : [`*Accept ${weight}%* goes on from the weight that was found.`]),
-    `*Abort* sends all traffic back to ${stableOf(plan)}.`,
+    `*Abort* sends all traffic back to ${isOfStable ? 'the Deployment as it is now' : stableOf(plan)}.`,
   ];
   return {
     text: `${nameOf(plan)} is stopped: somebody else changed ${plain(drift.object, 130)}. ${ended(plain(drift.difference, MAX.message))} Re-apply, accept or abort in Slack.`,

@@ -34,9 +34,10 @@ export function createGuard({ signingSecret, next, tell, log }: Deps): RequestLi
     const rawBody = await read(request);
     if (!rawBody) return end(response, 413);
     const timestamp = Number(request.headers['x-slack-request-timestamp']);
+    if (!Number.isInteger(timestamp)) return end(response, 401);
     const isFresh = Math.abs(Date.now() - timestamp * 1000) <= SKEW_MS;
     // Bolt takes the body from `rawBody` when it was read before, and checks the signature itself.
-    if (isFresh || !Number.isInteger(timestamp)) return next(Object.assign(request, { rawBody }), response);
+    if (isFresh) return next(Object.assign(request, { rawBody }), response);
     const body = rawBody.toString();
     const signature = String(request.headers['x-slack-signature']);
     const headers = { 'x-slack-signature': signature, 'x-slack-request-timestamp': timestamp };

@@ -7,10 +7,10 @@ import type { WebClient } from '@slack/web-api';
 import type { Log, ReplyTo } from '../../app/ports.ts';
 import type { Bot, Request } from '../../app/requests.ts';
 import { FORM_FAILED, LATE, OLD_BUTTON, say } from './answers.ts';
-import type { Directory } from './directory.ts';
+import type { Directory, Origin } from './directory.ts';
 import { reasonOf } from './errors.ts';
-import { approveAnywayForm, FORM, FormContext, formError, reasonIn } from './form.ts';
-import { CLICKS, type ClickAction, clickOf, type Mention, placeOf, teamOf, typed } from './payloads.ts';
+import { approveAnywayForm, contextOf, FORM, formError, reasonIn } from './form.ts';
+import { CLICKS, type ClickAction, clickOf, type Mention, messageOf, originOf, placeOf, typed } from './payloads.ts';
 import type { Teller } from './tell.ts';
 
 /** Slack shows its own error after 3 s, in words that nobody can change. */
@@ -49,6 +49,7 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
           },
           what: { kind: 'command', text: typed(command.text ?? ''), thread: null },
         },
+        { team: command.team_id, enterprise: command.enterprise_id ?? null, app: command.api_app_id },
         { taken: () => ack(), refused: (text) => ack({ response_type: 'ephemeral', text }) },
       ),
     ),
@@ -66,18 +67,20 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
   app.action('open_gate', ({ ack }) => ack());
 
   app.view({ callback_id: FORM, type: 'view_submission' }, ({ body, view, ack }) => {
-    const context = FormContext.parse(JSON.parse(view.private_metadata));
-    const { channel, thread, rollout, gate } = context;
+    const context = contextOf(view.private_metadata);
+    if (!context) return track(ack(formError(OLD_BUTTON)));
+    const { channel, thread, rollout, gate, at } = context;
+    const origin = originOf(body);
     const request: Request = {
       // Not the trigger: a second press in the same form is the same decision.
       key: view.id,
       user: body.user.id,
       name: body.user.name,
-      team: teamOf(body),
+      team: origin.team,
       replyTo: { user: body.user.id, channel, thread, responseUrl: null },
-      what: { kind: 'click', click: { action: 'approve', rollout, gate }, reason: reasonIn(view.state.values) },
+      what: { kind: 'click', click: { action: 'approve', rollout, gate }, reason: reasonIn(view.state.values), at },
     };
-    return track(take(request, { taken: () => ack(), refused: (text) => ack(formError(text)) }));
+    return track(take(request, origin, { taken: () => ack(), refused: (text) => ack(formError(text)) }));
   });
 
   app.event('app_mention', ({ event, body }) => {
@@ -110,10 +113,9 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
     if (!click) return replies.refused(OLD_BUTTON);
     const key = body.trigger_id;
     const { id: user, name } = body.user;
-    await take(
-      { key, user, name: name ?? user, team: teamOf(body), replyTo, what: { kind: 'click', click, reason: null } },
-      replies,
-    );
+    const origin = originOf(body);
+    const what = { kind: 'click', click, reason: null, at: messageOf(body) } as const;
+    await take({ key, user, name: name ?? user, team: origin.team, replyTo, what }, origin, replies);
   }
 
   /** The trigger lives for 3 s: the form is opened at once, before anything is looked up. */
@@ -122,13 +124,14 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
     await ack();
     const click = clickOf('approve', pressed.value);
     if (!click || !('gate' in click)) return tell(replyTo, OLD_BUTTON);
-    const foreign = await foreignTeam(teamOf(body));
+    const foreign = await refusalOf(originOf(body));
     if (foreign) return tell(replyTo, foreign);
     const view = approveAnywayForm({
       rollout: click.rollout,
       gate: click.gate,
       channel: replyTo.channel,
       thread: replyTo.thread,
+      at: messageOf(body),
     });
     try {
       await deps.client.views.open({ trigger_id: body.trigger_id, view });
@@ -140,17 +143,23 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
 
   async function mentioned(
     event: Mention,
-    body: { readonly team_id: string; readonly event_id: string },
+    body: {
+      readonly team_id: string;
+      readonly enterprise_id?: string;
+      readonly api_app_id: string;
+      readonly event_id: string;
+    },
   ): Promise<void> {
     const { user, channel } = event;
     const thread = event.thread_ts ?? null;
     const replyTo: ReplyTo = { user, channel, thread, responseUrl: null };
+    // A person from elsewhere in a shared channel carries another team than the event.
+    const team = event.user_team ?? event.team ?? body.team_id;
     const request: Request = {
       key: body.event_id,
       user,
       name: await directory.nameOf(user),
-      // A person from elsewhere in a shared channel carries another team than the event.
-      team: event.user_team ?? event.team ?? body.team_id,
+      team,
       replyTo,
       what: {
         kind: 'command',
@@ -161,6 +170,7 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
     // Bolt has acknowledged the event already.
     await take(
       request,
+      { team, enterprise: body.enterprise_id ?? null, app: body.api_app_id },
       answeringBesides(replyTo, () => Promise.resolve()),
     );
   }
@@ -182,8 +192,8 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
     };
   }
 
-  async function take(request: Request, ack: Ack): Promise<void> {
-    const foreign = await foreignTeam(request.team);
+  async function take(request: Request, origin: Origin, ack: Ack): Promise<void> {
+    const foreign = await refusalOf(origin);
     if (foreign) return ack.refused(foreign);
     const received = recorded(request);
     const outcome = await within(RECORD_MS, received);
@@ -209,14 +219,14 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
     }
   }
 
-  /** What to say to people of another workspace, and to everybody while Slack has not told who we are; null: go on. */
-  async function foreignTeam(team: string): Promise<string | null> {
-    const own = await within(
+  /** What to say to people from elsewhere, and to everybody while Slack has not told who we are; null: go on. */
+  async function refusalOf(origin: Origin): Promise<string | null> {
+    const isOwn = await within(
       IDENTITY_MS,
-      directory.identity().catch(() => null),
+      directory.isOwn(origin).catch(() => null),
     );
-    if (own === 'late' || own === null) return say({ kind: 'not recorded' });
-    return own.team === team ? null : say({ kind: 'not a member' });
+    if (isOwn === 'late' || isOwn === null) return say({ kind: 'not recorded' });
+    return isOwn ? null : say({ kind: 'not a member' });
   }
 }
 

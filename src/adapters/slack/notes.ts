@@ -1,7 +1,8 @@
 /** What is told once in the thread and never edited. */
 import type { Note, Rollout } from '../../core/rollout.ts';
+import { byHand } from '../../core/traffic.ts';
 import { type Message, type Show, section } from './block-kit.ts';
-import { code, codeBlock, date, plain, quote, utc } from './mrkdwn.ts';
+import { codeBlock, date, plain, quote, utc } from './mrkdwn.ts';
 import { MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
 
 export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
@@ -54,22 +55,15 @@ function leftOver({ plan }: Rollout, why: string): Message {
 /** Sluice cannot reach the route: somebody who can takes the traffic back by hand. */
 function stalled(rollout: Rollout, why: string): Message {
   const { plan } = rollout;
-  const { namespace, traffic, deployment } = plan.target;
-  const commands = [
-    `npm run sluice -- abort ${rollout.id}`,
-    ...traffic.routes.map((route) => {
-      const [ns, name] = route.includes('/') ? route.split('/', 2) : [namespace, route];
-      return `kubectl -n ${ns} edit httproute ${name}`;
-    }),
-  ];
-  const weights = `the weight of ${code(`${deployment}-canary`, 80)} to 0 and of ${code(`${deployment}-stable`, 80)} to 100`;
+  const hand = byHand(plan.target, rollout.journal);
+  const commands = [`npm run sluice -- abort ${rollout.id}`, ...hand.commands];
   return {
     text: `${nameOf(plan)}: the abort does not get through. Sluice keeps trying. By hand: ${plain(commands[0] ?? '', 200)}`,
     blocks: [
       section(`*The abort of ${nameOf(plan)} does not get through yet.* Sluice keeps trying.`),
       section(quote(why, MAX.message)),
       section(
-        `To take the traffic back by hand, run one of these where the cluster can be reached; in the editor set ${weights}.`,
+        `To take the traffic back by hand, run the first of these where the cluster can be reached; or the others, and ${plain(hand.edit, 500)}.`,
       ),
       section(codeBlock(commands.join('\n'), 1500)),
     ],

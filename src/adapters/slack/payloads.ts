@@ -3,6 +3,7 @@ import type { BlockAction } from '@slack/bolt';
 import { z } from 'zod';
 import type { ReplyTo } from '../../app/ports.ts';
 import type { Click } from '../../app/requests.ts';
+import type { Origin } from './directory.ts';
 
 export type Mention = {
   readonly user: string;
@@ -38,7 +39,8 @@ export function clickOf(action: ClickAction, value: string | undefined): Click |
   return read.success ? ({ action, ...read.data } as Click) : null;
 }
 
-function parsed(value: string | undefined): unknown {
+/** JSON, or null: whatever it is, it came from outside. */
+export function parsed(value: string | undefined): unknown {
   try {
     return JSON.parse(value ?? '');
   } catch {
@@ -52,12 +54,21 @@ export function placeOf(body: BlockAction): ReplyTo {
   return { user: body.user.id, channel: body.channel?.id ?? '', thread, responseUrl: body.response_url || null };
 }
 
+/** The message that holds the pressed button; null: it is in none. */
+export function messageOf(body: BlockAction): { readonly channel: string; readonly ts: string } | null {
+  const [channel, ts] = [body.channel?.id, body.message?.ts];
+  return channel && ts ? { channel, ts } : null;
+}
+
 /** The person's own team: in a shared channel it is not the workspace's. */
-export function teamOf(body: {
+export function originOf(body: {
   readonly user: { readonly team_id?: string };
   readonly team: { readonly id: string } | null;
-}): string {
-  return body.user.team_id ?? body.team?.id ?? '';
+  readonly enterprise?: { readonly id: string };
+  readonly api_app_id: string;
+}): Origin {
+  const team = body.user.team_id ?? body.team?.id ?? '';
+  return { team, enterprise: body.enterprise?.id ?? null, app: body.api_app_id };
 }
 
 /** People mention people and channels in a reason; in Slack's own form nobody could read it back. */

@@ -57,7 +57,7 @@ export function createPlaces(client: WebClient, log: Log) {
 }
 
 /** `1700.1`, or `C0OPS/1700.1` when it was posted in the fallback channel. */
-function parsePlace(rollout: Rollout, recorded: string): Place {
+export function parsePlace(rollout: Rollout, recorded: string): Place {
   const [ts = '', channel = rollout.plan.channel] = recorded.split('/').reverse();
   return { channel, ts };
 }

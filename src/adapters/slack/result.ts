@@ -5,7 +5,7 @@ import type { AbortCause, Rollout } from '../../core/rollout.ts';
 import { actions, button, confirm, context, type Message, section } from './block-kit.ts';
 import { count, duration, ended, plain, quote, who } from './mrkdwn.ts';
 import { failure } from './snapshot.ts';
-import { MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
+import { MAX, nameOf, serviceOf, stableNow, stableOf, stepCount, versionOf } from './words.ts';
 
 export function resultMessage(rollout: Rollout): Message {
   const { phase } = rollout;
@@ -45,9 +45,8 @@ function rollBackButton(rollout: Rollout) {
 }
 
 function aborted(rollout: Rollout, cause: AbortCause, from: string): Message {
-  const { plan } = rollout;
   const { outcome, why, next } = ending(rollout, cause, from);
-  const traffic = `All traffic is on ${stableOf(plan)}.`;
+  const traffic = `All traffic is on ${stableNow(rollout)}.`;
   const blocks: KnownBlock[] = [section(`*${outcome}*\n${traffic}`)];
   if (why) blocks.push(section(why));
   const approvals = approvalLines(rollout);
@@ -93,6 +92,18 @@ function ending(rollout: Rollout, cause: AbortCause, from: string): Ending {
         outcome: `${name} is refused by the cluster ${plain(from, 120)}`,
         why: quote(cause.message, MAX.message),
         next: again,
+      };
+    case 'given up':
+      return {
+        outcome: `${name} is given up by Sluice ${plain(from, 120)}`,
+        why: quote(cause.message, MAX.message),
+        next: 'show this to whoever runs Sluice before you deploy it again',
+      };
+    case 'lost':
+      return {
+        outcome: `${name} is aborted ${plain(from, 120)}: somebody else changed what it runs on`,
+        why: quote(cause.message, MAX.message),
+        next: 'find out who changed it, then deploy again',
       };
     case 'fenced':
       return {

@@ -54,6 +54,10 @@ function titleOf(cause: AbortCause): string {
       return 'expired';
     case 'refused by the cluster':
       return 'refused by the cluster';
+    case 'given up':
+      return 'given up by Sluice';
+    case 'lost':
+      return 'aborted: an outside change';
     case 'fenced':
       return 'stopped';
     default:
@@ -67,7 +71,9 @@ function progress(rollout: Rollout): string {
   const { phase, plan, route } = rollout;
   // From the promotion on v2 is in both: the route says 0% again while every request reaches it.
   const traffic =
-    phase.kind === 'promoting' ? `${bar(100)} 100% on ${versionOf(plan)}` : `${bar(route.weight)} ${routeWords(route)}`;
+    phase.kind === 'promoting'
+      ? `${bar(100)} 100% on ${versionOf(plan)}`
+      : `${bar(route.weight)} ${routeWords(route, plan.target)}`;
   return `*Step ${stepCount(rollout)}* · ${traffic}\n${state}`;
 }
 

@@ -1,6 +1,7 @@
 /** What a rollout is called and what it is doing, as words: for messages, notifications and answers alike. */
-import type { Plan, Route, Step } from '../../core/plan.ts';
+import type { Plan, Preview, Route, Step, Target } from '../../core/plan.ts';
 import { type AbortCause, type Gate, openGate, type Rollout } from '../../core/rollout.ts';
+import { previewRequest } from '../../core/traffic.ts';
 import { code, duration, plain, who } from './mrkdwn.ts';
 
 /** Budgets of foreign text, in characters as typed. */
@@ -28,16 +29,24 @@ export function weightAt(rollout: Rollout, gate: Gate): number {
 }
 
 /** What a route gives the canary: `0% to the canary, plus requests with x-canary: always`. */
-export function routeWords(route: Route): string {
+export function routeWords(route: Route, target: Target): string {
   const parts = [`${route.weight}% to the canary`];
-  if (route.preview) parts.push(`requests with ${code(`${route.preview.header}: ${route.preview.value}`, 80)}`);
+  if (route.preview) parts.push(`requests with ${previewWords(previewRequest(target, route.preview))}`);
   if (route.mirror) parts.push(`copies of ${route.mirror}% of the requests`);
   return parts.join(', plus ');
 }
 
+/** What a request carries to reach the canary. */
+function previewWords(preview: Preview): string {
+  if ('cookie' in preview) return `the cookie ${code(`${preview.cookie}=${preview.value}`, 160)}`;
+  return 'pattern' in preview
+    ? `${code(preview.header, 80)} matching ${code(preview.pattern, 200)}`
+    : code(`${preview.header}: ${preview.value}`, 160);
+}
+
 /** One step of a plan in a line: what a dry run prints. */
-export function stepWords(step: Step): string {
-  const parts = [routeWords(step.route)];
+export function stepWords(step: Step, target: Target): string {
+  const parts = [routeWords(step.route, target)];
   if (step.test) parts.push('tests');
   if (step.bakeMs > 0) parts.push(`checks watched for ${duration(step.bakeMs)}`);
   if (step.gate) parts.push(step.gate.approvals > 1 ? `gate with ${step.gate.approvals} approvals` : 'gate');
@@ -48,7 +57,10 @@ export function stepWords(step: Step): string {
 export function stateOf(rollout: Rollout): string {
   const { phase, plan } = rollout;
   const version = versionOf(plan);
-  const weight = `${rollout.acceptedWeight ?? plan.steps[rollout.step]?.route.weight ?? 0}%`;
+  const { weight: planned = 0, mirror = null } = plan.steps[rollout.step]?.route ?? {};
+  const copies = planned === 0 && mirror !== null;
+  const weight = copies ? `copies of ${mirror}% of the requests` : `${rollout.acceptedWeight ?? planned}%`;
+  const moving = copies ? `starting ${weight}` : `moving traffic to ${weight}`;
   switch (phase.kind) {
     case 'queued':
       return 'preparing, claiming the route and the Deployment';
@@ -63,9 +75,9 @@ export function stateOf(rollout: Rollout): string {
         case 'ready':
           return `preparing ${weight}, waiting until the canary pods are Ready`;
         case 'route':
-          return `moving traffic to ${weight}`;
+          return moving;
         case 'confirm':
-          return `moving traffic to ${weight}, waiting until the route takes effect`;
+          return `${moving}, waiting until the route takes effect`;
         case 'test':
           return 'testing the canary pods';
         case 'bake':
@@ -100,17 +112,24 @@ export function stateOf(rollout: Rollout): string {
       return phase.kept ? 'halted in the promotion, kept on the canary' : 'halted in the promotion, people must decide';
     case 'aborting':
       if (phase.stage !== 'route')
-        return `${endWords(phase.cause, phase.from)}; all traffic is on ${stableOf(plan)}, the canary is being removed`;
+        return `${endWords(phase.cause, phase.from)}; all traffic is on ${stableNow(rollout)}, the canary is being removed`;
       return phase.stalled
         ? 'aborting, but it does not get through yet; the thread says what to run by hand'
         : `aborting, moving all traffic back to ${stableOf(plan)}`;
     case 'succeeded':
       return `live, all traffic is on ${version}`;
     case 'aborted':
-      return `${endWords(phase.cause, phase.from)}; all traffic is on ${stableOf(plan)}`;
+      return `${endWords(phase.cause, phase.from)}; all traffic is on ${stableNow(rollout)}`;
     default:
       return phase satisfies never;
   }
+}
+
+/** What has the traffic after an abort: a change of stable that somebody else made is left as it is. */
+export function stableNow({ plan, phase }: Rollout): string {
+  const foreign = phase.kind === 'aborting' || phase.kind === 'aborted' ? phase.foreign : undefined;
+  if (!foreign) return stableOf(plan);
+  return `${plain(foreign.object, MAX.name * 2)} as somebody else left it (${plain(foreign.difference, MAX.reason)})`;
 }
 
 /** How an abort is called, with where it happened. */
@@ -127,6 +146,10 @@ export function endWords(cause: AbortCause, from: string): string {
       return `expired without a decision ${where}`;
     case 'refused by the cluster':
       return `refused by the cluster ${where}`;
+    case 'given up':
+      return `given up by Sluice ${where}`;
+    case 'lost':
+      return `aborted ${where}, somebody else changed what it runs on`;
     case 'fenced':
       return `stopped ${where}, something else took over`;
     default:

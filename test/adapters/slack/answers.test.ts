@@ -3,9 +3,10 @@ import { say } from '../../../src/adapters/slack/answers.ts';
 import type { Answer } from '../../../src/app/answers.ts';
 import type { CommandError } from '../../../src/core/command.ts';
 import type { Rejection } from '../../../src/core/rollout.ts';
+import { writesOf } from '../../../src/core/writes.ts';
 import { checkMessage } from '../../support/fake-slack/limits.ts';
 import { hurts } from '../../support/fake-slack/reading.ts';
-import { bo, gate, plan, rollout, T0, waiting } from './support.ts';
+import { ana, bo, gate, plan, rollout, T0, waiting } from './support.ts';
 
 const link = 'https://acme.example/archives/C0DEPLOYS/p17';
 const running = waiting();
@@ -50,6 +51,8 @@ const rejections: readonly (readonly [Extract<Answer, { kind: 'rejected' }>['ver
   ['abort', { kind: 'already promoted' }],
 ];
 
+const tried = plan({ reason: 'fix login', warnings: ['NetworkPolicy hello/world selects stable only'] });
+
 const answers: readonly Answer[] = [
   {
     kind: 'help',
@@ -81,7 +84,19 @@ const answers: readonly Answer[] = [
   { kind: 'membership unknown', verb: 'approve', service: 'world', error: 'S_APPROVERS' },
   { kind: 'membership unknown', verb: 'abort', service: 'world', error: 'S_APPROVERS' },
   { kind: 'not a member' },
-  { kind: 'dry run', plan: plan({ reason: 'fix login', warnings: ['NetworkPolicy hello/world selects stable only'] }) },
+  { kind: 'dry run', plan: tried, writes: writesOf(tried) },
+  {
+    kind: 'history',
+    service: 'world',
+    live: 'v1',
+    releases: [
+      { version: 'v1', at: T0, rollout: 'world-000003', by: ana, rolledBack: true },
+      { version: 'v2', at: T0 - 3_600_000, rollout: 'world-000002', by: bo },
+      { version: 'v1', at: T0 - 7_200_000, rollout: '' },
+    ],
+    takes: ['v2'],
+  },
+  { kind: 'history', service: 'world', live: null, releases: [], takes: [] },
   { kind: 'started', rollout: running, link },
   { kind: 'started', rollout: { ...running, plan: plan({ kind: 'rollback', version: 'v1', from: 'v2' }) }, link: null },
   { kind: 'status', rollouts: [{ rollout: running, link }], service: 'world', live: 'v1' },

@@ -8,6 +8,7 @@ import { BOT, type Message, type Name, TEAM, type Workspace } from './workspace.
 
 const DEADLINE_MS = 3000;
 const URL_USES = 5;
+const APP = 'A0SLUICE';
 
 /** How it went for the person: `error` is what Slack shows instead of an answer. */
 export type Delivered = {
@@ -20,6 +21,9 @@ export type Delivered = {
 /** Ways to send what Slack would not. */
 export type Forgery = {
   readonly team?: string;
+  readonly enterprise?: string;
+  /** Another app than the bot's. */
+  readonly app?: string;
   /** Seconds that the timestamp is ahead of the clock. */
   readonly skew?: number;
   readonly badSignature?: boolean;
@@ -90,8 +94,8 @@ export function createDelivery({ workspace, methods, signingSecret, base, change
     return {
       user: { id, name, username: name, team_id: forgery.team ?? team },
       team: { id: forgery.team ?? TEAM, domain: 'acme' },
-      api_app_id: 'A0SLUICE',
-      enterprise: null,
+      api_app_id: forgery.app ?? APP,
+      enterprise: forgery.enterprise === undefined ? null : { id: forgery.enterprise, name: 'other' },
       is_enterprise_install: false,
     };
   };
@@ -110,7 +114,8 @@ export function createDelivery({ workspace, methods, signingSecret, base, change
         team_domain: 'acme',
         channel_id: channel,
         channel_name: 'deploys',
-        api_app_id: 'A0SLUICE',
+        api_app_id: forgery.app ?? APP,
+        ...(forgery.enterprise === undefined ? {} : { enterprise_id: forgery.enterprise }),
         is_enterprise_install: 'false',
         response_url: responseUrl(id, channel),
         trigger_id: methods.newTrigger(id),
@@ -204,7 +209,7 @@ export function createDelivery({ workspace, methods, signingSecret, base, change
           ...view.body,
           id: view.id,
           team_id: TEAM,
-          app_id: 'A0SLUICE',
+          app_id: APP,
           hash: 'h',
           state: { values: Object.fromEntries(state) },
         },
@@ -234,7 +239,8 @@ export function createDelivery({ workspace, methods, signingSecret, base, change
     const payload = {
       type: 'event_callback',
       team_id: TEAM,
-      api_app_id: 'A0SLUICE',
+      api_app_id: forgery.app ?? APP,
+      ...(forgery.enterprise === undefined ? {} : { enterprise_id: forgery.enterprise }),
       event,
       event_id: `Ev${said.ts}`,
       event_time: Math.floor(Date.now() / 1000),

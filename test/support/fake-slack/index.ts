@@ -121,6 +121,8 @@ export async function startFakeSlack() {
     return planned.fault;
   }
 
+  // As with Slack, a connection outlives a bot that stands still for a while.
+  server.keepAliveTimeout = 60_000;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

@@ -21,14 +21,14 @@ export function lookups(workspace: Workspace): Readonly<Record<string, (args: Ar
     'users.info'(args) {
       const person = personOf(workspace, text(args.user));
       if (!person) return no('user_not_found');
-      const { id, name, team, deleted, guest } = person;
-      return ok({
-        user: { id, name, team_id: team, deleted, is_bot: false, is_restricted: guest, is_ultra_restricted: false },
-      });
+      const { id, name, team, deleted, guest, kind } = person;
+      const marks = { is_bot: kind === 'bot', is_stranger: kind === 'stranger', is_restricted: guest };
+      return ok({ user: { id, name, team_id: team, deleted, ...marks, is_ultra_restricted: false } });
     },
   };
 }
 
-function channelObject({ id, name, members, archived, isPrivate }: Channel) {
-  return { id, name, is_archived: archived, is_private: isPrivate, is_member: members.includes(BOT) };
+function channelObject({ id, name, members, archived, isPrivate, isShared = false }: Channel) {
+  const marks = { is_archived: archived, is_private: isPrivate, is_ext_shared: isShared };
+  return { id, name, ...marks, is_member: members.includes(BOT) };
 }

@@ -7,6 +7,7 @@ import {
   type Block,
   BOT,
   type Channel,
+  INSTALLATION,
   type Message,
   personOf,
   TEAM,
@@ -144,7 +145,7 @@ export function createMethods({
 
   const handlers: Readonly<Record<string, (args: Args) => Answer>> = {
     ...lookups(workspace),
-    'auth.test': () => ok({ team_id: TEAM, user_id: BOT, user: 'sluice', bot_id: 'B0SLUICE' }),
+    'auth.test': () => ok({ ...INSTALLATION, team_id: TEAM, user_id: BOT, user: 'sluice', bot_id: 'B0SLUICE' }),
 
     'chat.postMessage'(args) {
       const posted = post(args, null);
@@ -162,6 +163,15 @@ export function createMethods({
       const refusal = checkMessage(args, 'update');
       if (refusal) return refused(refusal);
       edit(message, args);
+      return ok({ channel: message.channel, ts: message.ts });
+    },
+    'chat.delete'(args) {
+      const channel = enter(args);
+      if ('ok' in channel) return channel;
+      const message = own(args);
+      if ('ok' in message) return message;
+      message.deleted = true;
+      changed();
       return ok({ channel: message.channel, ts: message.ts });
     },
     'chat.getPermalink'(args) {

@@ -2,6 +2,7 @@
 
 export const TEAM = 'T-ACME';
 export const BOT = 'U0SLUICE';
+export const INSTALLATION = { app_id: 'A0SLUICE', enterprise_id: 'E0ACME' };
 
 export type Person = {
   readonly id: string;
@@ -9,6 +10,8 @@ export type Person = {
   team: string;
   deleted: boolean;
   guest: boolean;
+  /** A program, or a person of another organisation in a shared channel. */
+  kind?: 'bot' | 'stranger';
 };
 
 export type Channel = {
@@ -17,6 +20,8 @@ export type Channel = {
   members: string[];
   archived: boolean;
   isPrivate: boolean;
+  /** Shared with another organisation. */
+  isShared?: boolean;
 };
 
 export type Block = { readonly type: string; readonly [field: string]: unknown };

@@ -1,0 +1,41 @@
+/** What a button of a rollout's messages means, and whether it stands where it was posted. */
+import type { Actor } from '../core/plan.ts';
+import type { Event, Rollout } from '../core/rollout.ts';
+import { isAt } from './overview.ts';
+import type { Click } from './requests.ts';
+
+export type Place = { readonly channel: string; readonly ts: string };
+
+/**
+ * Where the button was posted, if `at` is another message; null: it stands there, or the rollout does not know yet. An Abort
+ * counts wherever it stands.
+ */
+export function originalOf(clicked: Click, { messages, plan }: Rollout, at: Place): string | null {
+  if (clicked.action === 'abort') return null;
+  const own = messages[clicked.action === 'rollback' ? 'result' : `gate:${clicked.gate.split('.').at(-1)}`];
+  return own === undefined || isAt(at, own, plan.channel) ? null : own;
+}
+
+export function gateEvent(
+  clicked: Exclude<Click, { action: 'abort' | 'rollback' }>,
+  actor: Actor,
+  reason: string | null,
+): Event {
+  const { gate } = clicked;
+  switch (clicked.action) {
+    case 'approve':
+      return { type: 'approved', gate, actor, reason };
+    case 'hold':
+      return { type: 'held', gate, actor };
+    case 'reapply':
+      return { type: 'reapplied', gate, actor };
+    case 'accept':
+      return { type: 'accepted', gate, actor };
+    case 'retry':
+      return { type: 'retried', gate, actor };
+    case 'keep':
+      return { type: 'kept', gate, actor };
+    default:
+      return clicked.action satisfies never;
+  }
+}

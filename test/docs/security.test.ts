@@ -1,0 +1,20 @@
+/** Each row of docs/security.md names a test that exists, or gives a reason. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const rows = [...readFileSync('docs/security.md', 'utf8').matchAll(/^\| ([^|]+) \| (.+) \| ([^|]+) \|$/gm)]
+  .map(([, row = '', what = '', proof = '']) => ({ row, what, proof }))
+  .filter(({ row }) => row !== 'row');
+
+test('the page has its rows', () => {
+  expect(rows.length).toBeGreaterThan(25);
+});
+
+test.each(rows)('$row', ({ what, proof }) => {
+  if (proof === 'reason') return expect(what.length).toBeGreaterThan(30);
+  const [, path = '', name = ''] = /^\[[^\]]+\]\(([^)]+)\): (.+)$/.exec(proof) ?? [];
+  const file = join('docs', path);
+  expect(existsSync(file), file).toBe(true);
+  expect(readFileSync(file, 'utf8'), `${file} has a test of that name`).toContain(name);
+});
