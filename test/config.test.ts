@@ -32,6 +32,8 @@ describe('the environment', () => {
     ['signed HTTP instead of Socket Mode', { SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: 'abc' }],
     ['a local Slack', { SLACK_API_URL: 'http://127.0.0.1:4000/api/' }],
     ['Redis with TLS and a password', { REDIS_URL: 'rediss://user:secret@redis:6380/1' }],
+    ['a Redis Cluster', { REDIS_URL: 'redis+cluster://h1:6379,h2:6379' }],
+    ['Sentinels', { REDIS_URL: 'redis+sentinel://h1:26379,h2:26379/mymaster' }],
     ['a bot token that is rotated', { SLACK_BOT_TOKEN: 'xoxe.xoxb-1-a' }],
     ['empty values, which mean the default', { LOG_LEVEL: '', PORT: ' ', SLUICE_CONFIG: '' }],
     ['any free port', { PORT: '0' }],
@@ -42,6 +44,7 @@ describe('the environment', () => {
 
   it.each([
     ['REDIS_URL', 'localhost:6379', 'REDIS_URL: set it to the address of Redis, such as redis://127.0.0.1:6379'],
+    ['REDIS_URL', 'redis://h1:1,h2:2', 'REDIS_URL: for several addresses use redis+cluster:// or redis+sentinel://'],
     ['REDIS_URL', undefined, 'REDIS_URL: set it to the address of Redis, such as redis://127.0.0.1:6379'],
     [
       'SLACK_BOT_TOKEN',

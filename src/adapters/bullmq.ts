@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { Queue as BullQueue, type JobsOptions, Worker } from 'bullmq';
 import type { Log, Queue } from '../app/ports.ts';
-import { connect, connectBounded, disconnect, PATIENT } from './redis/connect.ts';
+import { connectBounded, connectPatient, disconnect } from './redis/connect.ts';
 
 const NAME = 'ticks';
 const ADD_TIMEOUT_MS = 1_000;
@@ -11,6 +11,7 @@ const LOCK_MS = 10_000;
 const STALLED_EVERY_MS = 5_000;
 const PROBE_EVERY_MS = 10_000;
 const CLOSE_MS = 5_000;
+const RETRY_MS = 1_000;
 /** Timers of a rollout that fall into the same slot are one. */
 const SLOT_MS = 100;
 
@@ -60,15 +61,8 @@ export function createQueue({
   }
 
   function consume(handler: (id: string) => Promise<void>): { stop(): Promise<void> } {
-    const connection = connect(url, 'worker', log, PATIENT);
     // The worker makes its blocking connection by itself, and cannot close it while it never had Redis.
-    const connections = [connection];
-    const duplicate = connection.duplicate.bind(connection);
-    connection.duplicate = (override) => {
-      const copy = duplicate(override);
-      connections.push(copy);
-      return copy;
-    };
+    const patient = connectPatient(url, 'worker', log);
     const worker = new Worker<Tick>(
       NAME,
       async ({ data }) => {
@@ -77,7 +71,15 @@ export function createQueue({
         // A failed tick is not retried here: the due index brings its rollout back.
         await handler(data.id).catch((error: unknown) => log.error({ rollout: data.id, err: error }, 'tick failed'));
       },
-      { connection, prefix, concurrency, lockDuration: LOCK_MS, stalledInterval: STALLED_EVERY_MS },
+      {
+        connection: patient.connection,
+        prefix,
+        concurrency,
+        lockDuration: LOCK_MS,
+        stalledInterval: STALLED_EVERY_MS,
+        // After an outage; BullMQ's own 15 s would be the time in which nothing moves.
+        runRetryDelay: RETRY_MS,
+      },
     );
     worker.on('error', (error) => log.warn({ err: error }, 'worker'));
     // Without traffic nothing else would show that jobs still come through; a consumer can hang while its connection lives.
@@ -86,7 +88,7 @@ export function createQueue({
       async stop() {
         clearInterval(probing);
         await within(CLOSE_MS, worker.close());
-        for (const one of connections) one.disconnect();
+        patient.close();
       },
     };
   }
@@ -112,6 +114,8 @@ export function createQueue({
       progressed = Date.now();
       consuming = consume(handler);
     },
+
+    backlog: () => queue.getWaitingCount(),
 
     lastProgress: () => progressed,
 

@@ -36,7 +36,6 @@ export type RouterWorld = {
 };
 
 const fence = (seq: number, epoch = 1, rollout = 'world-1'): Fence => ({ rollout, epoch, seq });
-const at = (weight: number, changes: Partial<Route> = {}): Route => ({ ...STABLE_ROUTE, weight, ...changes });
 const preview = { header: 'x-canary', value: 'always' };
 
 export function routerContract(name: string, make: () => Promise<RouterWorld>): void {
@@ -50,6 +49,15 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
       ({ router, target } = world);
       subject = world.subject ?? target.namespace;
     });
+    const shares = () => router.supports.weight === true;
+    /** All of the traffic where a router knows nothing between nothing and all. */
+    const at = (weight: number, changes: Partial<Route> = {}): Route => ({
+      ...STABLE_ROUTE,
+      weight: weight === 0 || shares() ? weight : 100,
+      ...changes,
+    });
+    /** Somebody else's weight, other than Sluice's. */
+    const foreign = () => (shares() ? 30 : 0);
     const supported = (feature: keyof TrafficRouter['supports']) => router.supports[feature] ?? router.supports.header;
     afterEach(() => world.end());
 
@@ -144,15 +152,15 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
     });
 
     describe('routing', () => {
-      it.each<[string, () => Route, keyof TrafficRouter['supports']]>([
-        ['a share of the traffic', () => at(10), 'weight'],
-        ['all of the traffic', () => at(100), 'weight'],
+      it.each<[string, () => Route, keyof TrafficRouter['supports'] | null]>([
+        ['a share of the traffic', () => ({ ...STABLE_ROUTE, weight: 10 }), 'weight'],
+        ['all of the traffic', () => at(100), null],
         ['a preview by header at weight 0', () => at(0, { preview }), 'preview'],
         ['a preview beside a share', () => at(25, { preview }), 'preview'],
         ['copies of a share', () => at(0, { mirror: 20 }), 'mirror'],
         ['preview, copies and share together', () => at(5, { preview, mirror: 50 }), 'mirror'],
       ])('writes %s and reads it back', async (_, route, feature) => {
-        if (supported(feature) !== true) {
+        if (feature !== null && supported(feature) !== true) {
           expect(supported(feature)).toMatch(/\w/);
           expect((await router.setRoute(target, route(), fence(2), false)).kind).toBe('refused');
           return;
@@ -238,8 +246,8 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
     describe('meeting a foreign edit', () => {
       it('says what differs and which weight it found, and writes nothing', async () => {
         await routed(10);
-        await world.setWeight(30);
-        const drift = { weight: 30, object: expect.stringContaining(subject) };
+        await world.setWeight(foreign());
+        const drift = { weight: foreign(), object: expect.stringContaining(subject) };
         const before = await world.read();
         expect(await world.other.drift(target, at(10), fence(2))).toMatchObject(drift);
         expect(await router.setRoute(target, at(50), fence(3), false)).toMatchObject({ kind: 'drifted', drift });
@@ -248,7 +256,7 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
 
       it('replaces it when told to', async () => {
         await routed(10);
-        await world.setWeight(30);
+        await world.setWeight(foreign());
         expect(await router.setRoute(target, at(10), fence(3), true)).toEqual({ kind: 'done' });
         expect(await router.getRoute(target)).toMatchObject({ route: at(10) });
         expect(await world.other.drift(target, at(10), fence(3))).toBeNull();
@@ -328,7 +336,7 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
       it('does not care about foreign edits of weights', async () => {
         const before = await world.read();
         await routed(10);
-        await world.setWeight(77);
+        await world.setWeight(shares() ? 77 : 0);
         expect(await router.reset(target, fence(3, 2), {}, true)).toEqual({ kind: 'done' });
         expect(await world.read()).toEqual(before);
       });

@@ -454,6 +454,25 @@ export function storeContract(name: string, open: OpenStores): void {
         await expect.poll(() => other.lease(name, 60_000)).not.toBeNull();
       });
 
+      it('count the holders in a row that let a lease run out, until one gives it back', async () => {
+        const name = aService();
+        const took = async (ms: number) => {
+          const taken = await other.lease(name, ms);
+          return taken ?? undefined;
+        };
+        expect((await took(1))?.abandoned).toBe(0);
+        await expect.poll(async () => (await took(1))?.abandoned).toBe(1);
+        let last: Awaited<ReturnType<typeof took>>;
+        await expect
+          .poll(async () => {
+            last = await took(60_000);
+            return last?.abandoned;
+          })
+          .toBe(2);
+        await last?.release();
+        expect((await took(60_000))?.abandoned).toBe(0);
+      });
+
       it('keep a lease that is renewed, and never take one back that ran out', async () => {
         const name = aService();
         const first = await store.lease(name, 150);

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { Log } from '../../src/app/ports.ts';
 import { startRedis } from '../../tools/redis.mjs';
+import { freePort } from './redis-server.ts';
 
 let corners = 0;
 
@@ -40,7 +41,7 @@ export type PrivateRedis = {
 export async function startPrivateRedis({ cluster = false } = {}): Promise<PrivateRedis> {
   const server = process.env.SLUICE_REDIS_SERVER ?? 'redis-server';
   const folder = mkdtempSync(join(tmpdir(), 'sluice-test-redis-'));
-  const redis = await startRedis(cluster ? asCluster(server, folder) : server, { durable: false });
+  const redis = await startRedis(cluster ? asCluster(server, folder, await freePort()) : server, { durable: false });
   const pid = await withRedis(redis.url, async (client) => {
     if (cluster) await formCluster(client);
     return Number(/process_id:(\d+)/.exec(await client.info('server'))?.[1]);
@@ -95,11 +96,16 @@ export async function startDoor(to: string) {
   };
 }
 
-function asCluster(server: string, folder: string): string {
+/** Its bus would be at the port and 10,000, which many free ports are too high for. */
+function asCluster(server: string, folder: string, busPort: number): string {
   const path = join(folder, 'redis-cluster-node');
-  writeFileSync(path, `#!/bin/sh\nexec '${server}' "$@" --cluster-enabled yes --cluster-config-file nodes.conf\n`, {
-    mode: 0o755,
-  });
+  writeFileSync(
+    path,
+    `#!/bin/sh\nexec '${server}' "$@" --cluster-enabled yes --cluster-port ${busPort} --cluster-config-file nodes.conf\n`,
+    {
+      mode: 0o755,
+    },
+  );
   return path;
 }
 
@@ -116,6 +122,16 @@ export async function withRedis<T>(url: string, work: (redis: Redis) => Promise<
   } finally {
     redis.disconnect();
   }
+}
+
+/** All keys that match, whichever kind of Redis is at `url`. */
+export async function keysOf(url: string, pattern: string): Promise<readonly string[]> {
+  const places = url
+    .replace(/^redis\+cluster:/, 'redis:')
+    .replace('redis://', '')
+    .split(',');
+  const found = places.map((place) => withRedis(`redis://${place}`, (redis) => redis.keys(pattern)));
+  return (await Promise.all(found)).flat();
 }
 
 /** Keeps messages by level. */

@@ -8,7 +8,7 @@ local kept = redis.call('HMGET', KEYS[1], 'schema', 'abortable', 'abort', 'epoch
 if kept[1] == ARGV[1] and kept[2] == '1' and not kept[3] then
   local known = tonumber(redis.call('GET', KEYS[2]) or 0)
   local epoch = string.format('%.0f', math.max(known, tonumber(kept[4])) + 1)
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'abort', ARGV[2])
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'abort', ARGV[2], 'look', 0)
   redis.call('SET', KEYS[2], epoch)
   recorded = 1
 end

@@ -1,18 +1,19 @@
 /** Commands and clicks, recorded before they are acknowledged: one inbox per service. */
-import type { Redis } from 'ioredis';
 import type { Store } from '../../app/ports.ts';
+import { inBatches } from './batches.ts';
+import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 
 const REPLAY_KNOWN_MS = 600_000;
 const INBOX_LENGTH = 1_000;
 
-type Deps = { readonly work: Redis; readonly urgent: Redis; readonly keys: Keys };
+type Deps = { readonly work: RedisClient; readonly urgent: RedisClient; readonly keys: Keys };
 
 export function createIntakeStore({
   work,
   urgent,
   keys,
-}: Deps): Pick<Store, 'take' | 'untake' | 'intakes' | 'isWaiting' | 'drop'> {
+}: Deps): Pick<Store, 'take' | 'untake' | 'intakes' | 'withIntakes' | 'isWaiting' | 'drop'> {
   return {
     async take(service, key, body) {
       const { seen, inbox } = keys.service(service);
@@ -28,6 +29,13 @@ export function createIntakeStore({
     async intakes(service) {
       const entries = await work.xrange(keys.service(service).inbox, '-', '+');
       return entries.map(([id, [, body]]) => ({ id, body: JSON.parse(body ?? 'null') }));
+    },
+
+    async withIntakes(services) {
+      const lengths = await inBatches(services, (batch) =>
+        Promise.all(batch.map((service) => work.xlen(keys.service(service).inbox))),
+      );
+      return services.filter((_, index) => lengths[index] !== 0);
     },
 
     async isWaiting(service, id) {

@@ -27,10 +27,13 @@ export function createKeys(env: string) {
       const state = `${keys.rollouts}${id}`;
       return { ...keys, state, events: `${state}:ev`, outbox: `${state}:ob`, sending: `${state}:sending` };
     },
+    /** A pattern, for looking through all keys: state and events of every rollout. */
+    everyRollout: `sluice:{${env}/*}:ro:*`,
     due: `sluice:${env}:due`,
     unsent: `sluice:${env}:unsent`,
     members: `sluice:${env}:members`,
-    lease: (name: string) => `sluice:${env}:lease:${name}`,
+    /** Tagged, so that the count of its holders (`:holders`) is in the same slot. */
+    lease: (name: string) => `sluice:${env}:lease:{${name}}`,
     bucket: (name: string) => `sluice:${env}:bucket:${name}`,
   };
 }

@@ -1,7 +1,7 @@
 /** The outbox: what Slack does not show yet, one stream per rollout, and an index of the rollouts that have something in it. */
-import type { Redis } from 'ioredis';
 import type { Store } from '../../app/ports.ts';
 import type { Outgoing } from '../../core/rollout.ts';
+import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 
 /** Longer than any message is on its way; after that a mark only costs memory. */
@@ -9,7 +9,7 @@ const MARK_KEPT_S = 30 * 24 * 3_600;
 
 type MessageStore = Pick<Store, 'unsent' | 'sent' | 'markSending' | 'pendingOutbox'>;
 
-export function createMessageStore(redis: Redis, keys: Keys): MessageStore {
+export function createMessageStore(redis: RedisClient, keys: Keys): MessageStore {
   const isEmpty = async (id: string) => (await redis.xlen(keys.rollout(id).outbox)) === 0;
 
   /** Drops a hint whose outbox is empty, and puts it back, overdue by Redis' clock, if a transition wrote in between. */

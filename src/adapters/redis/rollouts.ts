@@ -1,11 +1,13 @@
 /** Rollouts in Redis: one hash each, an append-only stream of events, and the lock that makes them one per service. */
-import type { Redis } from 'ioredis';
 import type { Loaded, Log, RecordedEvent, Release, Store } from '../../app/ports.ts';
 import { serviceOf } from '../../core/id.ts';
 import type { Plan } from '../../core/plan.ts';
 import { isAbortable, isTerminal, type Outgoing, openGate, type Rollout } from '../../core/rollout.ts';
 import { next, nextLook } from '../../core/schedule.ts';
+import { inBatches } from './batches.ts';
 import { linkHash, NO_HEAD, type StoredEvent, withoutPlan } from './chain.ts';
+import type { RedisClient } from './connect.ts';
+import { scoreOf } from './hints.ts';
 import type { Keys } from './keys.ts';
 import { pack, unpack } from './pack.ts';
 import { millis, type StateReply } from './scripts.ts';
@@ -15,11 +17,12 @@ const SCHEMA = 1;
 const LOADED_FOR_MS = 5_000;
 const ENDED_KEPT_MS = 30 * 24 * 3_600_000;
 const RELEASES_KEPT = 20;
+const PLANS_KEPT = 500;
 
 type Deps = {
-  readonly work: Redis;
+  readonly work: RedisClient;
   /** Its calls end within 250 ms. */
-  readonly urgent: Redis;
+  readonly urgent: RedisClient;
   readonly keys: Keys;
   readonly log: Log;
 };
@@ -33,6 +36,8 @@ type RolloutStore = Pick<
 >;
 
 export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutStore {
+  const readPlan = createPlanReader();
+
   /** Hints are written beside a transition: one that fails is only late, the sweep finds the rollout. */
   function hint(id: string, write: Promise<unknown>): void {
     write.catch((error: unknown) => log.warn({ rollout: id, err: error }, 'hint not written'));
@@ -47,14 +52,14 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
   }
 
   function hintDue(rollout: Rollout, now: number): void {
-    const at = next(rollout, now).kind === 'wait' ? nextLook(rollout) : now;
-    hint(rollout.id, at === null ? work.zrem(keys.due, rollout.id) : work.zadd(keys.due, at, rollout.id));
+    const { id } = rollout;
+    hint(id, isTerminal(rollout) ? work.zrem(keys.due, id) : work.zadd(keys.due, lookOf(rollout, now), id));
   }
 
   return {
     async load(id) {
       if (serviceOf(id) === null) return null;
-      return parseLoaded(id, await work.sluiceLoadBuffer(keys.rollout(id).state));
+      return parseLoaded(id, await work.sluiceLoadBuffer(keys.rollout(id).state), readPlan);
     },
 
     async create({ rollout, messages }, event, intake, abort) {
@@ -79,6 +84,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
           SCHEMA,
           intake ?? '',
           abort ? pack(abort) : '',
+          lookOf(rollout, at),
         ],
         ...messages.flatMap(written),
       );
@@ -109,10 +115,12 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
           isTerminal(rollout) ? ENDED_KEPT_MS : '',
           LOADED_FOR_MS,
           RELEASES_KEPT,
+          lookOf(rollout, loaded.now),
         ],
         ...[messages.length, ...messages.flatMap(written), ...releases.map((release) => JSON.stringify(release))],
       );
       const [seconds, microseconds] = time;
+      if (kind === 'gone') return kind;
       if (kind === 'lower epoch') throw new Error(`save ${event.type} of ${id}: epoch ${epoch} is below ${known}`);
       if (kind !== 'saved' || seconds === undefined || microseconds === undefined) {
         log.debug({ rollout: id, event: event.type, version: rollout.version, differs: kind }, 'transition refused');
@@ -133,7 +141,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
       if (serviceOf(id) === null) return null;
       const { state, epoch } = keys.rollout(id);
       const [recorded, ...reply] = await urgent.sluiceAbortBuffer(state, epoch, SCHEMA, pack({ actor, reason }));
-      const loaded = parseLoaded(id, reply);
+      const loaded = parseLoaded(id, reply, readPlan);
       if (!loaded) return null;
       // If this process dies now, the sweep carries the abort out.
       if (recorded === 1) hint(id, urgent.zadd(keys.due, loaded.now, id));
@@ -144,7 +152,9 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
 
     async active(services) {
       // One call each and not one for all: the locks live in different slots.
-      const holders = await Promise.all(services.map((service) => work.get(keys.service(service).lock)));
+      const holders = await inBatches(services, (batch) =>
+        Promise.all(batch.map((service) => work.get(keys.service(service).lock))),
+      );
       return holders.filter((id) => id !== null);
     },
 
@@ -162,6 +172,10 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
   };
 }
 
+/** When it is to be looked at next, as the due index says it. */
+const lookOf = (rollout: Rollout, now: number) =>
+  scoreOf(next(rollout, now).kind === 'wait' ? (nextLook(rollout) ?? Number.POSITIVE_INFINITY) : now);
+
 const flag = (yes: boolean) => (yes ? '1' : '0');
 
 /**
@@ -177,7 +191,22 @@ function written({ key, note }: Outgoing): [key: string, note: string] {
   return [key, note ? JSON.stringify(note) : ''];
 }
 
-function parseLoaded(id: string, reply: StateReply): Loaded | null {
+/** A plan never changes, and unpacking it is most of a load: those that were read last are kept. */
+function createPlanReader() {
+  const kept = new Map<string, { readonly packed: Buffer; readonly plan: Plan }>();
+  return (id: string, packed: Buffer): Plan => {
+    const known = kept.get(id);
+    if (known?.packed.equals(packed)) return known.plan;
+    const plan = unpack<Plan>(packed);
+    const [oldest] = kept.keys();
+    if (kept.size >= PLANS_KEPT && oldest !== undefined) kept.delete(oldest);
+    // A copy: what was read is a part of a much larger buffer.
+    kept.set(id, { packed: Buffer.from(packed), plan });
+    return plan;
+  };
+}
+
+function parseLoaded(id: string, reply: StateReply, readPlan: (id: string, packed: Buffer) => Plan): Loaded | null {
   const [schema, plan, state, head, abort, epoch, ...time] = reply;
   if (schema === null) return null;
   if (`${schema}` !== `${SCHEMA}`) {
@@ -185,7 +214,7 @@ function parseLoaded(id: string, reply: StateReply): Loaded | null {
   }
   if (plan === null || state === null || head === null) throw new Error(`rollout ${id} is incomplete in Redis`);
   return {
-    rollout: { ...unpack<Omit<Rollout, 'plan'>>(state), plan: unpack<Plan>(plan) },
+    rollout: { ...unpack<Omit<Rollout, 'plan'>>(state), plan: readPlan(id, plan) },
     head: `${head}`,
     now: millis(time),
     abort: abort === null ? null : { ...unpack<AbortRequest>(abort), epoch: Number(`${epoch}`) },

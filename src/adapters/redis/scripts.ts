@@ -1,6 +1,6 @@
 /** The Lua scripts as typed commands. Each touches the keys of one service only; each file says why it is a script. */
 import { readFileSync } from 'node:fs';
-import type { RedisOptions, Result } from 'ioredis';
+import type { ClusterOptions, Result } from 'ioredis';
 
 /** Redis TIME. */
 export type Time = readonly [seconds: string | Buffer, microseconds: string | Buffer];
@@ -38,7 +38,8 @@ declare module 'ioredis' {
     sluiceUntake(seen: string, inbox: string, seenMs: number): Result<null, Context>;
     sluiceSent(outbox: string, ...entries: readonly string[]): Result<number, Context>;
     sluiceClaim(index: string, lateMs: number, claimMs: number, limit: number): Result<string[], Context>;
-    sluiceRelease(lease: string, token: string): Result<number, Context>;
+    sluiceLease(lease: string, holders: string, token: string, ms: number, keptMs: number): Result<number, Context>;
+    sluiceRelease(lease: string, holders: string, token: string): Result<number, Context>;
     sluiceRenew(lease: string, token: string, ms: number): Result<number, Context>;
     sluiceThrottle(bucket: string, intervalMs: number, burst: number): Result<number, Context>;
   }
@@ -46,7 +47,7 @@ declare module 'ioredis' {
 
 const lua = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8');
 
-export const scripts: NonNullable<RedisOptions['scripts']> = {
+export const scripts: NonNullable<ClusterOptions['scripts']> = {
   sluiceLoad: { numberOfKeys: 1, lua: lua('load') },
   sluiceCreate: { numberOfKeys: 6, lua: lua('create') },
   sluiceSave: { numberOfKeys: 7, lua: lua('save') },
@@ -55,7 +56,8 @@ export const scripts: NonNullable<RedisOptions['scripts']> = {
   sluiceUntake: { numberOfKeys: 2, lua: lua('untake') },
   sluiceSent: { numberOfKeys: 1, lua: lua('sent') },
   sluiceClaim: { numberOfKeys: 1, lua: lua('claim') },
-  sluiceRelease: { numberOfKeys: 1, lua: lua('release') },
+  sluiceLease: { numberOfKeys: 2, lua: lua('lease') },
+  sluiceRelease: { numberOfKeys: 2, lua: lua('release') },
   sluiceRenew: { numberOfKeys: 1, lua: lua('renew') },
   sluiceThrottle: { numberOfKeys: 1, lua: lua('throttle') },
 };

@@ -1,7 +1,8 @@
 /** What the replicas share besides rollouts: leases, rates, the due index, last known group members. */
 import { randomUUID } from 'node:crypto';
-import type { Redis } from 'ioredis';
 import type { Store } from '../../app/ports.ts';
+import type { RedisClient } from './connect.ts';
+import { scoreOf } from './hints.ts';
 import type { Keys } from './keys.ts';
 import { millis, type Time } from './scripts.ts';
 
@@ -10,7 +11,10 @@ type SharedStore = Pick<
   'now' | 'lease' | 'throttle' | 'holdBack' | 'schedule' | 'takeOverdue' | 'saveMembers' | 'loadMembers'
 >;
 
-export function createSharedStore(redis: Redis, keys: Keys): SharedStore {
+/** Holders that die one after the other do so within seconds. */
+const HOLDERS_KEPT_MS = 600_000;
+
+export function createSharedStore(redis: RedisClient, keys: Keys): SharedStore {
   return {
     async now() {
       return millis(timeOf(await redis.time()));
@@ -19,13 +23,16 @@ export function createSharedStore(redis: Redis, keys: Keys): SharedStore {
     async lease(name, ms) {
       const key = keys.lease(name);
       const token = randomUUID();
-      if ((await redis.set(key, token, 'PX', ms, 'NX')) === null) return null;
+      const holders = `${key}:holders`;
+      const abandoned = await redis.sluiceLease(key, holders, token, ms, HOLDERS_KEPT_MS);
+      if (abandoned < 0) return null;
       return {
+        abandoned,
         async renew() {
           await redis.sluiceRenew(key, token, ms);
         },
         async release() {
-          await redis.sluiceRelease(key, token);
+          return (await redis.sluiceRelease(key, holders, token)) === 1;
         },
       };
     },
@@ -39,7 +46,7 @@ export function createSharedStore(redis: Redis, keys: Keys): SharedStore {
     },
 
     async schedule(id, at) {
-      await (at === null ? redis.zrem(keys.due, id) : redis.zadd(keys.due, at, id));
+      await (at === null ? redis.zrem(keys.due, id) : redis.zadd(keys.due, scoreOf(at), id));
     },
 
     takeOverdue: (lateMs, claimMs, limit) => redis.sluiceClaim(keys.due, lateMs, claimMs, limit),

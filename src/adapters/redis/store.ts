@@ -1,8 +1,11 @@
 /** The store on Redis: the port put together from its parts, and the connections it works on. */
-import type { Redis } from 'ioredis';
+import { Cluster, type Redis, ReplyError } from 'ioredis';
 import type { Log, Store } from '../../app/ports.ts';
-import { connectBounded, disconnect } from './connect.ts';
+import { redisAddress } from './address.ts';
+import { connectBounded, disconnect, onTrouble, type RedisClient } from './connect.ts';
+import { createHintStore } from './hints.ts';
 import { createIntakeStore } from './intake.ts';
+import { listKept } from './kept.ts';
 import { createKeys } from './keys.ts';
 import { createMessageStore } from './messages.ts';
 import { createRolloutStore } from './rollouts.ts';
@@ -18,6 +21,10 @@ export type RedisStore = Store & {
   warnings(): Promise<readonly string[]>;
   /** How many rollouts have messages that Slack does not show yet; one too many for a moment after the last was sent. */
   backlog(): Promise<number>;
+  /** Kind of each rollout's phase; null: Redis does not know the rollout. Loads none of them. */
+  phases(ids: readonly string[]): Promise<readonly (string | null)[]>;
+  /** Ids of all rollouts of which anything is kept, also of services that are configured no more. Reads the whole key space. */
+  kept(): Promise<readonly string[]>;
   /** Throws, with the remedy, while Redis cannot be used. */
   reach(): Promise<void>;
   close(): Promise<void>;
@@ -31,7 +38,7 @@ export function createStore({ url, env, log }: { url: string; env: string; log: 
   const urgent = connectBounded(url, 'urgent', log, URGENT_TIMEOUT_MS, scripts);
   // What a call says while disconnected is only that there is no connection.
   let trouble: string | null = null;
-  work.on('error', (error: Error) => {
+  onTrouble(work, (error) => {
     trouble = error.message || ('code' in error ? String(error.code) : error.name);
   });
   return {
@@ -39,14 +46,16 @@ export function createStore({ url, env, log }: { url: string; env: string; log: 
     ...createMessageStore(work, keys),
     ...createIntakeStore({ work, urgent, keys }),
     ...createSharedStore(work, keys),
+    ...createHintStore(work, keys),
     warnings: () => readWarnings(work),
     backlog: () => work.zcard(keys.unsent),
+    kept: () => listKept(work, keys),
     async reach() {
       try {
         await work.ping();
       } catch (error) {
         const why = trouble ?? (error instanceof Error ? error.message : String(error));
-        const { host } = new URL(url);
+        const { place: host } = redisAddress(url);
         if (/^(NOAUTH|WRONGPASS)/.test(why))
           throw new Error(`Redis at ${host} refuses the password (${why.split(' ')[0]}): write it into REDIS_URL.`);
         throw new Error(`Redis at ${host} cannot be used (${why}): start it, or correct REDIS_URL.`);
@@ -58,8 +67,23 @@ export function createStore({ url, env, log }: { url: string; env: string; log: 
   };
 }
 
-async function readWarnings(redis: Redis): Promise<readonly string[]> {
-  const [persistence, memory] = await Promise.all([redis.info('persistence'), redis.info('memory')]);
+/** Each primary of a Redis Cluster is asked. */
+async function readWarnings(redis: RedisClient): Promise<readonly string[]> {
+  const nodes = redis instanceof Cluster ? redis.nodes('master') : [redis];
+  return [...new Set((await Promise.all(nodes.map(warningsOfNode))).flat())];
+}
+
+async function warningsOfNode(redis: Redis): Promise<readonly string[]> {
+  let info: string[];
+  try {
+    info = await Promise.all([redis.info('persistence'), redis.info('memory')]);
+  } catch (error) {
+    if (!(error instanceof ReplyError)) throw error;
+    return [
+      'Redis does not tell this account how it keeps data (INFO is refused). Allow INFO, or see to it yourself that "appendonly" is yes and "maxmemory-policy" noeviction.',
+    ];
+  }
+  const [persistence = '', memory = ''] = info;
   // Hosted Redis often refuses CONFIG: then only what INFO says is known.
   const snapshots = await redis.config('GET', 'save').then(
     (reply) => Array.isArray(reply) && reply[1] !== '',

@@ -13,13 +13,13 @@ import { HOST, NAMESPACE } from '../../../playground/world.ts';
 import { startFakeSlack } from '../../support/fake-slack/index.ts';
 import { redisCorner } from '../../support/redis.ts';
 
-const START_MS = 15_000;
+const START_MS = 25_000;
 
 export type Stage = Awaited<ReturnType<typeof setStage>>;
 
 const step = (weight: number) => ({ weight, bake: '1s', gate: true });
 
-function configuration(env: string, prometheus: string, service: object): object {
+function configuration(env: string, prometheus: string, service: object, more: object): object {
   const check = { interval: '1s', window: '10s', minRequests: 3 };
   return {
     env,
@@ -51,6 +51,7 @@ function configuration(env: string, prometheus: string, service: object): object
         { weight: 100, gate: true },
       ],
     },
+    ...more,
   };
 }
 
@@ -59,18 +60,29 @@ export type Options = {
   readonly readyAfterMs?: number;
   /** More of `world` in `sluice.yaml`, or instead. */
   readonly service?: object;
+  /** Other parts of `sluice.yaml`, in place of the stage's own. */
+  readonly config?: object;
+  /** Another Redis than the tests' own. */
+  readonly redis?: { readonly url: string };
 };
 
-export async function setStage({ readyAfterMs = 150, service = {} }: Options = {}) {
+export async function setStage({ readyAfterMs = 150, service = {}, config = {}, redis }: Options = {}) {
   const playground = await createPlayground({ readyAfterMs, world: { replicas: 2 } });
   const slack = await startFakeSlack();
-  const corner = redisCorner();
+  const corner = redis ? { url: redis.url, env: 'test', clear: async () => undefined } : redisCorner();
   const folder = mkdtempSync(join(tmpdir(), 'sluice-scenario-'));
   const file = join(folder, 'sluice.yaml');
-  writeFileSync(file, stringify(configuration(corner.env, playground.prometheusUrl, service)));
+  const configure = (changed: object) =>
+    writeFileSync(
+      file,
+      stringify(configuration(corner.env, playground.prometheusUrl, { ...service, ...changed }, config)),
+    );
+  configure({});
   const environment = {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
+    // Most of a start is reading the libraries.
+    NODE_COMPILE_CACHE: join(tmpdir(), 'sluice-test-compile-cache'),
     SLUICE_CONFIG: file,
     KUBECONFIG: playground.kubeconfig,
     REDIS_URL: corner.url,
@@ -81,39 +93,61 @@ export async function setStage({ readyAfterMs = 150, service = {} }: Options = {
   };
   const bots = new Set<ChildProcess>();
   const lines: string[] = [];
+  const complaints: string[] = [];
 
-  /** Starts a bot and points Slack at it; resolves when it is ready. */
-  async function startBot(more: Record<string, string> = {}) {
+  /** Starts a bot; `ready` resolves when it is, and Slack is pointed at it. */
+  function launchBot(more: Record<string, string> = {}) {
     const child = spawn(process.execPath, ['src/main.ts'], {
       env: { ...environment, ...more },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     bots.add(child);
-    child.once('exit', () => bots.delete(child));
+    const ended = once(child, 'exit').then(() => bots.delete(child));
     const errors: string[] = [];
-    child.stderr.on('data', (chunk) => errors.push(String(chunk)));
+    let url = '';
+    child.stderr.on('data', (chunk) => {
+      errors.push(String(chunk));
+      complaints.push(String(chunk));
+    });
     const output = createInterface({ input: child.stdout });
-    const port = await new Promise<number>((resolve, reject) => {
+    const ready = new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`the bot is not ready:\n${lines.join('\n')}`)), START_MS);
-      child.once('exit', () => reject(new Error(`the bot ended at its start:\n${errors.join('')}`)));
+      child.once('exit', () => {
+        clearTimeout(late);
+        reject(new Error(`the bot ended at its start:\n${errors.join('')}`));
+      });
       output.on('line', (line) => {
         lines.push(line);
-        const ready = /"port":(\d+).*Sluice is ready/.exec(line);
-        if (!ready) return;
+        const port = /"port":(\d+).*Sluice is ready/.exec(line)?.[1];
+        if (port === undefined) return;
         clearTimeout(late);
-        resolve(Number(ready[1]));
+        url = `http://127.0.0.1:${port}/slack/events`;
+        slack.botUrl = url;
+        resolve();
       });
     });
-    slack.botUrl = `http://127.0.0.1:${port}/slack/events`;
     return {
+      ready,
+      ended,
+      /** Where it takes what Slack sends, once it is ready. */
+      url: () => url,
+      isAlive: () => child.exitCode === null && child.signalCode === null,
+      signal: (signal: NodeJS.Signals) => child.kill(signal),
       /** Resolves with the exit code; null: the signal ended it. */
       kill: async (signal: NodeJS.Signals = 'SIGKILL') => {
-        if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-        child.kill(signal);
-        await once(child, 'exit');
+        if (child.exitCode === null && child.signalCode === null) {
+          child.kill(signal);
+          await ended;
+        }
         return child.exitCode;
       },
     };
+  }
+
+  async function startBot(more: Record<string, string> = {}) {
+    const bot = launchBot(more);
+    await bot.ready;
+    return bot;
   }
 
   const weights: number[] = [];
@@ -127,8 +161,14 @@ export async function setStage({ readyAfterMs = 150, service = {} }: Options = {
     playground,
     slack,
     corner,
+    launchBot,
     startBot,
+    /** Writes `sluice.yaml` with other settings of `world`; a bot reads it at its start. */
+    configure,
     log: () => lines.join('\n'),
+    /** What bots wrote to standard error. */
+    complaints: () => complaints.join(''),
+    environment,
     /** Users of the service, some requests a second until stopped. */
     users: (perSecond: number) => playground.load({ perSecond, host: HOST }),
     /** Canary weights of the route in the order they were set, from the first change on. */

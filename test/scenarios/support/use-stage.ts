@@ -1,5 +1,9 @@
-/** A fresh stage with one bot for each test; shows the channel and the log of a test that failed. */
+/**
+ * A fresh stage with one bot for each test; shows the channel and the log of a test that failed. What each test left in Redis
+ * is replayed.
+ */
 import { afterEach, beforeEach, expect } from 'vitest';
+import { replayAll } from '../../support/replay.ts';
 import { readChannel } from './channel.ts';
 import { type Options, type Stage, setStage } from './stage.ts';
 
@@ -20,8 +24,10 @@ export function useStage(options: Options = {}): () => Set {
   afterEach(async ({ task }) => {
     const { stage } = now();
     if (task.result?.state === 'fail') process.stderr.write(`${stage.slack.transcript()}\n${stage.log()}\n`);
+    const replayed = await replayAll(stage.corner);
     await stage.stop();
     expect(stage.slack.violations).toEqual([]);
+    expect(replayed.problems).toEqual([]);
   });
   return now;
 }
