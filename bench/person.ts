@@ -4,9 +4,16 @@ import { Agent, request } from 'node:http';
 import { TEAM } from '../test/support/fake-slack/workspace.ts';
 
 const CHANNEL = 'C0DEPLOYS';
+/** Of the fake Slack: a request of another app's is refused. */
+const APP = 'A0SLUICE';
 const GIVE_UP_MS = 3_000;
 
-export type Button = { readonly action: 'approve' | 'abort'; readonly value: object };
+export type Button = {
+  readonly action: 'approve' | 'abort';
+  readonly value: object;
+  /** Of the message that it stands on; an Abort may stand anywhere. */
+  readonly ts?: string;
+};
 export type Person = ReturnType<typeof createPerson>;
 
 let requests = 0;
@@ -53,17 +60,19 @@ export function createPerson(user: string, signingSecret: string) {
         team_id: TEAM,
         channel_id: CHANNEL,
         channel_name: 'deploys',
+        api_app_id: APP,
         trigger_id: trigger(),
       }),
-    clicks: (url: string, { action, value }: Button) =>
+    clicks: (url: string, { action, value, ts = '1700000000.000001' }: Button) =>
       send(url, {
         payload: JSON.stringify({
           type: 'block_actions',
           user: { id, name: user, username: user, team_id: TEAM },
           team: { id: TEAM, domain: 'acme' },
+          api_app_id: APP,
           trigger_id: trigger(),
           channel: { id: CHANNEL, name: 'deploys' },
-          message: { type: 'message', ts: '1700000000.000001' },
+          message: { type: 'message', ts },
           actions: [
             {
               type: 'button',

@@ -4,17 +4,17 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import type { FakeSlack } from '../test/support/fake-slack/index.ts';
 
-const START_MS = 20_000;
+const START_MS = 40_000;
 
 export type Program = {
   readonly pid: number;
   /** Where it takes Slack's requests. */
   readonly url: string;
   readonly child: ChildProcess;
-  /** When it was ready, ms since 1970. */
+  /** When it was begun and when it was ready, ms since 1970. */
+  readonly startedAt: number;
   readonly readyAt: number;
   stop(): Promise<void>;
 };
@@ -30,22 +30,27 @@ export type BotOptions = {
   readonly place: Place;
   /** A module that is loaded before the bot. */
   readonly preload?: URL;
+  /** Besides `world`, as in `sluice.yaml`. */
+  readonly services?: Readonly<Record<string, object>>;
+  /** Where the bot finds the Web API, if not at the fake Slack itself. */
+  readonly slackApi?: string;
 };
 
 export type BotProgram = Program & { readonly config: string };
 
 /** The bot as it is deployed, with signed HTTP. */
-export async function startBot({ slack, redis, env, place, preload }: BotOptions): Promise<BotProgram> {
+export async function startBot(options: BotOptions): Promise<BotProgram> {
+  const { slack, redis, env, place, preload, services = {}, slackApi = slack.apiUrl } = options;
   const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
   const config = join(folder, 'sluice.yaml');
-  writeFileSync(config, stringify(configuration(env, place)));
+  writeFileSync(config, configuration(env, place, services));
   const variables = {
     SLUICE_CONFIG: config,
     KUBECONFIG: place.kubeconfig,
     REDIS_URL: redis,
     SLACK_BOT_TOKEN: slack.token,
     SLACK_SIGNING_SECRET: slack.signingSecret,
-    SLACK_API_URL: slack.apiUrl,
+    SLACK_API_URL: slackApi,
     PORT: '0',
   };
   const program = await start(
@@ -67,6 +72,7 @@ export const startBareBolt = (slack: FakeSlack): Promise<Program> =>
   start(new URL('./bare-bolt.ts', import.meta.url), { SLACK_SIGNING_SECRET: slack.signingSecret });
 
 async function start(file: URL, variables: Record<string, string>, options: readonly string[] = []) {
+  const startedAt = Date.now();
   const child = fork(file, {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...variables },
     execArgv: ['--disable-warning=ExperimentalWarning', ...options],
@@ -95,6 +101,7 @@ async function start(file: URL, variables: Record<string, string>, options: read
     pid: child.pid,
     url: `http://127.0.0.1:${port}/slack/events`,
     child,
+    startedAt,
     readyAt: Date.now(),
     async stop() {
       process.off('exit', kill);
@@ -107,11 +114,13 @@ async function start(file: URL, variables: Record<string, string>, options: read
 
 const step = (weight: number) => ({ weight, bake: '5s', gate: true });
 
-function configuration(env: string, { namespace, prometheus }: Place): object {
+/** JSON is YAML, and thousands of services are written faster so. */
+function configuration(env: string, { namespace, prometheus }: Place, services: BotOptions['services']): string {
   const check = { interval: '1s', window: '10s', minRequests: 5 };
-  return {
+  return JSON.stringify({
     env,
-    slack: { channel: 'deploys', tables: false },
+    // One person does what hundreds would.
+    slack: { channel: 'deploys', tables: false, perMinute: 1_000_000 },
     metrics: { prometheus },
     services: {
       world: {
@@ -130,9 +139,11 @@ function configuration(env: string, { namespace, prometheus }: Place): object {
         coolDown: '1s',
         readyTimeout: '60s',
       },
+      ...services,
     },
     strategies: {
       short: [{ preview: { header: 'x-canary: always' }, test: true, gate: true }, step(10), step(50), step(100)],
+      once: [{ weight: 100, bake: '2s', gate: true }],
     },
-  };
+  });
 }

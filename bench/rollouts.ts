@@ -23,7 +23,7 @@ export const quietPlan = (env: string, namespace: string): Plan => {
   });
   return {
     ...plan,
-    target: { ...plan.target, namespace, traffic: { ...plan.target.traffic, routes: [`${namespace}/world`] } },
+    target: { ...plan.target, namespace, traffic: { router: 'gateway-api', routes: [`${namespace}/world`] } },
   };
 };
 
@@ -31,25 +31,36 @@ export const quietPlan = (env: string, namespace: string): Plan => {
 export function atGate(plan: Plan, weight: number, epoch: number, now: number): Rollout {
   const id = newId(plan.target.service, randomBytes);
   let { rollout } = begin({ type: 'requested', id, plan, epoch }, now);
-  const tell = (event: Event) => {
-    const decided = decide(rollout, event, now);
-    if (!decided.ok) throw new Error(`${event.type}: ${decided.rejection.kind}`);
-    rollout = decided.rollout;
-  };
-  const deliver = (key: string) => tell({ type: 'message_delivered', key, ts: `1700000000.00000${rollout.version}` });
   for (;;) {
-    const gate = openGate(rollout);
-    const gateKey = `gate:${rollout.gates.length}`;
-    if (rollout.messages.root === undefined) deliver('root');
-    else if (gate && rollout.messages[gateKey] === undefined) deliver(gateKey);
-    else if (gate && rollout.plan.steps[rollout.step]?.route.weight === weight) return rollout;
-    else if (gate) tell({ type: 'approved', gate: gate.id, actor: person('cy'), reason: 'seen' });
-    else {
-      const wish = next(rollout, now);
-      if (wish.kind === 'wait') now = nextLook(rollout) ?? now + 1;
-      else tell(wish.kind === 'event' ? wish.event : goodAnswer(wish.effect, rollout));
-    }
+    const event = onTheWay(rollout, weight, now);
+    if (event === 'there') return rollout;
+    if (event === 'later') now = nextLook(rollout) ?? now + 1;
+    else rollout = decided(rollout, event, now).rollout;
   }
+}
+
+/** What happens next to a rollout on its way to the gate of the step with this weight, where all goes well. */
+export function onTheWay(rollout: Rollout, weight: number, now: number): Event | 'there' | 'later' {
+  const deliver = (key: string): Event => ({
+    type: 'message_delivered',
+    key,
+    ts: `1700000000.${String(rollout.version).padStart(6, '0')}`,
+  });
+  const gate = openGate(rollout);
+  const gateKey = `gate:${rollout.gates.length}`;
+  if (rollout.messages.root === undefined) return deliver('root');
+  if (gate && rollout.messages[gateKey] === undefined) return deliver(gateKey);
+  if (gate && rollout.plan.steps[rollout.step]?.route.weight === weight) return 'there';
+  if (gate) return { type: 'approved', gate: gate.id, actor: person('cy'), reason: 'seen' };
+  const wish = next(rollout, now);
+  if (wish.kind === 'wait') return 'later';
+  return wish.kind === 'event' ? wish.event : goodAnswer(wish.effect, rollout);
+}
+
+export function decided(rollout: Rollout, event: Event, now: number) {
+  const made = decide(rollout, event, now);
+  if (!made.ok) throw new Error(`${event.type}: ${made.rejection.kind}`);
+  return made;
 }
 
 /** Writes it down as if it had been made so; it takes the service's lock. */

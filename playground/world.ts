@@ -26,6 +26,14 @@ export function createWorld(store: Store, options: WorldOptions = {}): void {
   for (const name of ['default', NAMESPACE]) {
     store.create(kinds.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   }
+  const gatewayClass = store.create(kinds.gatewayClasses, {
+    apiVersion: gateway,
+    kind: 'GatewayClass',
+    metadata: { name: 'proxy' },
+    spec: { controllerName: 'playground/proxy' },
+  });
+  const supportedFeatures = [{ name: 'HTTPRouteRequestMirror' }, { name: 'HTTPRouteRequestPercentageMirror' }];
+  store.update(kinds.gatewayClasses, { ...gatewayClass, status: { supportedFeatures } }, 'status');
   store.create(kinds.gateways, {
     apiVersion: gateway,
     kind: 'Gateway',

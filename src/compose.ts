@@ -1,19 +1,19 @@
 /** Puts the parts together: the bot and the command line run the same ones. */
 import { createQueue } from './adapters/bullmq.ts';
 import { createCluster } from './adapters/kubernetes/cluster.ts';
-import { createTwin } from './adapters/kubernetes/twin.ts';
+import { createWorkloads } from './adapters/kubernetes/workloads.ts';
 import { createProber } from './adapters/probe.ts';
 import { createMetrics } from './adapters/prometheus/index.ts';
 import { createStore } from './adapters/redis/store.ts';
 import type { Telemetry } from './adapters/telemetry.ts';
-import { createRouters } from './adapters/traffic/index.ts';
+import { createRouters, routerNameOf } from './adapters/traffic/index.ts';
 import { createAbort } from './app/abort.ts';
 import { createRollouts } from './app/handle.ts';
 import type { Log } from './app/ports.ts';
 import type { ToolEnv } from './config.ts';
 import type { Config } from './core/config.ts';
 import type { Target } from './core/plan.ts';
-import { createFailpoint } from './failpoints.ts';
+import { createFailpoints } from './failpoints.ts';
 
 const TICKS_AT_ONCE = 50;
 
@@ -27,28 +27,32 @@ export type Parts = ReturnType<typeof compose>;
 
 /** What only looks: making it writes nothing, neither in the cluster nor in Redis. */
 export function composeViews({ env, config, log, telemetry }: Surroundings) {
-  const store = createStore({ url: env.REDIS_URL, env: config.env, log });
-  const cluster = createCluster({
+  const failpoints = createFailpoints(process.env);
+  const store = failpoints.around('store', createStore({ url: env.REDIS_URL, env: config.env, log }));
+  const kubernetes = createCluster({
     kubeconfig: env.KUBECONFIG,
     log,
     ...(telemetry && { onRequest: telemetry.requested }),
   });
+  const cluster = failpoints.around('cluster', kubernetes);
   const routers = createRouters({ cluster, log, env: config.env });
-  const twin = createTwin({ cluster, log });
+  const workloads = createWorkloads({ cluster, log });
   return {
     config,
     store,
     cluster,
-    routerOf: (target: Target) => routers[target.traffic.router],
-    workloadOf: (_: Target) => twin,
+    failpoints,
+    routerOf: (target: Target) => failpoints.around('router', routers[routerNameOf(target)]),
+    workloadOf: ({ workload }: Target) => failpoints.around('workload', workloads[workload]),
   };
 }
 
 export function compose(given: Surroundings) {
   const { env, config, log, telemetry } = given;
   const views = composeViews(given);
-  const { store, routerOf, workloadOf } = views;
-  const queue = createQueue({ url: env.REDIS_URL, env: config.env, log, concurrency: TICKS_AT_ONCE });
+  const { store, failpoints, routerOf, workloadOf } = views;
+  const bull = createQueue({ url: env.REDIS_URL, env: config.env, log, concurrency: TICKS_AT_ONCE });
+  const queue = failpoints.around('queue', bull);
   let listener: (id: string) => void = () => undefined;
   const deps = {
     store,
@@ -60,7 +64,6 @@ export function compose(given: Surroundings) {
     log,
     clock: Date.now,
     random: Math.random,
-    failpoint: createFailpoint(process.env.SLUICE_FAILPOINT),
     onMessages: (id: string) => listener(id),
     ...(telemetry && { onTransition: telemetry.transition }),
   };

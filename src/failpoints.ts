@@ -1,15 +1,101 @@
 /**
- * Places where a test can stop the process: `SLUICE_FAILPOINT="before set route:SIGSTOP"`, with `#2` for the second hit
- * (`before set route#2:SIGKILL`). Off, and free, without the variable.
+ * Named places before and after everything that leaves the process, where a test stops it: `before store.save`,
+ * `after cluster.patch`, `before ack`. Off, and free, unless one of these is set:
+ *
+ * - `SLUICE_FAILPOINT="before store.save#2:SIGKILL"`: the second time, this signal for the process itself. `:BLOCK:60000`
+ *   keeps the event loop busy for so many ms instead. Without `#2` the first time, with `#*` every time.
+ * - `SLUICE_FAILPOINT_LOG=<file>`: every place that is reached, a line each, written before anything else happens.
  */
+import { appendFileSync } from 'node:fs';
 import process from 'node:process';
+import type { Cluster } from './adapters/kubernetes/cluster.ts';
+import type { Chat, Queue, Store, TrafficRouter, Workload } from './app/ports.ts';
+import type { Bot } from './app/requests.ts';
 
-export function createFailpoint(setting: string | undefined): (name: string) => void {
-  const match = /^(?<name>[^:#]+)(?:#(?<hit>\d+))?:(?<signal>SIG[A-Z]+)$/.exec(setting ?? '');
-  if (!match?.groups) return () => undefined;
-  const { name, signal } = match.groups;
-  let left = Number(match.groups.hit ?? 1);
+/** What writes, and every call to Slack. What only reads leaves nothing behind that a stop could leave half done. */
+const METHODS = {
+  store: ['create', 'save', 'requestAbort', 'take', 'untake', 'drop', 'markSending', 'sent'],
+  router: ['claim', 'setRoute', 'reset', 'release', 'blindAbort'],
+  workload: ['claim', 'createCanary', 'scaleCanary', 'reapply', 'promote', 'demote', 'raise', 'cleanUp'],
+  cluster: ['create', 'patch', 'remove'],
+  queue: ['wake', 'wakeAt'],
+  chat: ['show', 'find', 'tell', 'channel', 'groupMembers', 'isFullMember'],
+} as const satisfies { [Port in keyof Ports]: readonly (keyof Ports[Port])[] };
+
+type Ports = {
+  readonly store: Store;
+  readonly router: TrafficRouter;
+  readonly workload: Workload;
+  readonly cluster: Cluster;
+  readonly queue: Queue;
+  readonly chat: Chat;
+};
+
+export type Failpoints = {
+  /** The port with a place before and after each call that counts; the same one each time it is asked for. */
+  around<Name extends keyof Ports, Port extends Ports[Name]>(name: Name, port: Port): Port;
+  /** Between what is recorded and its acknowledgement to Slack, by HTTP and by socket, and right after that. */
+  aroundAck(bot: Bot): Bot;
+};
+
+type Settings = { readonly SLUICE_FAILPOINT?: string; readonly SLUICE_FAILPOINT_LOG?: string };
+
+const SETTING = /^(?<place>[^:#]+)(?:#(?<hit>\d+|\*))?:(?:(?<signal>SIG[A-Z]+)|BLOCK:(?<blockMs>\d+))$/;
+const NONE: Failpoints = { around: (_, port) => port, aroundAck: (bot) => bot };
+
+export function createFailpoints({ SLUICE_FAILPOINT: setting, SLUICE_FAILPOINT_LOG: log }: Settings): Failpoints {
+  if (!setting && !log) return NONE;
+  const stop = setting ? stopAt(setting) : () => undefined;
+  const wrapped = new WeakMap<object, object>();
+  const reach = (place: string) => {
+    if (log) appendFileSync(log, `${place}\n`);
+    stop(place);
+  };
+
+  return {
+    around(name, port) {
+      const known = wrapped.get(port) ?? new Proxy(port, { get: (target, key) => member(name, target, key, reach) });
+      wrapped.set(port, known);
+      // To whoever uses it, the proxy of a port is that port; the map only forgets its type.
+      return known as typeof port;
+    },
+    aroundAck: (bot) => ({
+      async receive(request) {
+        reach('before bot.receive');
+        const { after } = await bot.receive(request);
+        reach('before ack');
+        return {
+          after() {
+            reach('after ack');
+            return after();
+          },
+        };
+      },
+    }),
+  };
+}
+
+function member(name: keyof Ports, port: object, key: string | symbol, reach: (place: string) => void): unknown {
+  const found: unknown = Reflect.get(port, key);
+  const isPlace = METHODS[name].some((method) => method === key);
+  if (!isPlace || typeof found !== 'function') return found;
+  return async (...given: readonly unknown[]) => {
+    reach(`before ${name}.${String(key)}`);
+    const answer: unknown = await Reflect.apply(found, port, given);
+    reach(`after ${name}.${String(key)}`);
+    return answer;
+  };
+}
+
+function stopAt(setting: string): (place: string) => void {
+  const { place, hit = '1', signal, blockMs } = SETTING.exec(setting)?.groups ?? {};
+  if (place === undefined)
+    throw new Error(`SLUICE_FAILPOINT="${setting}": expected "<place>#<hit>:<SIGNAL>" or "<place>:BLOCK:<ms>"`);
+  let hits = 0;
   return (reached) => {
-    if (reached === name && --left === 0) process.kill(process.pid, signal as NodeJS.Signals);
+    if (reached !== place || (++hits !== Number(hit) && hit !== '*')) return;
+    if (signal) process.kill(process.pid, signal);
+    // Nothing else runs meanwhile: that is the point.
+    for (const end = performance.now() + Number(blockMs ?? 0); performance.now() < end; );
   };
 }

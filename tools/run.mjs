@@ -41,6 +41,8 @@ const tasks = {
     redis: 'memory',
     steps: [['tests under faults', bin('vitest'), 'run', '--config', 'vitest.faults.config.ts']],
   },
+  chaos: { redis: 'memory', steps: [['crash matrix', 'test/chaos/run.ts']] },
+  mutants: { redis: 'memory', steps: [['mutants', 'test/mutants/run.ts']] },
   e2e: {
     redis: 'memory',
     needs: { KUBECONFIG: 'a cluster that the tests may change' },
@@ -50,6 +52,8 @@ const tasks = {
   bench: { redis: 'memory', steps: [['bench', 'bench/run.ts']] },
   start: { bot: true, steps: [['start', dotenv, 'src/main.ts']] },
   sluice: { bot: true, steps: [['sluice', dotenv, 'src/cli.ts']] },
+  sbom: { steps: [['sbom', 'tools/supply.mjs', 'sbom']] },
+  advisories: { steps: [['advisories', 'tools/supply.mjs', 'advisories']] },
   fmt: { steps: [['format', bin('biome'), 'check', '--write']] },
 };
 

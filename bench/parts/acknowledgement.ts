@@ -63,14 +63,19 @@ export async function measureAcknowledgements({ slack, redis, env, place }: Deps
 }
 
 /** bo's click is complete and refused each time: a rollout that moved on would be another one at the next click. */
-async function standAtGate(store: ReturnType<typeof createStore>, env: string, namespace: string): Promise<Button> {
+export async function standAtGate(
+  store: ReturnType<typeof createStore>,
+  env: string,
+  namespace: string,
+): Promise<Button> {
   const epoch = await store.nextEpoch('world', 0);
   const made = atGate(quietPlan(env, namespace), 10, epoch, await store.now());
   const [first] = made.gates;
   if (!openGate(made) || !first) throw new Error('it stands at its second gate');
   // Nothing is routed in this cluster.
   const { id } = await record(store, { ...made, routeSeq: 0 });
-  return { action: 'approve', value: { rollout: id, gate: first.id } };
+  const ts = made.messages['gate:1'];
+  return { action: 'approve', value: { rollout: id, gate: first.id }, ...(ts === undefined ? {} : { ts }) };
 }
 
 const answers = ({ workspace }: FakeSlack) =>

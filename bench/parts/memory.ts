@@ -2,17 +2,17 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { residentMb, residentOf } from '../process.ts';
 import type { Program } from '../programs.ts';
 import { limitRow, noteRow, type Row } from '../report.ts';
 import { pause } from '../support.ts';
 
 const IDLE_MS = 60_000;
 const LIBRARIES = ['@kubernetes/client-node', '@slack/bolt', 'bullmq', 'undici', 'zod', 'yaml', 'pino', 'd3-scale'];
-const MB = 1_024;
 
 export async function measureMemory(bot: Program): Promise<readonly Row[]> {
   await pause(Math.max(0, bot.readyAt + IDLE_MS - Date.now()));
-  const resident = residentMb(readFileSync(`/proc/${bot.pid}/status`, 'utf8'));
+  const resident = residentMb(bot);
   const drawsAlready = readFileSync(`/proc/${bot.pid}/maps`, 'utf8').includes('resvg');
   return [
     limitRow('resident memory of the idle bot', resident, 230, ' MB'),
@@ -42,11 +42,5 @@ export async function measureImports(): Promise<readonly Row[]> {
 async function residentAfter(script: string): Promise<number> {
   const look = `${script} process.stdout.write((await import('node:fs')).readFileSync('/proc/self/status', 'utf8'));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', look]);
-  return residentMb(stdout);
-}
-
-function residentMb(status: string): number {
-  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1];
-  if (kilobytes === undefined) throw new Error('this system does not tell what a process occupies');
-  return Number(kilobytes) / MB;
+  return residentOf(stdout);
 }

@@ -1,7 +1,7 @@
 /** What Sluice adds to Redis and BullMQ: a transition against one HSET, a tick that finds nothing to do against a bare job. */
 import { Queue as BullQueue, Worker } from 'bullmq';
 import { createQueue } from '../../src/adapters/bullmq.ts';
-import { connect, connectBounded, PATIENT } from '../../src/adapters/redis/connect.ts';
+import { connectBounded, connectPatient } from '../../src/adapters/redis/connect.ts';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createRolloutStore } from '../../src/adapters/redis/rollouts.ts';
 import { scripts } from '../../src/adapters/redis/scripts.ts';
@@ -78,7 +78,7 @@ async function measureTransition({ redis: url, env }: Deps, id: string): Promise
 }
 
 async function measureTick({ redis: url, env }: Deps, store: ReturnType<typeof createStore>, id: string): Promise<Row> {
-  const connection = connect(url, 'bench', NO_LOG, PATIENT);
+  const { connection } = connectPatient(url, 'bench', NO_LOG);
   const bare = { connection, prefix: `{${env}-bare}` };
   let arrived: () => void = () => undefined;
   const jobs = new BullQueue<{ id: string }>('jobs', { ...bare, defaultJobOptions: { removeOnComplete: true } });
@@ -94,7 +94,6 @@ async function measureTick({ redis: url, env }: Deps, store: ReturnType<typeof c
     log: NO_LOG,
     clock: Date.now,
     random: Math.random,
-    failpoint: () => undefined,
     onMessages: () => undefined,
   });
   queue.onTick(async (ticked) => {

@@ -93,7 +93,9 @@ function resize(
     // A change of nothing is none.
     const { minReadySeconds: _, ...kept } = set.spec;
     const minReady = spec.minReadySeconds === undefined ? {} : { minReadySeconds: spec.minReadySeconds };
-    const next = { ...set, metadata: { ...set.metadata, annotations }, spec: { ...kept, ...minReady, replicas } };
+    // Old pods go on counting as they did.
+    const rest = name === young?.metadata.name ? { ...kept, ...minReady } : set.spec;
+    const next = { ...set, metadata: { ...set.metadata, annotations }, spec: { ...rest, replicas } };
     store.update(kinds.replicaSets, next, 'main');
   }
 }

@@ -7,7 +7,11 @@ export type Telemetry = ReturnType<typeof createTelemetry>;
 
 type Sources = {
   readonly services: readonly string[];
-  readonly store: Pick<Store, 'active' | 'load'> & { backlog(): Promise<number> };
+  readonly store: Pick<Store, 'active'> & {
+    backlog(): Promise<number>;
+    /** null: not known. */
+    phases(ids: readonly string[]): Promise<readonly (string | null)[]>;
+  };
 };
 
 export function createTelemetry() {
@@ -67,8 +71,7 @@ export function createTelemetry() {
         async collect() {
           this.reset();
           const ids = await store.active(services).catch(() => []);
-          const loaded = await Promise.all(ids.map((id) => store.load(id).catch(() => null)));
-          for (const one of loaded) if (one) this.inc({ phase: one.rollout.phase.kind });
+          for (const phase of await store.phases(ids).catch(() => [])) if (phase !== null) this.inc({ phase });
         },
       });
       new Gauge({

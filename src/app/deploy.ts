@@ -6,6 +6,7 @@ import type { Plan, Target } from '../core/plan.ts';
 import { mayDo, type Verb } from '../core/policy.ts';
 import { type Event, isAbortable } from '../core/rollout.ts';
 import { nearest } from '../core/suggest.ts';
+import { byHand as handWork } from '../core/traffic.ts';
 import type { Answer } from './answers.ts';
 import type { Rollouts } from './handle.ts';
 import { pause } from './pause.ts';
@@ -34,7 +35,7 @@ const LOCK_FREE_TRIES = 50;
 
 export function createDeploy(deps: Deps) {
   const { config, store, people } = deps;
-  const { prepare, look, holding } = createPreparation(deps);
+  const { prepare, look, holding, foresee } = createPreparation(deps);
 
   async function start(
     request: Request,
@@ -48,7 +49,8 @@ export function createDeploy(deps: Deps) {
     if (refused) return refused;
     const prepared = await prepare(service, typed, actorOf(request));
     if ('kind' in prepared) return prepared;
-    return typed.dryRun ? { kind: 'dry run', plan: prepared.plan } : create(prepared.plan, prepared.epoch, taken);
+    if (!typed.dryRun) return create(prepared.plan, prepared.epoch, taken);
+    return { kind: 'dry run', plan: prepared.plan, writes: await foresee(prepared.plan) };
   }
 
   /** Back to a version that served before, with its whole template and without gates. */
@@ -77,7 +79,9 @@ export function createDeploy(deps: Deps) {
     const looked = await look(service, asked.version ?? 'the version before');
     if ('kind' in looked) return looked;
     const live = looked.workload.version;
-    const target = pick(releases, live, asked.version);
+    const target = pick(releases, live, asked.version) ?? (await revisionOf(service, asked.version));
+    if (target && 'isLive' in target && target.isLive)
+      return { kind: 'already live', service: service.name, version: target.version };
     if (!target) {
       const others = [...new Set(releases.map(({ version }) => version))].filter((version) => version !== live);
       return { kind: 'nothing to roll back to', service: service.name, given: asked.version, known: others };
@@ -98,6 +102,14 @@ export function createDeploy(deps: Deps) {
       progressDeadlineMs: looked.workload.progressDeadlineMs,
     });
     return create(plan, looked.epoch, taken);
+  }
+
+  /** What the cluster itself still has of a revision, where the workload keeps some. */
+  async function revisionOf(service: Service, asked: string | null) {
+    if (asked === null || !/^[1-9]\d{0,8}$/.test(asked)) return null;
+    const target: Target = { ...service.target, container: service.target.container ?? '' };
+    const found = await deps.workloadOf(target).revision?.(target, Number(asked));
+    return found ? { ...found, version: versionOf(service.image, found.image) ?? `revision-${asked}` } : null;
   }
 
   async function notAllowed(request: Request, verb: Verb, service: Service): Promise<Answer | null> {
@@ -137,9 +149,9 @@ export function createDeploy(deps: Deps) {
   /** The command that does by hand what an abort would do. */
   function byHand(name: string): string {
     const target = config.services[name]?.target;
-    const route = target?.traffic.routes[0] ?? '';
-    const [namespace, object] = route.split('/');
-    return `kubectl -n ${namespace} edit httproute ${object}  # give ${name}-stable all the weight`;
+    if (!target) return '';
+    const { commands, edit } = handWork({ ...target, container: target.container ?? '' });
+    return `${commands.join('; ')}  # ${edit}`;
   }
 
   /** What the cluster serves; null: the Deployment is gone, or its image does not follow the pattern. */

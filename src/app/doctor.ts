@@ -4,6 +4,7 @@
  */
 import type { Config, Service } from '../core/config.ts';
 import type { Check, Target } from '../core/plan.ts';
+import { routeObjects } from '../core/traffic.ts';
 import { reasonOf } from './outcome.ts';
 import type { Chat, TrafficRouter, Workload } from './ports.ts';
 
@@ -169,7 +170,7 @@ function lookAtService({ holder, routerOf, workloadOf }: Cluster, service: Servi
               `its image does not follow ${service.image}: correct image in sluice.yaml, or the first rollout cannot tell what it replaces.`,
             ]
           : [];
-      const routes = target.traffic.routes.map((one) => `HTTPRoute ${one}`).join(', ');
+      const routes = routeObjects(target).join(', ');
       const serves = `Deployment ${target.namespace}/${target.deployment} serves ${version ?? 'an unknown version'}, routed by ${routes}`;
       return [ok(subject, serves), ...[...strange, ...warnings].map((text) => warn(subject, text))];
     },

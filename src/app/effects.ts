@@ -1,4 +1,5 @@
 /** Runs one effect through the ports and says what came of it. Every effect may run again: the fence makes repeats harmless. */
+import { loadOf } from '../core/plan.ts';
 import type { Event } from '../core/rollout.ts';
 import { wantedRoute } from '../core/rollout.ts';
 import type { Effect } from '../core/schedule.ts';
@@ -6,7 +7,7 @@ import { cleanUp, orStalled, revert } from './ending.ts';
 import { sample, test } from './evidence.ts';
 import { type EffectDeps, happened, type Outcome, PENDING } from './outcome.ts';
 import type { CanaryState, Fence, Loaded, Written } from './ports.ts';
-import { releaseBefore, releaseNow } from './releases.ts';
+import { releaseBefore, releaseNow, templateBefore } from './releases.ts';
 
 /** A pod's failing reason must hold this long before the rollout gives up (design section 7.8). */
 const FAILING_MS = 20_000;
@@ -35,13 +36,20 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
     }
     case 'create canary':
       return written(await workload.createCanary(plan, fence), seq, 'starting', { type: 'created', seq });
-    case 'scale canary':
+    case 'scale canary': {
+      if (rollout.phase.kind === 'stepping' && rollout.phase.overwrite) {
+        const put = await workload.reapply(target, fence, await templateBefore(deps, rollout));
+        if (put.kind !== 'done') return written(put, seq, 'starting');
+      }
       return written(await workload.scaleCanary(target, effect.weight, fence), seq, 'starting', {
         type: 'scaled',
         seq,
       });
+    }
     case 'await canary': {
-      const { weight } = wantedRoute(rollout);
+      // New pods beside the old ones have traffic at once: none before the first step.
+      const early = rollout.phase.kind === 'starting' && target.workload === 'in-place';
+      const weight = early ? 0 : loadOf(wantedRoute(rollout));
       // Costs nothing where the size is right; stable may have grown while the pods started.
       const scaled = await workload.scaleCanary(target, weight, fence);
       if (scaled.kind !== 'done') return written(scaled, seq, 'starting');
@@ -51,10 +59,15 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
       return message === null ? PENDING : happened({ type: 'start_failed', seq, message });
     }
     case 'set route':
-      return written(await router.setRoute(target, effect.route, fence, effect.overwrite), seq, 'moving', {
-        type: 'routed',
+      return written(
+        await router.setRoute(target, effect.route, fence, effect.overwrite, rollout.journal),
         seq,
-      });
+        'moving',
+        {
+          type: 'routed',
+          seq,
+        },
+      );
     case 'confirm route': {
       const answer = await router.confirmed(target);
       if (answer.kind === 'confirmed') return happened({ type: 'confirmed', seq, warning: null });

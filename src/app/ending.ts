@@ -1,7 +1,9 @@
 /** How a rollout lets go of the cluster: traffic back, objects gone. What fails here is repeated for ever. */
 import { ABORT_STALLED_MS } from '../core/schedule.ts';
+import { routeObjects } from '../core/traffic.ts';
 import { type EffectDeps, happened, type Outcome, PENDING, reasonOf } from './outcome.ts';
 import type { Fence, Loaded } from './ports.ts';
+import { templateBefore } from './releases.ts';
 
 /**
  * All traffic back to stable. During a promotion stable gets its old template back as well, and traffic waits only where no
@@ -12,7 +14,9 @@ export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: bool
   const { seq } = rollout;
   const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq };
   if (demote) {
-    const demoted = await deps.workload(rollout).demote(target, fence);
+    // Stable carries what it was before; should it have lost that, the releases know.
+    const before = await templateBefore(deps, rollout).catch(() => null);
+    const demoted = await deps.workload(rollout).demote(target, fence, before);
     if (demoted.kind === 'refused')
       throw new Error(`give ${target.deployment} its old template back: ${demoted.message}`);
     if (demoted.kind === 'done' && demoted.mayRoute === false)
@@ -35,7 +39,7 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
   if (rollout.confirmed && (await router.confirmed(target)).kind === 'pending') {
     if (now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
     throw new Error(
-      `the controller of ${target.traffic.routes.join(', ')} has not taken the last route; the canary stays until it has`,
+      `the controller of ${routeObjects(target).join(', ')} has not taken the last route; the canary stays until it has`,
     );
   }
   const cleaned = await deps.workload(rollout).cleanUp(target, fence);

@@ -16,14 +16,6 @@ export async function sample(
 ): Promise<Outcome> {
   const { plan, seq, epoch } = rollout;
   const checks = plan.checks.filter((check) => effect.checks.includes(check.name));
-  if (!effect.judge && rollout.route.weight > 0) {
-    // Stable may have grown since: the canary follows, upwards only.
-    const fence = { rollout: rollout.id, epoch, seq };
-    const scaled = await deps.workload(rollout).scaleCanary(plan.target, rollout.route.weight, fence);
-    if (scaled.kind === 'fenced') return { kind: 'fenced', by: scaled.by };
-    // A canary that somebody deleted takes its share of the traffic down with it.
-    if (scaled.kind === 'refused') return happened({ type: 'write_refused', seq, message: scaled.message });
-  }
   const measured = checks.length > 0 ? await deps.metrics.measure(plan.target, checks, effect.since, now) : [];
   const results = checks.map((check) => {
     // Every check gets an answer, or it would stay due for ever.

@@ -3,10 +3,14 @@
  * the version compare of the store and the fence in the cluster decide whose work counts.
  */
 import { decide } from '../core/decide.ts';
+import { serviceOf } from '../core/id.ts';
 import type { Actor } from '../core/plan.ts';
 import { type AbortCause, type Event, isAbortable, isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
-import { type Effect, type Next, next, nextLook } from '../core/schedule.ts';
+import { type Next, next, nextLook } from '../core/schedule.ts';
+import { routePlaces } from '../core/traffic.ts';
 import { runEffect } from './effects.ts';
+import { hold } from './lease.ts';
+import { observe } from './observe.ts';
 import type { EffectDeps, Outcome } from './outcome.ts';
 import { pause } from './pause.ts';
 import type { Loaded, Marks, Queue, Release } from './ports.ts';
@@ -16,8 +20,6 @@ export type Deps = EffectDeps & {
   readonly queue: Queue;
   /** Between 0 and 1; spreads retries. */
   readonly random: () => number;
-  /** For tests that stop a process at a named place; does nothing otherwise. */
-  readonly failpoint: (name: string) => void;
   /** Told after each transition that has messages, so that they go out at once. */
   readonly onMessages: (id: string) => void;
   /** Told of each transition that was saved. */
@@ -26,7 +28,9 @@ export type Deps = EffectDeps & {
 
 export type Recorded =
   | { readonly ok: true; readonly loaded: Loaded }
-  | { readonly ok: false; readonly rejection: Rejection; readonly loaded: Loaded };
+  | { readonly ok: false; readonly rejection: Rejection; readonly loaded: Loaded }
+  /** Another replica has carried the request out. */
+  | { readonly ok: false; readonly rejection: null; readonly loaded: Loaded };
 
 type Extra = { readonly intake?: string; readonly releases?: readonly Release[] };
 
@@ -37,6 +41,10 @@ const TICK_BUDGET_MS = 5_000;
 /** Renewed while a tick works: after a `kill -9` another replica goes on this soon. */
 const LEASE_MS = 3_000;
 const CONFLICT_TRIES = 20;
+/** Holders of a rollout's tick that died one after the other: the next one aborts it, or it would kill them all. */
+const POISON_TIMES = 5;
+/** No answer of a server keeps a rollout waiting for longer. */
+const LONGEST_WAIT_MS = 10_000;
 /** How soon a phase that waits for the cluster is looked at again when no watch wakes it. */
 const POLL_MS = 1_000;
 const CHANGE_BURST_MS = 20;
@@ -46,9 +54,12 @@ export function createRollouts(deps: Deps) {
   const { store, queue, log } = deps;
   const failures = new Map<string, number>();
   const quiet = createQuiet();
-  const followed = new Map<string, readonly string[]>();
+  /** By service: one rollout of it is active at most. */
+  const followed = new Map<string, Followed>();
   const woken = new Set<string>();
   const alarms = new Map<string, number>();
+  /** Until when (local clock) the API server asked to be left alone, whatever wakes the rollout. */
+  const resting = new Map<string, number>();
 
   /** Decides and saves, again after each conflict. null: Redis does not know the rollout. */
   async function record(id: string, event: Event, extra: Extra = {}): Promise<Recorded | null> {
@@ -60,10 +71,15 @@ export function createRollouts(deps: Deps) {
       const current: Loaded | 'conflict' = absorbed ?? loaded;
       if (current !== 'conflict') {
         const decided = decide(current.rollout, event, current.now);
-        if (!decided.ok) return { ok: false, rejection: decided.rejection, loaded: current };
+        if (!decided.ok) {
+          // Refused because it was done already: whoever did it answers.
+          const done = await isDone(current, extra);
+          return { ok: false, rejection: done ? null : decided.rejection, loaded: current };
+        }
         const saved = await store.save(current, event, decided, extra);
+        if (saved === 'gone') return { ok: false, rejection: null, loaded: current };
         if (saved !== 'conflict') {
-          announce(event, current.rollout, saved.rollout, decided.messages.length);
+          announce(event, current.rollout, saved, decided.messages.length);
           return { ok: true, loaded: saved };
         }
       }
@@ -71,6 +87,11 @@ export function createRollouts(deps: Deps) {
       loaded = await store.load(id);
     }
     throw new Error(`record ${event.type} of ${id}: ${CONFLICT_TRIES} conflicts in a row`);
+  }
+
+  /** Whether another replica has carried out the request that this came from. */
+  async function isDone({ rollout }: Loaded, { intake }: Extra): Promise<boolean> {
+    return intake !== undefined && !(await store.isWaiting(rollout.plan.target.service, intake));
   }
 
   /** The gate keeps the values of its decision, also those that were not worth a record of their own. */
@@ -86,20 +107,26 @@ export function createRollouts(deps: Deps) {
     const decided = decide(loaded.rollout, event, loaded.now);
     if (!decided.ok) return null;
     const saved = await store.save(loaded, event, decided);
-    if (saved !== 'conflict') announce(event, loaded.rollout, saved.rollout, decided.messages.length);
+    if (saved === 'conflict' || saved === 'gone') return 'conflict';
+    announce(event, loaded.rollout, saved, decided.messages.length);
     return saved;
   }
 
-  function announce(event: Event, before: Rollout, after: Rollout, messages: number): void {
+  /** The log is where `audit verify` finds what Redis cannot take back. */
+  function announce(event: Event, before: Rollout, { rollout: after, head }: Loaded, messages: number): void {
     const { id, version, phase } = after;
-    log.info({ rollout: id, event: event.type, version, phase: phase.kind }, 'recorded');
+    log.info({ rollout: id, event: event.type, version, phase: phase.kind, head }, 'recorded');
     deps.onTransition?.(before, after);
     if (messages > 0) deps.onMessages(id);
   }
 
   /** Does all that a rollout wants now; bounded in time, safe to call at any time by anyone. */
   async function tick(id: string): Promise<void> {
-    const lease = await store.lease(`tick:${id}`, LEASE_MS);
+    const leasing = hold(store, `tick:${id}`, LEASE_MS);
+    // In the same round trip. Whatever it shows, the version compare of the store decides.
+    const loading = store.load(id);
+    loading.catch(() => undefined);
+    const lease = await leasing;
     if (!lease) {
       // Whoever holds it may have loaded before this wake-up's reason was recorded: look again.
       const now = await store.now();
@@ -107,14 +134,19 @@ export function createRollouts(deps: Deps) {
     }
     let due: Due | null = null;
     try {
-      due = await advance(id);
+      const poison = lease.abandoned >= POISON_TIMES;
+      if (poison) await giveUp(id, lease.abandoned);
+      due = await advance(id, poison ? store.load(id) : loading);
       failures.delete(id);
     } catch (error) {
       const failed = (failures.get(id) ?? 0) + 1;
       failures.set(id, failed);
       log.warn({ rollout: id, failed, err: error }, 'tick failed, will be repeated');
       // Full jitter, 0.1 to 5 s: an API server that comes back is not met by a herd.
-      const backoff = 100 + deps.random() * Math.min(4_900, 100 * 2 ** failed);
+      const own = 100 + deps.random() * Math.min(4_900, 100 * 2 ** failed);
+      const asked = Math.min(askedToWait(error), LONGEST_WAIT_MS);
+      if (asked > 0) resting.set(id, deps.clock() + asked);
+      const backoff = Math.max(own, asked);
       const now = await store.now();
       due = { at: now + backoff, seen: now };
     } finally {
@@ -123,24 +155,34 @@ export function createRollouts(deps: Deps) {
     }
   }
 
-  /** When to look again; null: only an event moves it. */
-  async function advance(id: string): Promise<Due | null> {
+  /** Its own tick ends the process each time: the other rollouts must not suffer for it. */
+  async function giveUp(id: string, times: number): Promise<void> {
+    log.error({ rollout: id, times }, 'giving up a rollout whose tick ended the process each time');
+    const message = `Sluice's process ended ${times} times in a row while it worked on this rollout; its log has the reason.`;
+    await record(id, { type: 'abort_requested', cause: { kind: 'given up', message }, epoch: 0 });
+  }
+
+  /** When to look again; null: never. */
+  async function advance(id: string, first: Promise<Loaded | null>): Promise<Due | null> {
     const end = deps.clock() + TICK_BUDGET_MS;
     let sampled = false;
-    for (;;) {
-      const found = await store.load(id);
+    for (let loading = first; ; loading = store.load(id)) {
+      const found = await loading;
       if (!found) return forget(id);
       const absorbed = await absorbAbort(found);
       if (absorbed === 'conflict') continue;
       const loaded = absorbed ?? found;
       const { rollout, now } = loaded;
       if (isTerminal(rollout)) return forget(id);
-      followed.set(id, namespacesOf(rollout));
+      const rest = (resting.get(id) ?? 0) - deps.clock();
+      // An abort waits for nobody.
+      if (rest > 0 && rollout.phase.kind !== 'aborting') return { at: now + rest, seen: now };
       if (deps.clock() > end) return { at: now, seen: now };
       // After a sample the phase has its turn, or a Prometheus that answers late would keep it waiting for ever.
       const seen = quiet.overlay(rollout);
       const wish: Next = next(seen, now, { sample: !sampled });
       sampled = wish.kind === 'effect' && wish.effect.kind === 'sample';
+      follow(rollout, wish.kind !== 'wait');
       const outcome = await turn(loaded, wish);
       if (outcome.kind === 'pending') return dueAfter(seen, now, wish.kind === 'effect');
       const sample = outcome.kind === 'event' && outcome.event.type === 'sampled' ? outcome.event.results : null;
@@ -154,8 +196,10 @@ export function createRollouts(deps: Deps) {
 
   /** Ended or unknown: a hint that came late must not stay due for ever. */
   async function forget(id: string): Promise<null> {
-    followed.delete(id);
+    const service = serviceOf(id) ?? '';
+    if (followed.get(service)?.id === id) followed.delete(service);
     alarms.delete(id);
+    resting.delete(id);
     quiet.forget(id);
     await store.schedule(id, null);
     return null;
@@ -166,15 +210,9 @@ export function createRollouts(deps: Deps) {
     const { rollout } = loaded;
     const holder = await otherHolder(rollout);
     if (holder) return { kind: 'fenced', by: holder };
-    const outcome = wish.kind === 'effect' ? await run(loaded, wish.effect) : ({ kind: 'pending' } as const);
-    return outcome.kind === 'pending' ? observe(rollout) : outcome;
-  }
-
-  async function run(loaded: Loaded, effect: Effect): Promise<Outcome> {
-    deps.failpoint(`before ${effect.kind}`);
-    const outcome = await runEffect(deps, loaded, effect);
-    deps.failpoint(`after ${effect.kind}`);
-    return outcome;
+    const outcome =
+      wish.kind === 'effect' ? await runEffect(deps, loaded, wish.effect) : ({ kind: 'pending' } as const);
+    return outcome.kind === 'pending' ? observe(deps, rollout) : outcome;
   }
 
   /** A newer epoch or another rollout on the route, as the watched copy shows it: nothing may be concluded from the rest. */
@@ -183,16 +221,6 @@ export function createRollouts(deps: Deps) {
     if (rollout.routeSeq === 0 || !isAbortable(rollout)) return null;
     const marks = (await deps.router(rollout).getRoute(rollout.plan.target))?.marks ?? null;
     return marks && isAhead(marks, rollout) ? marks : null;
-  }
-
-  /** A route that somebody else changed; during the promotion the write that ends the route meets it. */
-  async function observe(rollout: Rollout): Promise<Outcome> {
-    const { phase, plan, seq } = rollout;
-    const settled = phase.kind === 'waiting' || (phase.kind === 'stepping' && phase.stage !== 'route');
-    if (rollout.routeSeq === 0 || !settled) return { kind: 'pending' };
-    const fence = { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.routeSeq };
-    const drift = await deps.router(rollout).drift(plan.target, rollout.route, fence);
-    return drift ? { kind: 'event', event: { type: 'drifted', seq, drift } } : { kind: 'pending' };
   }
 
   /**
@@ -214,10 +242,23 @@ export function createRollouts(deps: Deps) {
     return record(rollout.id, { type: 'abort_requested', cause: overtakenBy(rollout.id, by), epoch });
   }
 
-  /** Something changed in a namespace: the rollouts that this process follows there look again, once for a burst. */
-  function changed(namespace: string): void {
-    for (const [id, namespaces] of followed) {
-      if (!namespaces.includes(namespace) || woken.has(id)) continue;
+  function follow({ id, plan: { target } }: Rollout, awaits: boolean): void {
+    const namespaces = [target.namespace, ...routePlaces(target)];
+    followed.set(target.service, { id, namespaces, awaits });
+  }
+
+  /**
+   * Something changed in a namespace; `rollout`: the one whose marks it carries. Whom it may concern of those that this process
+   * follows looks again, once for a burst: with marks that is the rollout of the same service, else whoever waits for the
+   * cluster there. Those at a gate wait for people, in their thousands: what they look at in the cluster carries their marks.
+   */
+  function changed(namespace: string, rollout: string | null): void {
+    const marked = rollout === null ? null : (serviceOf(rollout) ?? '');
+    const concerned = marked === null ? followed.values() : [followed.get(marked)];
+    for (const one of concerned) {
+      if (!one?.namespaces.includes(namespace) || woken.has(one.id)) continue;
+      if (marked === null && !one.awaits) continue;
+      const { id } = one;
       woken.add(id);
       setTimeout(() => {
         woken.delete(id);
@@ -229,7 +270,10 @@ export function createRollouts(deps: Deps) {
   async function schedule(id: string, { at, seen }: Due): Promise<void> {
     await store.schedule(id, at);
     // Far ones are the sweep's, or a rollout that is looked at often would pile up an alarm for each look.
-    if (at === alarms.get(id) || at - seen > FAR_MS) return;
+    if (at - seen > FAR_MS) return;
+    // One that comes sooner is enough: its look sets the next. Else each wake-up would begin a chain of looks of its own.
+    const pending = alarms.get(id);
+    if (pending !== undefined && pending > seen && pending <= at) return;
     alarms.set(id, at);
     await queue.wakeAt(id, at, await store.now());
   }
@@ -244,16 +288,24 @@ export function eventOfAbort({ actor, reason, epoch }: NonNullable<Loaded['abort
   return { type: 'abort_requested', cause, epoch };
 }
 
+/** `awaits`: something of the cluster, not people or time alone. */
+type Followed = { readonly id: string; readonly namespaces: readonly string[]; readonly awaits: boolean };
+
+/** For how long a server asked to be left alone (Retry-After), ms; 0: it did not. */
+function askedToWait(error: unknown): number {
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if ('retryAfterMs' in one && typeof one.retryAfterMs === 'number') return one.retryAfterMs;
+  }
+  return 0;
+}
+
 /** `seen`: Redis TIME of the look from which it follows. */
 type Due = { readonly at: number; readonly seen: number };
 
-function dueAfter(rollout: Rollout, now: number, polling: boolean): Due | null {
-  const times = [nextLook(rollout), polling ? now + POLL_MS : null].filter((at) => at !== null);
-  return times.length > 0 ? { at: Math.min(...times), seen: now } : null;
-}
-
-function namespacesOf({ plan: { target } }: Rollout): readonly string[] {
-  return [target.namespace, ...target.traffic.routes.map((route) => route.split('/')[0] ?? '')];
+/** Infinity: only an event moves it. */
+function dueAfter(rollout: Rollout, now: number, polling: boolean): Due {
+  const looks = [nextLook(rollout), polling ? now + POLL_MS : null].filter((at) => at !== null);
+  return { at: Math.min(Number.POSITIVE_INFINITY, ...looks), seen: now };
 }
 
 /**

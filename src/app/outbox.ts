@@ -4,6 +4,7 @@
  */
 import type { MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
 import type { Rollouts } from './handle.ts';
+import { hold } from './lease.ts';
 import { pause } from './pause.ts';
 import type { Chat, Log, Queue, Store } from './ports.ts';
 
@@ -15,7 +16,8 @@ type Deps = {
   readonly log: Log;
 };
 
-const LEASE_MS = 15_000;
+/** Renewed while it sends. */
+const LEASE_MS = 4_000;
 /** Slack asks to wait longer than this: come back with the sweep instead of holding the lease. */
 const LONGEST_WAIT_MS = 2_000;
 /**
@@ -28,6 +30,10 @@ const RETRIES_MS = [250, 1_000, 3_000] as const;
 export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   const running = new Map<string, Promise<void>>();
   const again = new Set<string>();
+  /** What was shown while this process was too slow to keep its lease: perhaps over newer words of somebody else. */
+  const doubtful = new Map<string, Set<MessageKey>>();
+  /** What Slack has taken and Redis could not be told yet, by rollout. */
+  const posts = new Map<string, Map<MessageKey, string>>();
 
   /** Sends all that waits for a rollout; at once when called while it is sending. Never rejects. */
   async function flush(id: string): Promise<void> {
@@ -61,9 +67,12 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
 
   /** false: something is left. */
   async function drain(id: string): Promise<boolean> {
-    const lease = await store.lease(`outbox:${id}`, LEASE_MS);
+    const lease = await hold(store, `outbox:${id}`, LEASE_MS);
     if (!lease) return false;
+    const shown = new Set<MessageKey>();
     try {
+      for (const [key, ts] of posts.get(id) ?? []) await settle(id, key, ts);
+      if (!(await showAgain(id, shown))) return false;
       for (;;) {
         const waiting = await store.unsent(id);
         const loaded = waiting.length > 0 ? await store.load(id) : null;
@@ -82,12 +91,30 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
           return true;
         }
         const entries = waiting.filter((entry) => entry.outgoing.key === first.key).map((entry) => entry.entry);
+        shown.add(first.key);
         if (!(await send(loaded.rollout, first))) return false;
         await store.sent(id, entries);
       }
     } finally {
-      await lease.release();
+      const kept = await lease.release().catch(() => false);
+      if (!kept && shown.size > 0) {
+        log.warn({ rollout: id, keys: [...shown] }, 'shown too late: showing it as it is now');
+        doubtful.set(id, new Set([...(doubtful.get(id) ?? []), ...shown]));
+        again.add(id);
+      }
     }
+  }
+
+  /** Messages are drawn from the newest state. false: something is left. */
+  async function showAgain(id: string, shown: Set<MessageKey>): Promise<boolean> {
+    for (const key of doubtful.get(id) ?? []) {
+      const loaded = await store.load(id);
+      shown.add(key);
+      const isEditable = loaded?.rollout.messages[key] !== undefined && !/^(note|chart):/.test(key);
+      if (isEditable && !(await send(loaded.rollout, { key }))) return false;
+    }
+    doubtful.delete(id);
+    return true;
   }
 
   /** true: Slack has it (or never will). */
@@ -100,7 +127,8 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
       return send(rollout, outgoing);
     }
     const known = posted ? null : await postedBefore(rollout, outgoing.key);
-    const sent = known === null ? await chat.show(rollout, outgoing) : ({ kind: 'sent', ts: known } as const);
+    if (known !== null) return adopt(rollout, outgoing, known);
+    const sent = await chat.show(rollout, outgoing);
     if (sent.kind === 'later') {
       log.info({ rollout: rollout.id, key: outgoing.key, ms: sent.ms }, 'Slack asks to wait');
       // All replicas: who asks again before the time is asked to wait longer.
@@ -115,13 +143,41 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
       if (outgoing.key === 'root' && !posted) await giveUp(rollout, sent.error);
       return true;
     }
-    // Also a message that an administrator deleted and that was posted again.
-    if (sent.ts !== rollout.messages[outgoing.key]) {
-      await rollouts.record(rollout.id, { type: 'message_delivered', key: outgoing.key, ts: sent.ts });
-      // The first message starts the first step, a gate's starts its clock.
-      await queue.wake(rollout.id);
+    if (!posted) {
+      posts.set(rollout.id, new Map([...(posts.get(rollout.id) ?? []), [outgoing.key, sent.ts]]));
+      await settle(rollout.id, outgoing.key, sent.ts);
+    } else if (sent.ts !== rollout.messages[outgoing.key]) {
+      // An administrator had deleted it: it stands somewhere else now.
+      await delivered(rollout.id, outgoing.key, sent.ts);
     }
     return true;
+  }
+
+  /** A message of a process that died after its post; what was decided since is not in it yet. */
+  async function adopt({ id }: Rollout, outgoing: Outgoing, ts: string): Promise<boolean> {
+    await settle(id, outgoing.key, ts);
+    const loaded = await store.load(id);
+    return loaded?.rollout.messages[outgoing.key] === undefined || send(loaded.rollout, outgoing);
+  }
+
+  /** A post takes its place, unless another process posted it while this one stood still between the look and the post. */
+  async function settle(id: string, key: MessageKey, ts: string): Promise<void> {
+    const loaded = await store.load(id);
+    const known = loaded?.rollout.messages[key];
+    if (known === undefined) await delivered(id, key, ts);
+    else if (loaded && known !== ts && !key.startsWith('chart:')) {
+      log.warn({ rollout: id, key }, 'posted twice: taking the later one back');
+      await chat.retract(loaded.rollout, ts);
+    }
+    const left = posts.get(id);
+    left?.delete(key);
+    if (left?.size === 0) posts.delete(id);
+  }
+
+  async function delivered(id: string, key: MessageKey, ts: string): Promise<void> {
+    await rollouts.record(id, { type: 'message_delivered', key, ts });
+    // The first message starts the first step, a gate's starts its clock.
+    await queue.wake(id);
   }
 
   /** A rollout that can never be announced must not start. */

@@ -5,6 +5,8 @@
 import type { Measured } from '../core/analysis.ts';
 import type { Actor, Check, Plan, Route, Target } from '../core/plan.ts';
 import type { Drift, Event, MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
+import type { Support } from '../core/support.ts';
+import type { Foreseen } from '../core/writes.ts';
 import type { Answer } from './answers.ts';
 
 export type Log = {
@@ -47,12 +49,6 @@ export type Preflight<T> =
   | { readonly ok: true; readonly facts: T; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly refusals: readonly string[] };
 
-type RouterSupport = {
-  readonly weight: true | string;
-  readonly header: true | string;
-  readonly mirror: true | string;
-};
-
 /** A marked route object: how a rollout is found when Redis has lost it. */
 export type MarkedRoute = {
   readonly object: string;
@@ -69,14 +65,27 @@ export type RouteFacts = {
 };
 
 export type TrafficRouter = {
-  /** `true`, or the reason why not: what a router cannot do is refused when the command is typed. */
-  readonly supports: RouterSupport;
-  /** Reads only. Refuses missing routes, ambiguous rules, other owners, an active claim of another rollout. */
-  preflight(target: Target): Promise<Preflight<RouteFacts>>;
+  readonly supports: Support;
+  /**
+   * Reads only. Refuses missing routes, ambiguous rules, other owners, an active claim of another rollout. `wanted`: routes of
+   * the steps, of which it refuses what only the cluster can tell.
+   */
+  preflight(target: Target, wanted?: readonly Route[]): Promise<Preflight<RouteFacts>>;
+  /** What these routes would write to the objects as they are, one after the other; left out: nobody can tell. */
+  foresee?(target: Target, routes: readonly Route[]): Promise<readonly Foreseen[]>;
   /** Takes the route objects for a rollout: marks only, no traffic moves. `journal`: owned fields by object. */
   claim(target: Target, fence: Fence): Promise<Written & { readonly journal?: Readonly<Record<string, string>> }>;
-  /** Sets the whole route in one write. `overwrite`: replaces what somebody else wrote, as last read. */
-  setRoute(target: Target, route: Route, fence: Fence, overwrite: boolean): Promise<Written>;
+  /**
+   * Sets the whole route in one write. `overwrite`: replaces what somebody else wrote, as last read; `journal`: for an object
+   * that lost its own.
+   */
+  setRoute(
+    target: Target,
+    route: Route,
+    fence: Fence,
+    overwrite: boolean,
+    journal?: Rollout['journal'],
+  ): Promise<Written>;
   /**
    * Gives the owned fields their journalled values back: all traffic to stable. With a higher epoch than the object's it is
    * the abort: it does not test weights, claims when unclaimed, and is done when the object is read back (or gone).
@@ -96,8 +105,8 @@ export type TrafficRouter = {
   drift(target: Target, route: Route, fence: Fence): Promise<Drift | null>;
   /** Takes the claim off (phase `done`). */
   release(target: Target, fence: Fence): Promise<Written>;
-  /** One LIST per namespace. */
-  listMarked(namespaces: readonly string[]): Promise<readonly MarkedRoute[]>;
+  /** `places` as `routePlaces` of the targets gives them; one LIST for each. */
+  listMarked(places: readonly string[]): Promise<readonly MarkedRoute[]>;
   /**
    * Abort without Redis: GET, then one patch with epoch + 1, the journalled fields and `sluice.dev/abort`. Refuses a route
    * that another rollout holds. `keepTraffic`: only the epoch and the mark, the fields stay.
@@ -122,6 +131,8 @@ export type WorkloadFacts = {
   readonly progressDeadlineMs: number;
   /** Highest epoch found on the objects. */
   readonly epoch: number;
+  /** Which share a weight really gets, where pods decide: `asked 10%, 1 of 5 pods = 20%`; null: what is asked. */
+  readonly achieved?: (weight: number) => string | null;
 };
 
 export type Workload = {
@@ -137,6 +148,15 @@ export type Workload = {
    * epoch's marks and the size that `weight` needs is read afresh once for each fence, and never answers `ready`.
    */
   canaryState(target: Target, weight: number, fence: Fence): Promise<CanaryState>;
+  /** Why the canary side cannot serve as it was checked, since somebody else changed or deleted a part of it; null: it can. */
+  lost(plan: Plan, fence: Fence): Promise<string | null>;
+  /** What somebody else did to stable since the claim, before its promotion; null: nothing. */
+  drift(plan: Plan, fence: Fence): Promise<Drift | null>;
+  /**
+   * Takes back what `drift` found: stable has its marks, journal and template again. `before`: what it ran when it was claimed,
+   * for an object that lost its own journal.
+   */
+  reapply(target: Target, fence: Fence, before: Release['template'] | null): Promise<Written>;
   /** P2: stable gets the canary's template. */
   promote(plan: Plan, fence: Fence, overwrite: boolean): Promise<Written>;
   /** Like `canaryState`: `ready` only where stable runs what `promote` of this plan wrote. */
@@ -145,9 +165,14 @@ export type Workload = {
   isPromoted(target: Target, rollout: string): Promise<boolean>;
   /**
    * Gives stable its old template back, as the Deployment itself carries it, with the raised epoch. `mayRoute`: whether
-   * traffic can go to stable at once; always where no other template was taken up there since the claim.
+   * traffic can go to stable at once; always where no other template was taken up there since the claim. `before`: as in
+   * `reapply`.
    */
-  demote(target: Target, fence: Fence): Promise<Written & { readonly mayRoute?: boolean }>;
+  demote(
+    target: Target,
+    fence: Fence,
+    before?: Release['template'] | null,
+  ): Promise<Written & { readonly mayRoute?: boolean }>;
   /** Raises the epoch on every claimed or made object except routes, and reads it back. */
   raise(target: Target, fence: Fence): Promise<Written>;
   /** Deletes what was made (preconditions uid and resourceVersion) and takes the claim off stable. */
@@ -158,6 +183,19 @@ export type Workload = {
   ): Promise<{ readonly template: Readonly<Record<string, unknown>>; readonly image: string } | null>;
   /** Image of the canary, for a rollout that Redis has lost; null: there is no canary. */
   canaryImage(target: Target): Promise<string | null>;
+  /**
+   * The template of a revision that the cluster itself still has, as `kubectl rollout undo --to-revision` finds it; null: there
+   * is none. Left out: it keeps no revisions of its own.
+   */
+  revision?(
+    target: Target,
+    revision: number,
+  ): Promise<{
+    readonly template: Readonly<Record<string, unknown>>;
+    readonly image: string;
+    /** It is what the Deployment has now. */
+    readonly isLive: boolean;
+  } | null>;
   /** `http://address:port` of every Ready canary pod. */
   canaryAddresses(target: Target): Promise<readonly string[]>;
 };
@@ -205,6 +243,8 @@ export type Release = {
   readonly at: number;
   /** A rollback made it live again: what was before it stands after an older release of the same version. */
   readonly rolledBack?: true;
+  /** Who asked for it. */
+  readonly by?: Actor;
 };
 
 /** A typed command or a click, recorded before it is acknowledged. */
@@ -221,10 +261,13 @@ export type RecordedEvent = {
   readonly hash: string;
 };
 
-type Lease = {
+export type Lease = {
+  /** How many holders in a row let it run out: they died, or froze, with the work in hand. */
+  readonly abandoned: number;
   /** Prolongs it by its full time, if it is still held. */
   renew(): Promise<void>;
-  release(): Promise<void>;
+  /** false: it had run out, so somebody else may have done the same work meanwhile. */
+  release(): Promise<boolean>;
 };
 
 export type Store = {
@@ -241,13 +284,16 @@ export type Store = {
     intake: string | null,
     abort?: { readonly actor: Actor; readonly reason: string | null },
   ): Promise<{ readonly kind: 'created' | 'gone' } | { readonly kind: 'busy'; readonly by: string }>;
-  /** One transition by compare-and-set on version and epoch; `conflict`: load again and decide again. */
+  /**
+   * One transition by compare-and-set on version and epoch; `conflict`: load again and decide again; `gone`: the intake was
+   * worked on before.
+   */
   save(
     loaded: Loaded,
     event: Event,
     decided: { readonly rollout: Rollout; readonly messages: readonly Outgoing[] },
     extra?: { readonly intake?: string; readonly releases?: readonly Release[] },
-  ): Promise<Loaded | 'conflict'>;
+  ): Promise<Loaded | 'conflict' | 'gone'>;
   /** Epoch that a new rollout of the service starts with: above everything this Redis knows and `seen` in the cluster. */
   nextEpoch(service: string, seen: number): Promise<number>;
   /**
@@ -274,6 +320,8 @@ export type Store = {
   /** Takes back what `take` failed to answer: an entry that came through goes, one still on its way will be a duplicate. */
   untake(service: string, key: string): Promise<void>;
   intakes(service: string): Promise<readonly Intake[]>;
+  /** Those of the services whose inbox is not empty. */
+  withIntakes(services: readonly string[]): Promise<readonly string[]>;
   /** Whether the entry is still in the inbox. */
   isWaiting(service: string, id: string): Promise<boolean>;
   drop(service: string, id: string): Promise<void>;
@@ -291,12 +339,27 @@ export type Store = {
   /** Nobody may call for `ms`: Slack said so. Same `perMinute` and `burst` as in `throttle`. */
   holdBack(bucket: string, perMinute: number, burst: number, ms: number): Promise<void>;
 
-  /** Due index: when a rollout is to be looked at; a hint, rebuilt by the sweep. null: off. */
+  /**
+   * Due index: when a rollout is to be looked at; a hint, rebuilt by the sweep. Infinity: only an event moves it; null: it has
+   * ended.
+   */
   schedule(id: string, at: number | null): Promise<void>;
   /** Entries overdue by `lateMs`, moved ahead by `claimMs` so that one replica gets each. */
   takeOverdue(lateMs: number, claimMs: number, limit: number): Promise<readonly string[]>;
   /** Ids of rollouts that have not ended, found by their locks. */
   active(services: readonly string[]): Promise<readonly string[]>;
+  /**
+   * Of these rollouts, those whose hints were lost. `late`: the due index has none, or one that is more than `farMs` ahead and
+   * later than the last transition wanted; `at` is when that was, in the past or at most Infinity. `unsent`: they have
+   * messages that Slack does not show. Loads no rollout: what it costs does not grow with what they carry.
+   */
+  forgotten(
+    ids: readonly string[],
+    farMs: number,
+  ): Promise<{
+    readonly late: readonly { readonly id: string; readonly at: number }[];
+    readonly unsent: readonly string[];
+  }>;
   /** Rollouts with unsent messages among the recently ended too. */
   pendingOutbox(limit: number): Promise<readonly string[]>;
   /** Last known members of a user group, kept for aborts while Slack is away. */
@@ -311,6 +374,8 @@ export type Queue = {
   wake(id: string): Promise<void>;
   wakeAt(id: string, at: number, now: number): Promise<void>;
   onTick(handler: (id: string) => Promise<void>): void;
+  /** How many hints no replica has begun with. */
+  backlog(): Promise<number>;
   /** Last time a tick was consumed, or none could come because Redis did not answer; ms of the local clock: for liveness. */
   lastProgress(): number;
   close(): Promise<void>;
@@ -332,6 +397,8 @@ type GroupMembers =
 export type Chat = {
   /** Posts the message of `key`, or edits it when `rollout.messages` has it. Throws on faults (unknown outcome included). */
   show(rollout: Rollout, outgoing: Outgoing): Promise<Sent>;
+  /** Takes back a message that stands twice, `ts` as `show` gave it. Never throws: it may stay where Slack refuses. */
+  retract(rollout: Rollout, ts: string): Promise<void>;
   /** Looks for a message whose outcome is unknown by its metadata; null: not there (or not allowed to look). */
   find(rollout: Rollout, key: MessageKey): Promise<string | null>;
   /** Finds a channel by name or id; `problem`: why the bot cannot post there, with the remedy. Throws on faults. */

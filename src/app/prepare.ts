@@ -1,8 +1,10 @@
 /** What a rollout would do, or everything that speaks against it; nothing is touched. */
 import type { Command } from '../core/command.ts';
-import { type Config, isVersion, planOf, type Service } from '../core/config.ts';
-import type { Actor, Plan, Target } from '../core/plan.ts';
+import { type Config, isVersion, planOf, type Service, stepsOf } from '../core/config.ts';
+import type { Actor, Plan, Route, Step, Target } from '../core/plan.ts';
 import { nearest } from '../core/suggest.ts';
+import { refusals } from '../core/support.ts';
+import { type PlannedWrite, writesOf } from '../core/writes.ts';
 import type { Answer } from './answers.ts';
 import type { People } from './people.ts';
 import type { Chat, Store, TrafficRouter, Workload, WorkloadFacts } from './ports.ts';
@@ -12,7 +14,7 @@ type Deps = {
   readonly store: Pick<Store, 'releases' | 'holder' | 'load'>;
   readonly chat: Pick<Chat, 'channel' | 'permalink'>;
   readonly people: Pick<People, 'unreadableGroups'>;
-  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'preflight' | 'supports'>;
+  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'preflight' | 'supports' | 'foresee'>;
   readonly workloadOf: (target: Target) => Pick<Workload, 'preflight'>;
 };
 
@@ -44,6 +46,10 @@ export function createPreparation(deps: Deps) {
         near: nearest(version, past),
       };
     }
+    const isKnown = typed.strategy === null || Object.hasOwn(config.strategies, typed.strategy);
+    const asked = isKnown ? stepsOf(config, service, typed.strategy) : null;
+    const cannot = asked ? unsupported(service, asked) : [];
+    if (cannot.length > 0) return { kind: 'refused', service: service.name, version, refusals: cannot };
     if (typed.strategy !== null && !service.strategies.includes(typed.strategy)) {
       return {
         kind: 'unknown strategy',
@@ -54,7 +60,11 @@ export function createPreparation(deps: Deps) {
     }
     const busy = await holding(service.name);
     if (busy) return busy;
-    const looked = await look(service, version);
+    const looked = await look(
+      service,
+      version,
+      asked?.steps.map(({ route }) => route),
+    );
     if ('kind' in looked) return looked;
     if (looked.workload.version === version && !typed.redeploy)
       return { kind: 'already live', service: service.name, version };
@@ -70,11 +80,9 @@ export function createPreparation(deps: Deps) {
       requester,
       reason: typed.reason,
       channelId: looked.channel,
-      warnings: looked.warnings,
+      warnings: [...looked.warnings, ...shares(looked.workload, asked?.steps ?? [])],
       progressDeadlineMs: looked.workload.progressDeadlineMs,
     });
-    const cannot = unsupported(plan);
-    if (cannot.length > 0) return { kind: 'refused', service: service.name, version, refusals: cannot };
     return { plan, epoch: looked.epoch };
   }
 
@@ -87,15 +95,15 @@ export function createPreparation(deps: Deps) {
     return { kind: 'busy', holder: loaded.rollout, link };
   }
 
-  /** Everything at once: channel, groups, workload, route. */
-  async function look(service: Service, version: string): Promise<Facts | Answer> {
+  /** Everything at once: channel, groups, workload, route. `wanted`: routes that the cluster may not be able to carry out. */
+  async function look(service: Service, version: string, wanted: readonly Route[] = []): Promise<Facts | Answer> {
     const target: Target = { ...service.target, container: service.target.container ?? '' };
     const { access } = service;
     const [channel, groups, workload, route] = await Promise.all([
       chat.channel(service.channel),
       people.unreadableGroups([...access.deploy, ...access.approve, ...access.abort]),
       deps.workloadOf(target).preflight(target, service.image),
-      deps.routerOf(target).preflight(target),
+      deps.routerOf(target).preflight(target, wanted),
     ]);
     const refusals = [
       ...(channel.ok ? [] : [channel.problem]),
@@ -117,15 +125,22 @@ export function createPreparation(deps: Deps) {
     };
   }
 
-  function unsupported(plan: Plan): readonly string[] {
-    const { supports } = deps.routerOf(plan.target);
-    const reasons = plan.steps.flatMap(({ route }) => [
-      ...(route.preview && supports.header !== true ? [`A preview by header: ${supports.header}`] : []),
-      ...(route.mirror !== null && supports.mirror !== true ? [`Mirroring: ${supports.mirror}`] : []),
-      ...(route.weight > 0 && supports.weight !== true ? [`Weights: ${supports.weight}`] : []),
-    ]);
-    return [...new Set(reasons)];
+  function unsupported({ target }: Service, { strategy, steps }: Pick<Plan, 'strategy' | 'steps'>): readonly string[] {
+    const { supports } = deps.routerOf({ ...target, container: target.container ?? '' });
+    return refusals(strategy, steps, target, supports);
   }
 
-  return { prepare, look, holding };
+  /** Every write of a plan in order, from the objects as they are. */
+  async function foresee(plan: Plan): Promise<readonly PlannedWrite[]> {
+    const routes = plan.steps.map(({ route }) => route);
+    return writesOf(plan, await deps.routerOf(plan.target).foresee?.(plan.target, routes));
+  }
+
+  return { prepare, look, holding, foresee };
+}
+
+/** Where the share follows pods, which one each step really gets. */
+function shares({ achieved }: WorkloadFacts, steps: readonly Step[]): readonly string[] {
+  const said = steps.map(({ route }) => achieved?.(route.weight) ?? null).filter((one) => one !== null);
+  return said.length > 0 ? [`The share follows the pods: ${[...new Set(said)].join('; ')}.`] : [];
 }

@@ -15,10 +15,19 @@ export async function releaseBefore(deps: EffectDeps, rollout: Rollout, now: num
   return known || !serving ? [] : [serving];
 }
 
+/** What stable ran when the rollout claimed it; null: nobody knows. */
+export async function templateBefore(
+  { store }: Pick<EffectDeps, 'store'>,
+  { plan }: Rollout,
+): Promise<Release['template'] | null> {
+  const releases = await store.releases(plan.target.service);
+  return releases.find(({ version }) => version === plan.from)?.template ?? null;
+}
+
 export async function releaseNow(deps: EffectDeps, rollout: Rollout, now: number): Promise<readonly Release[]> {
-  const { kind, version } = rollout.plan;
+  const { kind, version, requester: by } = rollout.plan;
   const releases = await release(deps, rollout, version, rollout.id, now);
-  return kind === 'rollback' ? releases.map((one) => ({ ...one, rolledBack: true })) : releases;
+  return releases.map((one) => ({ ...one, by, ...(kind === 'rollback' && { rolledBack: true }) }));
 }
 
 async function release(

@@ -7,8 +7,10 @@ import { begin } from '../core/decide.ts';
 import { serviceOf } from '../core/id.ts';
 import type { Target } from '../core/plan.ts';
 import { type Event, isTerminal, type Rollout } from '../core/rollout.ts';
+import { routePlaces } from '../core/traffic.ts';
 import { type Commands, timeOf } from './commands.ts';
 import type { Deps as HandleDeps, Rollouts } from './handle.ts';
+import { pause } from './pause.ts';
 import type { Chat, Intake, MarkedRoute, TrafficRouter, Workload } from './ports.ts';
 import type { Request } from './requests.ts';
 
@@ -35,10 +37,17 @@ const ABANDONED_MS = 10_000;
 const EXPIRED_MS = 300_000;
 const RECONCILE_EVERY_MS = 60_000;
 const BATCH = 100;
+/** Hints that may wait in the queue: with more, those who are overdue are taken up later and not twice. */
+const BACKLOG = 2_000;
+/** Rollouts whose hints were lost are spread over at least two seconds, and so that this many a second come due. */
+const SPREAD_PER_SECOND = 500;
+/** Who asked for a rollout is read this slowly after a start: nothing waits for it. */
+const ACQUAINT = { atOnce: 50, everyMs: 100 } as const;
 
 export function createSweep(deps: Deps) {
   const { store, queue, log, config, rollouts } = deps;
   const timers = new Set<NodeJS.Timeout>();
+  const acquainted = new Set<string>();
   let stopped = false;
   let reconciling: Promise<void> | null = null;
 
@@ -79,11 +88,17 @@ export function createSweep(deps: Deps) {
   }
 
   async function due(): Promise<void> {
-    const overdue = await store.takeOverdue(LATE_MS, CLAIM_MS, BATCH);
-    if (overdue.length === 0) return;
-    const now = await store.now();
-    // As a timer, not as a wake-up: that would wait behind the job of the replica that died with this rollout in hand.
-    for (const id of overdue) await queue.wakeAt(id, now, now);
+    let room: number | null = null;
+    do {
+      const overdue = await store.takeOverdue(LATE_MS, CLAIM_MS, BATCH);
+      if (overdue.length > 0) {
+        const now = await store.now();
+        // As a timer, not as a wake-up: that would wait behind the job of the replica that died with this rollout in hand.
+        await Promise.all(overdue.map((id) => queue.wakeAt(id, now, now)));
+      }
+      if (overdue.length < BATCH) return;
+      room = (room ?? BACKLOG - (await queue.backlog())) - BATCH;
+    } while (room > 0 && !stopped);
   }
 
   async function outbox(): Promise<void> {
@@ -91,7 +106,7 @@ export function createSweep(deps: Deps) {
   }
 
   async function inbox(): Promise<void> {
-    for (const service of Object.keys(config.services)) {
+    for (const service of await store.withIntakes(Object.keys(config.services))) {
       await guarded(`inbox of ${service}`, async () => {
         const now = await store.now();
         for (const intake of await store.intakes(service)) {
@@ -120,37 +135,56 @@ export function createSweep(deps: Deps) {
   }
 
   async function compareAll(): Promise<void> {
-    const now = await store.now();
-    for (const id of await store.active(Object.keys(config.services)))
-      await guarded(`active ${id}`, () => hurry(id, now));
-    for (const [router, namespaces] of routed()) {
-      for (const namespace of namespaces) {
-        await guarded(`marks in ${namespace}`, async () => {
-          for (const marked of await router.listMarked([namespace]))
+    const active = await store.active(Object.keys(config.services));
+    await guarded('lost hints', () => remind(active));
+    void guarded('who asked', () => acquaint(active));
+    for (const [router, places] of routed()) {
+      for (const place of places) {
+        await guarded(`marks in ${place}`, async () => {
+          for (const marked of await router.listMarked([place]))
             await guarded(`marks of ${marked.object}`, () => compare(marked));
         });
       }
     }
   }
 
-  async function hurry(id: string, now: number): Promise<void> {
-    const loaded = await store.load(id);
-    if (!loaded || isTerminal(loaded.rollout)) return;
-    deps.commands.remember(loaded.rollout);
-    // Spread, so that a restart with many waiting rollouts is no herd.
-    await store.schedule(id, now + deps.random() * 2_000);
-    void deps.flush(id);
+  /** Puts lost hints back. Whoever has theirs is left alone: a start with thousands of waiting rollouts is no herd. */
+  async function remind(active: readonly string[]): Promise<void> {
+    const { late, unsent } = await store.forgotten(active, RECONCILE_EVERY_MS);
+    const now = await store.now();
+    const spreadMs = Math.max(2_000, (late.length / SPREAD_PER_SECOND) * 1_000);
+    const reminded = late.map(({ id, at }) => store.schedule(id, Math.max(at, now + deps.random() * spreadMs)));
+    await Promise.all(reminded);
+    for (const id of unsent) void deps.flush(id);
   }
 
-  /** Each router once with all its namespaces: one LIST per namespace, however many services live there. */
+  /** An abort by who asked for the rollout needs no look-up, even when another process had started it. */
+  async function acquaint(active: readonly string[]): Promise<void> {
+    const current = new Set(active);
+    for (const id of acquainted) if (!current.has(id)) acquainted.delete(id);
+    const strangers = active.filter((id) => !acquainted.has(id));
+    for (let at = 0; at < strangers.length && !stopped; at += ACQUAINT.atOnce) {
+      await Promise.all(
+        strangers.slice(at, at + ACQUAINT.atOnce).map((id) =>
+          guarded(`active ${id}`, async () => {
+            const loaded = await store.load(id);
+            if (loaded) deps.commands.remember(loaded.rollout);
+            acquainted.add(id);
+          }),
+        ),
+      );
+      await pause(ACQUAINT.everyMs);
+    }
+  }
+
+  /** Each router once with all its places: one LIST per place, however many services live there. */
   function routed(): Map<TrafficRouter, readonly string[]> {
-    const namespaces = new Map<TrafficRouter, readonly string[]>();
+    const places = new Map<TrafficRouter, readonly string[]>();
     for (const { target } of Object.values(config.services)) {
       const router = deps.routerOf({ ...target, container: target.container ?? '' });
-      const own = target.traffic.routes.map((route) => route.split('/')[0] ?? '');
-      namespaces.set(router, [...new Set([...(namespaces.get(router) ?? []), ...own])]);
+      places.set(router, [...new Set([...(places.get(router) ?? []), ...routePlaces(target)])]);
     }
-    return namespaces;
+    return places;
   }
 
   async function compare({ object, marks, env }: MarkedRoute): Promise<void> {

@@ -1,12 +1,12 @@
 /** `doctor`: one line for each thing a rollout needs, with the remedy where something is wrong. It only reads. */
 import process from 'node:process';
 import { type Cluster, createCluster } from '../adapters/kubernetes/cluster.ts';
-import { createTwin } from '../adapters/kubernetes/twin.ts';
+import { createWorkloads } from '../adapters/kubernetes/workloads.ts';
 import { inspectPrometheus } from '../adapters/prometheus/inspect.ts';
 import { redisAddress } from '../adapters/redis/address.ts';
 import { createStore, type RedisStore } from '../adapters/redis/store.ts';
 import { inspectSlack, type SlackInspector, scopeSentence } from '../adapters/slack/inspect.ts';
-import { createRouters } from '../adapters/traffic/index.ts';
+import { createRouters, routerNameOf } from '../adapters/traffic/index.ts';
 import {
   examine,
   type Finding,
@@ -168,14 +168,14 @@ function aroundCluster(
     return refusals.length > 0 ? refusals.map((text) => fail(subject, text)) : [ok(subject, 'the API server answers')];
   };
   if (!config) return [{ subject, look }];
-  const [routers, twin] = [createRouters({ cluster, log }), createTwin({ cluster, log })];
+  const [routers, workloads] = [createRouters({ cluster, log }), createWorkloads({ cluster, log })];
   return [
     { subject, look },
     ...looksAtServices({
       config,
       holder,
-      routerOf: (target) => routers[target.traffic.router],
-      workloadOf: () => twin,
+      routerOf: (target) => routers[routerNameOf(target)],
+      workloadOf: ({ workload }) => workloads[workload],
     }),
   ];
 }

@@ -65,6 +65,8 @@ export function abort(rollout: Rollout, cause: AbortCause, now: number, epoch = 
   const gates = gate ? replaceLast(rollout, { ...gate, decision: { kind, actor, at: now } }) : rollout.gates;
   // Met by the write that would have promoted stable: what is there is somebody else's, and stays.
   const isForeign = phase.kind === 'drifted' && phase.stage === 'template';
+  // Its pods are its traffic, from the first step on.
+  const inPlace = rollout.plan.target.workload === 'in-place';
   const inPromotion =
     phase.kind === 'promoting' || phase.kind === 'halted' || (phase.kind === 'drifted' && phase.resume === 'promotion');
   return to(
@@ -77,9 +79,9 @@ export function abort(rollout: Rollout, cause: AbortCause, now: number, epoch = 
       // Redis knows less than the cluster then: traffic may have moved further than this state says.
       from: cause.kind === 'fenced' ? 'at an unknown weight' : describePhase(rollout),
       // After a loss of Redis nobody knows how far the promotion was: the object's own journal does.
-      demote: (inPromotion && !isForeign) || cause.kind === 'fenced',
+      demote: inPlace || (inPromotion && !isForeign) || cause.kind === 'fenced',
       stalled: false,
-      ...(phase.kind === 'drifted' && isOfStable(phase) && { foreign: phase.drift }),
+      ...(phase.kind === 'drifted' && !inPlace && isOfStable(phase) && { foreign: phase.drift }),
     },
     { epoch, gates },
     [...(gate ? [gateKey(gate)] : []), 'root'],

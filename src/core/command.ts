@@ -25,6 +25,8 @@ export type Command =
       readonly reason: string | null;
     }
   | { readonly kind: 'status'; readonly target: string | null }
+  /** `service` null: the thread's. */
+  | { readonly kind: 'history'; readonly service: string | null }
   | { readonly kind: 'approve'; readonly reason: string | null }
   | { readonly kind: 'list' }
   | { readonly kind: 'help' };
@@ -104,6 +106,27 @@ const DEPLOY: Row = {
 /** Every command there is; help is rendered from it. Words without a known verb mean the first. */
 export const COMMANDS: readonly Row[] = [
   DEPLOY,
+  {
+    name: 'plan',
+    usage: 'plan <service> <version> [strategy]',
+    summary: 'every step and write of a rollout, nothing is touched',
+    flags: [],
+    maxWords: 3,
+    build([service, version, strategy = null]) {
+      const usage = usageOf('plan');
+      if (service === undefined) return fail({ kind: 'missing service', usage });
+      if (version === undefined) return fail({ kind: 'missing version', service, near: null, usage });
+      return { kind: 'deploy', service, version, strategy, reason: null, dryRun: true, redeploy: true };
+    },
+  },
+  {
+    name: 'history',
+    usage: 'history <service>',
+    summary: 'what served, and what can be gone back to',
+    flags: [],
+    maxWords: 1,
+    build: ([service = null]) => ({ kind: 'history', service }),
+  },
   {
     name: 'status',
     usage: 'status [service|id]',

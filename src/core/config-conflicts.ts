@@ -32,6 +32,8 @@ export function trafficOf({ namespace, traffic }: ServiceEntry): Traffic {
       return { ...traffic, virtualService: place(traffic.virtualService) };
     case 'ingress-nginx':
       return { ...traffic, ingress: place(traffic.ingress) };
+    case 'kubernetes':
+      return { ...traffic, service: place(traffic.service) };
     default:
       return traffic satisfies never;
   }
@@ -68,6 +70,17 @@ function serviceErrors(name: string, service: ServiceEntry, { strategies, promet
     const names = items.map((item) => item.name);
     for (const [index, given] of names.entries()) {
       if (names.indexOf(given) !== index) report([kind, index, 'name'], `write another name: "${given}" is taken`);
+    }
+  }
+  if (service.workload === 'in-place') {
+    if (service.traffic.router !== 'kubernetes')
+      report(['traffic', 'router'], 'write kubernetes: with workload in-place the share follows the pods');
+    for (const [index, { query }] of service.checks.entries()) {
+      if (isPreset(query))
+        report(
+          ['checks', index, 'query'],
+          'write PromQL: old and new pods share a Deployment with workload in-place, and a preset cannot tell them apart',
+        );
     }
   }
   for (const [index, check] of service.checks.entries()) {

@@ -5,6 +5,8 @@
 import { z } from 'zod';
 import { FORBIDDEN_HOST, isForbiddenHost } from './address.ts';
 import { type RawIssue, show, wanted } from './config-errors.ts';
+import { duration, flag, integer, isRegex, list, object, text } from './schema-parts.ts';
+import { Steps } from './step-schema.ts';
 
 /** Presets of checks, and what their values are counted in. The queries are the metrics adapter's. */
 export const PRESETS = {
@@ -23,47 +25,6 @@ export const isPreset = (query: string): query is Preset => Object.hasOwn(PRESET
 
 /** What `{{…}}` in a check's own PromQL may name. */
 export const VARIABLES = ['namespace', 'workload', 'service', 'window'] as const;
-
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-const LONGEST_MS = 30 * 24 * 3_600_000;
-
-function toMs(duration: string): number {
-  const [, amount = '', unit = ''] = /^(\d+)(ms|s|m|h)$/.exec(duration) ?? [];
-  return Number(amount) * (UNIT_MS[unit] ?? Number.NaN);
-}
-
-const object = <Shape extends z.ZodRawShape>(what: string, shape: Shape) =>
-  z.strictObject(shape, {
-    // For an unknown key the message is the list of known ones: `describe` makes one line of each key.
-    error: (issue: RawIssue) =>
-      issue.code === 'unrecognized_keys' ? Object.keys(shape).join(' ') : wanted(what)(issue),
-  });
-
-const text = (what: string, pattern: RegExp) => {
-  const error = wanted(what);
-  return z.string({ error }).regex(pattern, { error }).describe(what);
-};
-
-const integer = (what: string, min: number, max: number) => {
-  const error = wanted(`${what} from ${min} to ${max}`);
-  return z.int({ error }).min(min, { error }).max(max, { error }).describe(what);
-};
-
-const flag = () => z.boolean({ error: wanted('true or false') });
-
-const duration = (what: string, min = 0) => {
-  const error = wanted(what);
-  const known = z
-    .string({ error })
-    .regex(/^\d+(ms|s|m|h)$/, { error })
-    .describe(what);
-  return known.transform(toMs).refine((ms) => ms >= min && ms <= LONGEST_MS, {
-    error: `write ${what}, at least ${min / 1000}s and at most 720h`,
-  });
-};
-
-const list = <Item extends z.ZodType>(what: string, item: Item) =>
-  z.array(item, { error: wanted(`a list of ${what}`) });
 
 const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 const label = (what: string, max: number) => {
@@ -167,11 +128,15 @@ const ROUTERS = {
       /^[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?$/,
     ).prefault('nginx.ingress.kubernetes.io'),
   }),
+  kubernetes: object('router and service', {
+    router: z.literal('kubernetes'),
+    service: objectName("a Kubernetes Service's name"),
+  }),
 };
 
 const Traffic = z.discriminatedUnion(
   'router',
-  [ROUTERS['gateway-api'], ROUTERS.namerd, ROUTERS.smi, ROUTERS.istio, ROUTERS['ingress-nginx']],
+  [ROUTERS['gateway-api'], ROUTERS.namerd, ROUTERS.smi, ROUTERS.istio, ROUTERS['ingress-nginx'], ROUTERS.kubernetes],
   {
     error: (issue: RawIssue) => {
       const { input } = issue;
@@ -182,7 +147,7 @@ const Traffic = z.discriminatedUnion(
   },
 );
 
-const WORKLOADS = ['twin'] as const;
+const WORKLOADS = ['twin', 'in-place'] as const;
 
 const ServiceEntry = object('a service: namespace, deployment, image, traffic, access …', {
   namespace: label('the namespace', 63),
@@ -209,75 +174,6 @@ const ServiceEntry = object('a service: namespace, deployment, image, traffic, a
   promoteTimeout: duration('a duration such as 10m', 1000).optional(),
 });
 
-const Gate = object('true, or approvals, timeout, onTimeout', {
-  approvals: integer('a number of approvals', 1, 10).prefault(1),
-  timeout: duration('a duration such as 4h', 1000).prefault('4h'),
-  onTimeout: z.enum(['abort', 'hold'], { error: wanted('abort or hold') }).prefault('abort'),
-});
-
-const HEADER = /^[\w!#$%&'*+.^`|~-]+$/;
-const HEADER_VALUE = /^[\w!#$%&'*+.^`|~-]+\s*:\s*[!-~]([ -~]*[!-~])?\s*$/;
-
-const Preview = object('header: "x-canary: always", or cookie: "canary=always"', {
-  header: text(
-    'a header and its value, such as "x-canary: always"; only its name where a pattern follows',
-    /^[\w!#$%&'*+.^`|~-]+\s*(:\s*[!-~]([ -~]*[!-~])?\s*)?$/,
-  ).optional(),
-  pattern: text(
-    "a regular expression of at most 200 characters that the header's whole value matches, such as ^qa-.*",
-    /^[!-~]([ -~]{0,198}[!-~])?$/,
-  )
-    .refine(isRegex, { error: 'write a regular expression: this one is not valid' })
-    .optional(),
-  cookie: text(
-    'a cookie and its value, such as "canary=always"',
-    /^[\w!#$%&'*+.^`|~-]+=[\w!#$%&'()*+./:<=>?@[\]^`{|}~-]+$/,
-  ).optional(),
-  optional: flag().optional(),
-}).superRefine(({ header, pattern, cookie }, context) => {
-  const report = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
-  if ((header === undefined) === (cookie === undefined))
-    report('header', 'write either a header or a cookie: "x-canary: always", or cookie: "canary=always"');
-  else if (cookie !== undefined && pattern !== undefined)
-    report('pattern', 'write it with a header: a cookie has one value, such as "canary=always"');
-  else if (pattern !== undefined && header !== undefined && !HEADER.test(header))
-    report('header', 'write only the name of the header: pattern says its value');
-  else if (pattern === undefined && header !== undefined && !HEADER_VALUE.test(header))
-    report('header', 'write a header and its value, such as "x-canary: always"');
-});
-
-const StepEntry = object('a step: weight, preview, mirror, test, bake, gate', {
-  weight: integer('a percentage', 0, 100).optional(),
-  preview: Preview.optional(),
-  mirror: integer('a percentage of the requests to copy,', 1, 100).optional(),
-  test: flag().optional(),
-  bake: duration('a duration such as 1m').optional(),
-  gate: z
-    .union([z.literal(true), Gate], { error: wanted('true, or approvals, timeout, onTimeout') })
-    .transform((gate) => (gate === true ? Gate.parse({}) : gate))
-    .optional(),
-}).refine((step) => Object.keys(step).length > 0, {
-  error: 'write what the step does: weight, preview, mirror, test, bake or gate',
-});
-
-const Steps = list('steps', StepEntry)
-  .min(1, { error: 'write at least one step' })
-  .superRefine((steps, context) => {
-    const weights = steps.map((step) => step.weight ?? 0);
-    for (const [index, weight] of weights.entries()) {
-      const before = weights[index - 1] ?? 0;
-      if (weight >= before) continue;
-      const message = `write a weight of at least ${before}: the step before has it, and weights never fall (a step without weight has 0)`;
-      context.addIssue({ code: 'custom', path: [index, 'weight'], message });
-    }
-    if ((weights.at(-1) ?? 100) >= 100) return;
-    context.addIssue({
-      code: 'custom',
-      path: [weights.length - 1, 'weight'],
-      message: 'write 100: the last step carries all traffic',
-    });
-  });
-
 export const ConfigFile = object('slack, services …', {
   env: Name.prefault('default'),
   slack: object('channel, onCall, fallbackChannel, tables, teams, perMinute', {
@@ -302,17 +198,7 @@ export const ConfigFile = object('slack, services …', {
 export type ConfigFile = z.output<typeof ConfigFile>;
 export type ServiceEntry = z.output<typeof ServiceEntry>;
 export type CheckEntry = z.output<typeof Check>;
-export type StepEntry = z.output<typeof StepEntry>;
-export { ServiceEntry as ServiceSchema, Steps as StepsSchema };
-
-function isRegex(source: string): boolean {
-  try {
-    new RegExp(source);
-    return true;
-  } catch {
-    return false;
-  }
-}
+export { ServiceEntry as ServiceSchema };
 
 /** Never quoted when it is refused: it may hold a password. */
 function isPlainUrl(text: string): boolean {

@@ -1,6 +1,6 @@
 /** The configuration as the rest of Sluice knows it, and the plan that a request makes of it. */
 import type { Access, Actor, Check, Plan, SmokeTest, Step, Target } from './plan.ts';
-import { fitted, SUPPORT } from './support.ts';
+import { fitted, supportOf } from './support.ts';
 
 export type Service = {
   readonly name: string;
@@ -117,7 +117,7 @@ export function stepsOf(
   const strategy = name ?? strategies[0] ?? '';
   const steps = Object.hasOwn(config.strategies, strategy) ? config.strategies[strategy] : undefined;
   if (!steps) throw new Error(`no strategy "${strategy}" in the configuration`);
-  const fitting = fitted(steps, SUPPORT[target.traffic.router]);
+  const fitting = fitted(steps, supportOf(target));
   return { strategy, steps: fitting.map((step) => withApprovals(step, access.approvals)) };
 }
 

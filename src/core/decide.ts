@@ -2,10 +2,22 @@
  * The one place where a rollout changes: state and event in, next state and messages out. Pure: time is an input, effects
  * follow from the state (`schedule.ts`), so a crash between two events only repeats an idempotent effect.
  */
-import { abort, type Change, gateKey, inStep, type Note, refuse, replaceLast, STALE, startStep, to } from './change.ts';
+import {
+  abort,
+  type Change,
+  gateKey,
+  inStep,
+  type Note,
+  refuse,
+  replaceLast,
+  STALE,
+  startStep,
+  stepOf,
+  to,
+} from './change.ts';
 import { afterConfirm, afterTests, judged, sampled, startGuard } from './evidence.ts';
 import { accept, approve, atGate, changeGate, decideGate, drifted, halt, resumeAt } from './gates.ts';
-import { STABLE_ROUTE } from './plan.ts';
+import { hasUsers, STABLE_ROUTE } from './plan.ts';
 import {
   type Decision,
   type Event,
@@ -105,8 +117,8 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       }
       return inStep(phase, 'route', () => {
         const route = wantedRoute(rollout);
-        const flows = route.weight > 0 || (route.mirror ?? 0) > 0;
-        const guard = rollout.guard ?? (flows ? startGuard(rollout.plan, now) : null);
+        const { bakeMs } = stepOf(rollout);
+        const guard = rollout.guard ?? (hasUsers({ route, bakeMs }) ? startGuard(rollout.plan, now) : null);
         return to({ kind: 'stepping', stage: 'confirm', since: now }, { route, routeSeq: event.seq, guard });
       });
     case 'confirmed': {

@@ -2,18 +2,11 @@
 import type { Config, Service, StrategyStep } from './config.ts';
 import { conflicts, type Parts, trafficOf } from './config-conflicts.ts';
 import { describe } from './config-errors.ts';
-import {
-  type CheckEntry,
-  ConfigFile,
-  isPreset,
-  PRESETS,
-  type ServiceEntry,
-  ServiceSchema,
-  type StepEntry,
-} from './config-schema.ts';
+import { type CheckEntry, ConfigFile, isPreset, PRESETS, type ServiceEntry, ServiceSchema } from './config-schema.ts';
 import type { Check, Preview, Target } from './plan.ts';
+import type { StepEntry } from './step-schema.ts';
 import { BUILT_IN } from './strategies.ts';
-import { fitted, refusals, SUPPORT } from './support.ts';
+import { fitted, refusals, supportOf } from './support.ts';
 
 export type ParsedConfig =
   | { readonly ok: true; readonly config: Config }
@@ -82,7 +75,7 @@ function serviceOf(name: string, entry: ServiceEntry, file: ConfigFile, strategi
 
 /** All that its router and workload can carry out. */
 function possible(strategies: Config['strategies'], target: Pick<Target, 'workload' | 'traffic'>): readonly string[] {
-  const support = SUPPORT[target.traffic.router];
+  const support = supportOf(target);
   const names = Object.keys(strategies);
   const able = names.filter((name) => refusals(name, fitted(strategies[name] ?? [], support), target).length === 0);
   // With none at all each says why when it is typed.

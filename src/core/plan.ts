@@ -3,11 +3,17 @@
  * rollout. All durations are milliseconds, all weights integer percent of traffic to the canary.
  */
 
+/** Which requests always reach the canary: those with a header of this value or pattern, or with a cookie. */
+export type Preview =
+  | { readonly header: string; readonly value: string }
+  /** A regular expression that the whole value matches. */
+  | { readonly header: string; readonly pattern: string }
+  | { readonly cookie: string; readonly value: string };
+
 /** The whole desired state of the traffic. Absent parts are off: nothing is inherited from the step before. */
 export type Route = {
   readonly weight: number;
-  /** Requests with this header always reach the canary. */
-  readonly preview: { readonly header: string; readonly value: string } | null;
+  readonly preview: Preview | null;
   /** Percent of requests copied to the canary; their answers are discarded. */
   readonly mirror: number | null;
 };
@@ -28,6 +34,16 @@ export type Step = {
   readonly bakeMs: number;
   readonly gate: GatePlan | null;
 };
+
+/**
+ * Whether users reach the canary in this step, so that the checks count: by a share, by copies, or by a match while the checks
+ * are watched. A preview without bake is for testers, whose few requests measure nothing.
+ */
+export const hasUsers = ({ route, bakeMs }: Pick<Step, 'route' | 'bakeMs'>): boolean =>
+  loadOf(route) > 0 || (route.preview !== null && bakeMs > 0);
+
+/** Percent of the requests that the canary has to stand, copies included. */
+export const loadOf = ({ weight, mirror }: Route): number => Math.max(weight, mirror ?? 0);
 
 /** One measured condition on the canary. `query` is a preset (`linkerd/success-rate`) or PromQL with `{{workload}}`. */
 export type Check = {
@@ -95,6 +111,11 @@ export type Traffic =
       readonly ingress: string;
       /** Prefix of the controller's annotations: `nginx.ingress.kubernetes.io`. */
       readonly annotations: string;
+    }
+  | {
+      readonly router: 'kubernetes';
+      /** The Kubernetes Service that users ask, as `namespace/name`. */
+      readonly service: string;
     };
 
 /** What is rolled out, in Kubernetes' names. */
@@ -104,7 +125,7 @@ export type Target = {
   /** The Deployment that serves now. */
   readonly deployment: string;
   readonly container: string;
-  readonly workload: 'twin';
+  readonly workload: 'twin' | 'in-place';
   readonly traffic: Traffic;
 };
 

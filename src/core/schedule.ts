@@ -2,7 +2,7 @@
  * What a rollout wants done now, and when it is to be looked at again: both follow from the state alone, so any replica can
  * go on at any time.
  */
-import type { Route } from './plan.ts';
+import { loadOf, type Route, STABLE_ROUTE } from './plan.ts';
 import {
   type Event,
   gateDeadline,
@@ -17,6 +17,7 @@ import {
 /** One thing to do outside, answered by an event with the same `seq`; nothing yet to report is no event. */
 export type Effect =
   | { readonly kind: 'claim' }
+  /** `weight`: percent of the requests that the canary is sized for. */
   | { readonly kind: 'create canary'; readonly weight: number }
   | { readonly kind: 'await canary'; readonly since: number }
   | { readonly kind: 'scale canary'; readonly weight: number }
@@ -122,7 +123,8 @@ function phaseEffect(rollout: Rollout): Effect | null {
     case 'queued':
       return { kind: 'claim' };
     case 'starting':
-      if (phase.stage === 'create') return { kind: 'create canary', weight: rollout.plan.steps[0]?.route.weight ?? 0 };
+      if (phase.stage === 'create')
+        return { kind: 'create canary', weight: loadOf(rollout.plan.steps[0]?.route ?? STABLE_ROUTE) };
       return phase.stage === 'ready' ? { kind: 'await canary', since: phase.since } : null;
     case 'stepping':
       return stepEffect(rollout, phase);
@@ -164,7 +166,7 @@ function phaseEffect(rollout: Rollout): Effect | null {
 function stepEffect(rollout: Rollout, phase: Extract<Rollout['phase'], { kind: 'stepping' }>): Effect | null {
   switch (phase.stage) {
     case 'scale':
-      return { kind: 'scale canary', weight: wantedRoute(rollout).weight };
+      return { kind: 'scale canary', weight: loadOf(wantedRoute(rollout)) };
     case 'ready':
       return { kind: 'await canary', since: phase.since };
     case 'route':

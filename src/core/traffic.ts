@@ -1,8 +1,7 @@
 /** What the rest of Sluice asks of a target's `traffic`, whatever its router: a new router is a case in each of these. */
-import type { Route, Target, Traffic } from './plan.ts';
+import type { Preview, Target, Traffic } from './plan.ts';
 
 type Routed = Pick<Target, 'traffic'>;
-type Header = { readonly header: string; readonly value: string };
 
 /** Where marked route objects are listed: namespaces of the cluster, or addresses of dtabs. Opaque to all but the router. */
 export function routePlaces({ traffic }: Routed): readonly string[] {
@@ -17,6 +16,8 @@ export function routePlaces({ traffic }: Routed): readonly string[] {
       return [namespaceOf(traffic.virtualService)];
     case 'ingress-nginx':
       return [namespaceOf(traffic.ingress)];
+    case 'kubernetes':
+      return [namespaceOf(traffic.service)];
     default:
       return traffic satisfies never;
   }
@@ -37,6 +38,8 @@ export function routeObjects({ traffic }: Routed): readonly string[] {
         : [`VirtualService ${traffic.virtualService}`];
     case 'ingress-nginx':
       return [`Ingress ${traffic.ingress}-canary`];
+    case 'kubernetes':
+      return [serviceName(traffic)];
     default:
       return traffic satisfies never;
   }
@@ -51,11 +54,15 @@ export function writeWords(target: Target): Record<'stable' | 'canary' | 'marks'
     const back = 'its destination of before again';
     return { stable: 'its destination of before', canary, marks: `${marks}, dentries /sluice/${service}…`, back };
   }
+  if (traffic.router === 'kubernetes') {
+    const pods = { stable: `pods of ${deployment}`, canary: `pods of ${deployment}-canary` };
+    return { ...pods, marks, back: 'its own selector again' };
+  }
   return { stable: `${deployment}-stable`, canary: `${deployment}-canary`, marks, back: 'its own backends again' };
 }
 
-/** What a tester sends to reach the canary while a step has this preview. */
-export function previewHeader({ traffic }: Routed, preview: NonNullable<Route['preview']>): Header {
+/** What a request carries to reach the canary while a step has this preview. */
+export function previewRequest({ traffic }: Routed, preview: Preview): Preview {
   // Linkerd 1 matches no headers of one's own: a request names the dentry that it wants replaced.
   return traffic.router === 'namerd'
     ? { header: 'l5d-dtab', value: `${traffic.path} => ${canaryPath(traffic)}` }
@@ -67,7 +74,7 @@ export function byHand(
   target: Target,
   journal: Readonly<Record<string, string>> = {},
 ): { readonly commands: readonly string[]; readonly edit: string } {
-  const { traffic, deployment } = target;
+  const { traffic, deployment, namespace, workload } = target;
   switch (traffic.router) {
     case 'gateway-api':
       return {
@@ -92,12 +99,30 @@ export function byHand(
     case 'ingress-nginx':
       return {
         commands: [editCommand('ingress', `${traffic.ingress}-canary`)],
-        edit: `set the annotation ${traffic.annotations}/canary-weight to "0" and take canary-by-header off`,
+        edit: `set the annotation ${traffic.annotations}/canary-weight to "0" and take canary-by-header and canary-by-cookie off`,
       };
+    case 'kubernetes': {
+      const { service } = traffic;
+      if (workload === 'in-place') {
+        const kubectl = `kubectl -n ${namespace}`;
+        // What holds the new pods back would hold the old ones back, too.
+        const free = `${kubectl} patch deployment ${deployment} -p '{"spec":{"paused":false,"minReadySeconds":0}}'`;
+        const undo = `${kubectl} rollout undo deployment/${deployment}`;
+        return { commands: [free, undo], edit: 'then its pods are the old ones again' };
+      }
+      const was = journal[serviceName(traffic)];
+      return {
+        commands: [editCommand('service', service)],
+        edit: was === undefined ? `make its selector that of ${deployment}'s pods` : `its selector was: ${was}`,
+      };
+    }
     default:
       return traffic satisfies never;
   }
 }
+
+/** Also the key of its journal. */
+const serviceName = ({ service }: Extract<Traffic, { router: 'kubernetes' }>) => `Service ${service}`;
 
 const namespaceOf = (object: string) => object.split('/')[0] ?? '';
 

@@ -20,6 +20,14 @@ it.each([
   const outcome = await runEffect(deps, loaded, { kind: 'end route', overwrite: false });
   const releases = 'extra' in outcome ? outcome.extra?.releases : null;
   expect(releases).toEqual([
-    { version: 'v2', image: 'i', template: {}, rollout: rollout.id, at: 7, ...(rolledBack && { rolledBack }) },
+    {
+      version: 'v2',
+      image: 'i',
+      template: {},
+      rollout: rollout.id,
+      at: 7,
+      by: plan.requester,
+      ...(rolledBack && { rolledBack }),
+    },
   ]);
 });

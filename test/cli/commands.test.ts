@@ -68,19 +68,31 @@ describe('plan', () => {
 
       Approval by S_APPROVERS, not by who asked for it
 
-      Writes in namespace hello
-        start      claim HTTPRoute hello/world and Deployment world (annotations sluice.dev/…)
-                   create Deployment world-canary with image buoyantio/world:v2
-                   create Kubernetes Services world-stable and world-canary
-        step 1     scale Deployment world-canary to 10% of the pods of stable, rounded up
+      Writes in namespace hello, in this order
+        start      HTTPRoute hello/world: annotations sluice.dev/…
+                   Deployment world: annotations sluice.dev/…
+                   Deployment world-canary: made, with image buoyantio/world:v2
+                   Kubernetes Services world-stable and world-canary: made
+        step 1     Deployment world-canary: 10% of stable's pods
                    HTTPRoute hello/world: world-stable 90, world-canary 10
-        step 2     scale Deployment world-canary to 100% of the pods of stable, rounded up
+            spec.rules[0].backendRefs[0].name: "world" → "world-stable"
+            spec.rules[0].backendRefs[0].weight: 1 → 90
+            spec.rules[0].backendRefs[1]: {"group":"","kind":"Service","name":"world-canary","port":80,"weight":10} (new)
+        step 2     Deployment world-canary: 100% of stable's pods
                    HTTPRoute hello/world: world-stable 0, world-canary 100
+            spec.rules[0].backendRefs[0].weight: 90 → 0
+            spec.rules[0].backendRefs[1].weight: 10 → 100
         promotion  Deployment world: the pod template of v2
                    HTTPRoute hello/world: its own backends again
-        clean-up   after 1 s delete Deployment world-canary, Kubernetes Services world-stable and world-canary
-                   annotations: only the marks of an ended rollout stay
-        abort      at any time HTTPRoute hello/world: its own backends again, then the clean-up
+            spec.rules[0].backendRefs[0].name: "world-stable" → "world"
+            spec.rules[0].backendRefs[0].weight: 0 → 1
+            spec.rules[0].backendRefs[1]: gone
+        clean-up   Deployment world-canary and both Kubernetes Services: deleted after 1 s
+                   HTTPRoute hello/world, Deployment world: only terminal marks stay
+        abort      HTTPRoute hello/world: its own backends again, then the clean-up
+            spec.rules[0].backendRefs[0].name: "world-stable" → "world"
+            spec.rules[0].backendRefs[0].weight: 0 → 1
+            spec.rules[0].backendRefs[1]: gone
       "
     `);
     const verbs = office.playground.api.requests({ userAgent: 'sluice' }).map(({ verb }) => verb);

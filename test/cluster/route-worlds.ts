@@ -142,6 +142,13 @@ export const SYSTEMS = {
     setWeight: (_, weight) => ({ metadata: { annotations: { [`${NGINX}/canary-weight`]: `${weight}` } } }),
     editOther: () => ({ metadata: { annotations: { [`${NGINX}/affinity-canary-behavior`]: 'sticky' } } }),
   },
+  kubernetes: {
+    traffic: (namespace) => ({ router: 'kubernetes', service: `${namespace}/world` }),
+    given: () => ({}),
+    claimed: (namespace) => `/api/v1/namespaces/${namespace}/services/world`,
+    setWeight: (_, weight) => ({ spec: { selector: { app: weight === 0 ? 'world' : 'world-canary' } } }),
+    editOther: () => ({ spec: { sessionAffinity: 'ClientIP' } }),
+  },
 } as const satisfies Record<string, System>;
 
 /** A world for the router contract. */
@@ -157,7 +164,10 @@ export async function routeWorld(kubeconfig: string, kube: Kube, system: System)
   const [router, other] = clusters.map((cluster) => createRouter(traffic.router, { cluster, log: silent }));
   if (!router || !other) throw new Error('two routers are made above');
 
-  const plain = ({ metadata, spec }: Json) => {
+  const { clusterIP } = (await kube.get(world.paths.service)).spec;
+  const plain = ({ metadata, spec: stored }: Json) => {
+    // Each world gets another address.
+    const spec = JSON.parse(JSON.stringify(stored).replaceAll(clusterIP, 'its address'));
     const annotations = Object.entries(metadata.annotations ?? {}).filter(([key]) => !key.startsWith('sluice.dev/'));
     const { 'app.kubernetes.io/managed-by': _, ...labels } = metadata.labels ?? {};
     return { labels, annotations, spec };

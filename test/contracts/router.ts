@@ -6,6 +6,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Fence, TrafficRouter } from '../../src/app/ports.ts';
 import { type Route, STABLE_ROUTE, type Target } from '../../src/core/plan.ts';
+import { unsayable } from '../../src/core/support.ts';
 import { routePlaces } from '../../src/core/traffic.ts';
 
 export type RouterWorld = {
@@ -58,7 +59,6 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
     });
     /** Somebody else's weight, other than Sluice's. */
     const foreign = () => (shares() ? 30 : 0);
-    const supported = (feature: keyof TrafficRouter['supports']) => router.supports[feature] ?? router.supports.header;
     afterEach(() => world.end());
 
     const claimed = async () => {
@@ -152,17 +152,25 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
     });
 
     describe('routing', () => {
-      it.each<[string, () => Route, keyof TrafficRouter['supports'] | null]>([
-        ['a share of the traffic', () => ({ ...STABLE_ROUTE, weight: 10 }), 'weight'],
-        ['all of the traffic', () => at(100), null],
-        ['a preview by header at weight 0', () => at(0, { preview }), 'preview'],
-        ['a preview beside a share', () => at(25, { preview }), 'preview'],
-        ['copies of a share', () => at(0, { mirror: 20 }), 'mirror'],
-        ['preview, copies and share together', () => at(5, { preview, mirror: 50 }), 'mirror'],
-      ])('writes %s and reads it back', async (_, route, feature) => {
-        if (feature !== null && supported(feature) !== true) {
-          expect(supported(feature)).toMatch(/\w/);
-          expect((await router.setRoute(target, route(), fence(2), false)).kind).toBe('refused');
+      it.each<[string, () => Route]>([
+        ['a share of the traffic', () => ({ ...STABLE_ROUTE, weight: 10 })],
+        ['all of the traffic', () => at(100)],
+        ['a preview by header at weight 0', () => at(0, { preview })],
+        ['a preview by a pattern of a header', () => at(0, { preview: { header: 'x-user', pattern: '^qa-.*' } })],
+        ['a preview by cookie', () => at(0, { preview: { cookie: 'canary', value: 'always' } })],
+        ['a preview by another value of a cookie', () => at(0, { preview: { cookie: 'who', value: 'a.b/c=d' } })],
+        ['a preview beside a share', () => at(25, { preview })],
+        ['copies of a share', () => at(0, { mirror: 20 })],
+        ['copies of all', () => at(0, { mirror: 100 })],
+        ['preview, copies and share together', () => at(5, { preview, mirror: 50 })],
+      ])('writes %s and reads it back, or says why it cannot', async (_, route) => {
+        const why = unsayable(route(), router.supports);
+        if (why !== null) {
+          expect(why).toMatch(/\w/);
+          expect(await router.setRoute(target, route(), fence(2), false)).toMatchObject({
+            kind: 'refused',
+            message: why,
+          });
           return;
         }
         await claimed();
@@ -172,16 +180,28 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
         expect(await world.other.drift(target, route(), fence(2))).toBeNull();
       });
 
-      it('leaves nothing of the step before', async () => {
-        await claimed();
-        await router.setRoute(
-          target,
-          at(5, { preview, mirror: router.supports.mirror === true ? 50 : null }),
-          fence(2),
-          false,
-        );
-        await router.setRoute(target, at(10), fence(3), false);
-        expect(await router.getRoute(target)).toMatchObject({ route: at(10) });
+      it.each([preview, { header: 'x-user', pattern: '^qa-.*' }, { cookie: 'canary', value: 'always' }])(
+        'leaves nothing of the step before: %o',
+        async (before) => {
+          const mirror = router.supports.mirror === true ? 50 : null;
+          await claimed();
+          await router.setRoute(target, at(5, { preview: before, mirror }), fence(2), false);
+          await router.setRoute(target, at(10), fence(3), false);
+          expect(await router.getRoute(target)).toMatchObject({ route: at(10) });
+        },
+      );
+
+      it('foresees what it writes, and writes nothing for that', async () => {
+        const routes = [at(5), at(100)];
+        const before = await world.revision();
+        const foreseen = (await router.foresee?.(target, routes)) ?? [];
+        expect(await world.revision()).toBe(before);
+        expect(foreseen.length).toBeGreaterThan(0);
+        for (const { object, routes: written, back } of foreseen) {
+          expect(object).toContain(subject);
+          expect(written.map((fields) => fields.length > 0)).toEqual([true, shares()]);
+          expect(back.length).toBeGreaterThan(0);
+        }
       });
 
       it('answers a repeat with done and writes nothing', async () => {

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Config, imageOf, isVersion, type PlanRequest, planOf, versionOf } from '../../src/core/config.ts';
+import {
+  type Config,
+  imageOf,
+  isVersion,
+  type PlanRequest,
+  planOf,
+  stepsOf,
+  versionOf,
+} from '../../src/core/config.ts';
 import { parseConfig } from '../../src/core/parse-config.ts';
 
 const world = {
@@ -30,6 +38,20 @@ function errorsOf(raw: unknown): readonly string[] {
   return parsed.ok ? [] : parsed.errors;
 }
 
+const NAMERD = {
+  router: 'namerd',
+  url: 'http://namerd:4180/',
+  namespaces: ['internal', 'external', 'internal'],
+  path: '/host/world',
+  names: '/srv/world-{version}',
+};
+/** The steps of `canary`, or of another strategy, for a service that is written so. */
+const stepsFor = (over: object, strategy = 'canary') => {
+  const config = read(service(over));
+  const found = config.services.world;
+  if (!found) throw new Error('no world');
+  return stepsOf(config, found, strategy).steps;
+};
 const worldOf = (raw: unknown) => {
   const found = read(raw).services.world;
   if (!found) throw new Error('no world');
@@ -40,7 +62,7 @@ describe('the smallest file', () => {
   it('leaves everything else to defaults', () => {
     expect(read(file)).toMatchObject({
       env: 'default',
-      slack: { channel: 'deploys', onCall: [], fallbackChannel: null, tables: true },
+      slack: { channel: 'deploys', onCall: [], fallbackChannel: null, tables: true, teams: [], perMinute: 60 },
       metrics: { prometheus: null },
     });
     expect(worldOf(file)).toEqual({
@@ -56,7 +78,7 @@ describe('the smallest file', () => {
       image: 'buoyantio/world:{version}',
       versions: '^[A-Za-z0-9_][\\w.-]{0,127}$',
       channel: 'deploys',
-      strategies: ['canary'],
+      strategies: ['canary', 'blue-green', 'mirror', 'ab'],
       checks: [],
       tests: [],
       access: { deploy: ['S_DEVS'], approve: ['S_APPROVERS'], abort: [], onCall: [], approvals: 1, fourEyes: true },
@@ -71,12 +93,21 @@ describe('the smallest file', () => {
     const route = (weight: number) => ({ weight, preview: null, mirror: null });
     const baked = (weight: number) => ({ route: route(weight), test: false, bakeMs: 60_000, gate });
     const preview = { ...route(0), preview: { header: 'x-canary', value: 'always' } };
-    expect(read(file).strategies.canary).toEqual([
-      { route: preview, test: true, bakeMs: 0, gate },
-      baked(10),
-      baked(50),
-      baked(100),
-    ]);
+    const tried = { route: preview, test: true, bakeMs: 0, gate };
+    expect(stepsFor({})).toEqual([tried, baked(10), baked(50), baked(100)]);
+    expect(stepsFor({}, 'blue-green')).toEqual([tried, baked(100)]);
+    const mirrored = { ...baked(0), route: { ...route(0), mirror: 20 }, test: true };
+    expect(stepsFor({}, 'mirror')).toEqual([mirrored, baked(10), baked(50), baked(100)]);
+    expect(stepsFor({}, 'ab')).toEqual([{ ...tried, bakeMs: 60_000 }, baked(100)]);
+  });
+
+  it('has a canary without preview where the router has none: a test and a gate at weight 0', () => {
+    const traffic = { router: 'smi', split: 'world' };
+    for (const strategy of ['canary', 'blue-green']) {
+      const [first] = stepsFor({ traffic }, strategy);
+      expect(first).toMatchObject({ route: { weight: 0, preview: null, mirror: null }, test: true, bakeMs: 0 });
+      expect(first?.gate).not.toBeNull();
+    }
   });
 });
 
@@ -92,8 +123,13 @@ describe('what may be written', () => {
     ['a channel with #', () => worldOf(service({ channel: '#world' })).channel, 'world'],
     [
       'several routes',
-      () => worldOf(service({ traffic: { router: 'gateway-api', routes: ['a', 'edge/b'] } })).target.traffic.routes,
-      ['hello/a', 'edge/b'],
+      () => worldOf(service({ traffic: { router: 'gateway-api', routes: ['a', 'edge/b'] } })).target.traffic,
+      { router: 'gateway-api', routes: ['hello/a', 'edge/b'] },
+    ],
+    [
+      'dtabs of namerd',
+      () => worldOf(service({ traffic: NAMERD })).target.traffic,
+      { ...NAMERD, url: 'http://namerd:4180', namespaces: ['internal', 'external'] },
     ],
     ['a duration in hours', () => worldOf(service({ promoteTimeout: '2h' })).promoteTimeoutMs, 7_200_000],
     ['no cool-down', () => worldOf(service({ coolDown: '0s' })).coolDownMs, 0],
@@ -137,8 +173,39 @@ describe('what may be written', () => {
     [
       'a strategy of the file among the defaults',
       () => worldOf(withSteps({ weight: 100 })).strategies,
-      ['canary', 'mine'],
+      ['canary', 'blue-green', 'mirror', 'ab', 'mine'],
     ],
+    [
+      'by default what an Ingress can carry out',
+      () => worldOf(service({ traffic: { router: 'ingress-nginx', ingress: 'world' } })).strategies,
+      ['canary', 'blue-green', 'ab'],
+    ],
+    [
+      'by default what a TrafficSplit can carry out',
+      () => worldOf(service({ traffic: { router: 'smi', split: 'world' } })).strategies,
+      ['canary', 'blue-green'],
+    ],
+    [
+      'by default what namerd can carry out: testers have a preview, users are not told apart',
+      () => worldOf(service({ traffic: NAMERD })).strategies,
+      ['canary', 'blue-green'],
+    ],
+    [
+      'strategies that are named although the router cannot: it is said when one is typed',
+      () => worldOf(service({ traffic: { router: 'smi', split: 'world' }, strategies: ['mirror'] })).strategies,
+      ['mirror'],
+    ],
+    [
+      'a pattern of a header',
+      () => step({ preview: { header: 'x-user', pattern: '^qa-.*' } })?.route.preview,
+      { header: 'x-user', pattern: '^qa-.*' },
+    ],
+    [
+      'a cookie with a = in its value',
+      () => step({ preview: { cookie: 'canary=a=b' } })?.route.preview,
+      { cookie: 'canary', value: 'a=b' },
+    ],
+    ['a mirror', () => step({ mirror: 25 })?.route, { weight: 0, preview: null, mirror: 25 }],
     ['another canary', () => read({ ...file, strategies: { canary: [{ weight: 100 }] } }).strategies.canary?.length, 1],
   ])('%s', (_, value, expected) => {
     if (typeof expected === 'object' && expected !== null && !Array.isArray(expected))
@@ -195,18 +262,52 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
     [
       'an unknown workload',
       service({ workload: 'versioned' }),
-      'services.world.workload: unknown workload "versioned"; known: twin',
+      'services.world.workload: unknown workload "versioned"; known: twin, in-place',
     ],
     [
       'an unknown router',
-      service({ traffic: { router: 'istio' } }),
-      'services.world.traffic.router: unknown router "istio"; known: gateway-api',
+      service({ traffic: { router: 'envoy' } }),
+      'services.world.traffic.router: unknown router "envoy"; known: gateway-api, namerd, smi, istio, ingress-nginx, kubernetes',
     ],
-    ['no router', service({ traffic: { route: 'x' } }), 'services.world.traffic.router: missing; known: gateway-api'],
+    [
+      'no router',
+      service({ traffic: { route: 'x' } }),
+      'services.world.traffic.router: missing; known: gateway-api, namerd, smi, istio, ingress-nginx, kubernetes',
+    ],
     [
       'neither route nor routes',
       service({ traffic: { router: 'gateway-api' } }),
       'services.world.traffic: write either route (one HTTPRoute) or routes (several)',
+    ],
+    [
+      'a key of another router',
+      service({ traffic: { ...NAMERD, ingress: 'world' } }),
+      'services.world.traffic.ingress: unknown key; known: router, url, namespaces, path, names',
+    ],
+    [
+      'a namerd that no controller can be',
+      service({ traffic: { ...NAMERD, url: 'http://a:b@namerd:4180' } }),
+      'services.world.traffic.url: write an address such as http://namerd:4180, without user or query',
+    ],
+    [
+      'no dtab namespace',
+      service({ traffic: { ...NAMERD, namespaces: [] } }),
+      'services.world.traffic.namespaces: write at least one dtab namespace',
+    ],
+    [
+      'a dentry that is no prefix',
+      service({ traffic: { ...NAMERD, path: 'world' } }),
+      'services.world.traffic.path: write a dentry\'s prefix, such as /host/world, not "world"',
+    ],
+    [
+      "a dentry among Sluice's own marks",
+      service({ traffic: { ...NAMERD, path: '/sluice/world' } }),
+      'services.world.traffic.path: write a dentry\'s prefix, such as /host/world, not "/sluice/world"',
+    ],
+    [
+      'a name of the canary without a place for it',
+      service({ traffic: { ...NAMERD, names: '/srv/world-v2' } }),
+      'services.world.traffic.names: write the canary\'s name with {version} in it, such as /srv/world-{version}, not "/srv/world-v2"',
     ],
     [
       'nobody may deploy',
@@ -281,7 +382,7 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
     [
       'a password in an address',
       { ...file, metrics: { prometheus: 'http://a:b@c' } },
-      'metrics.prometheus: write an address such as http://prometheus:9090, without user or query, not "http://a:b@c"',
+      'metrics.prometheus: write an address such as http://prometheus:9090, without user or query',
     ],
     [
       'an unknown strategy',
@@ -307,7 +408,7 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
     [
       'a step that does nothing',
       withSteps({}, { weight: 100 }),
-      'strategies.mine[0]: write what the step does: weight, preview, test, bake or gate',
+      'strategies.mine[0]: write what the step does: weight, preview, mirror, test, bake or gate',
     ],
     [
       'half a percent',
@@ -318,6 +419,46 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
       'a gate that is a number',
       withSteps({ weight: 100, gate: 2 }),
       'strategies.mine[0].gate: write true, or approvals, timeout, onTimeout, not 2',
+    ],
+    [
+      'a preview of nothing',
+      withSteps({ preview: {} }, { weight: 100 }),
+      'strategies.mine[0].preview.header: write either a header or a cookie: "x-canary: always", or cookie: "canary=always"',
+    ],
+    [
+      'a preview by header and by cookie',
+      withSteps({ preview: { header: 'a: b', cookie: 'c=d' } }, { weight: 100 }),
+      'strategies.mine[0].preview.header: write either a header or a cookie: "x-canary: always", or cookie: "canary=always"',
+    ],
+    [
+      'a cookie without a value',
+      withSteps({ preview: { cookie: 'canary' } }, { weight: 100 }),
+      'strategies.mine[0].preview.cookie: write a cookie and its value, such as "canary=always", not "canary"',
+    ],
+    [
+      'a cookie with a pattern',
+      withSteps({ preview: { cookie: 'canary=always', pattern: '.*' } }, { weight: 100 }),
+      'strategies.mine[0].preview.pattern: write it with a header: a cookie has one value, such as "canary=always"',
+    ],
+    [
+      'a pattern beside a value',
+      withSteps({ preview: { header: 'x-user: qa', pattern: '^qa-' } }, { weight: 100 }),
+      'strategies.mine[0].preview.header: write only the header\'s name, since pattern says its value, not "x-user: qa"',
+    ],
+    [
+      'a pattern that is none',
+      withSteps({ preview: { header: 'x-user', pattern: '(' } }, { weight: 100 }),
+      'strategies.mine[0].preview.pattern: write a regular expression: this one is not valid',
+    ],
+    [
+      'a misspelt key of a preview',
+      withSteps({ preview: { heador: 'a: b' } }, { weight: 100 }),
+      'strategies.mine[0].preview.heador: unknown key; did you mean "header"?',
+    ],
+    [
+      'copies of more than all',
+      withSteps({ mirror: 200 }, { weight: 100 }),
+      'strategies.mine[0].mirror: write a percentage of the requests to copy, from 1 to 100, not 200',
     ],
     [
       'a header without a value',
@@ -334,6 +475,17 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
     expect(errorsOf({ ...file, services: { world, other } })).toEqual([
       'services.other.deployment: write another one: Deployment hello/world is of services.world',
       'services.other.traffic: write another one: HTTPRoute hello/world is of services.world',
+    ]);
+  });
+
+  it('refuses two services on one dentry of one dtab', () => {
+    const [first, other] = ['one', 'two'].map((deployment, index) => ({
+      ...world,
+      deployment,
+      traffic: { ...NAMERD, namespaces: index === 0 ? ['internal', 'external'] : ['external', 'edge'] },
+    }));
+    expect(errorsOf({ ...file, services: { first, other } })).toEqual([
+      'services.other.traffic: write another one: dtab external of http://namerd:4180, dentry /host/world is of services.first',
     ]);
   });
 
@@ -363,7 +515,7 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
       'slack.chanel: unknown key; did you mean "channel"?',
       'services.a.coolDown: write a duration such as 30s, not 1',
       'strategies.s[0].weight: write a percentage from 0 to 100, not 101',
-      'services.b.strategies[0]: unknown strategy "nope"; known: canary, s',
+      'services.b.strategies[0]: unknown strategy "nope"; known: canary, blue-green, mirror, ab, rolling, s',
     ]);
   });
 

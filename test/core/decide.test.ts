@@ -46,6 +46,7 @@ const EVENTS: Readonly<Record<Event['type'], (rollout: Rollout) => Event>> = {
   sampled: (rollout) => ({ type: 'sampled', epoch: rollout.epoch, results: results(rollout, 'pass') }),
   drifted: ({ seq }) => ({ type: 'drifted', seq, drift: drift(20) }),
   write_refused: ({ seq }) => ({ type: 'write_refused', seq, message: 'denied by a webhook' }),
+  lost: ({ seq }) => ({ type: 'lost', seq, message: 'Deployment hello/world-canary is gone' }),
   approved: (rollout) => ({ type: 'approved', gate: gateOf(rollout), actor: ann, reason: null }),
   held: (rollout) => ({ type: 'held', gate: gateOf(rollout), actor: ann }),
   gate_reminded: (rollout) => ({ type: 'gate_reminded', gate: gateOf(rollout) }),
@@ -105,6 +106,10 @@ describe('each event moves only the phases that ask for it', () => {
       'write_refused',
       { ...moves('aborting route', 'queued', ...STARTING, ...STEPPING, 'waiting'), ...moves('halted', ...PROMOTING) },
     ],
+    [
+      'lost',
+      moves('aborting route', 'queued', ...STARTING, ...STEPPING, 'waiting', 'promoting template', 'promoting ready'),
+    ],
     ['approved', moves('stepping scale', 'waiting')],
     ['held', stays('waiting')],
     ['gate_reminded', stays('waiting')],
@@ -151,7 +156,7 @@ describe('each event moves only the phases that ask for it', () => {
   });
 
   it('has a row for every event', () => {
-    expect(Object.keys(EVENTS)).toHaveLength(34);
+    expect(Object.keys(EVENTS)).toHaveLength(35);
   });
 });
 
@@ -275,6 +280,14 @@ describe('evidence of a step', () => {
     const mirror = aStep(0, { route: { weight: 0, preview: null, mirror: 20 } });
     const story = createStory(aPlan({ steps: [mirror, aStep(100)] })).until('stepping confirm');
     expect(story.rollout.guard?.since).toBe(story.now);
+  });
+
+  it('watches from the first request of matched users, where the step watches the checks for them', () => {
+    const users = aStep(0, { route: previewStep.route });
+    const story = createStory(aPlan({ steps: [users, aStep(100)] })).until('stepping confirm');
+    expect(story.rollout.guard?.since).toBe(story.now);
+    story.until('waiting', { approver: null });
+    expect(story.gate).toMatchObject({ measured: true, results: [{ check: 'success rate', verdict: 'pass' }] });
   });
 
   it('keeps the guard from step to step and the planned weight of each', () => {
@@ -635,6 +648,19 @@ describe('a change from outside', () => {
     expect(story.label).toBe(resumed);
     expect(next(story.rollout, story.now)).toEqual({ kind: 'effect', effect });
   });
+
+  it.each(['waiting', 'promoting template'])(
+    'of stable, met at %s: an abort leaves it as it is, and says so',
+    (phase) => {
+      const story = createStory().until(phase);
+      const foreign = { object: 'Deployment hello/world', difference: 'its image was changed to v9', weight: null };
+      story.tell({ type: 'drifted', seq: story.rollout.seq, drift: foreign });
+      story.tell(abortBy(ann));
+      expect(story.rollout.phase).toMatchObject({ kind: 'aborting', demote: false, foreign });
+      story.until('aborted');
+      expect(story.rollout.phase).toMatchObject({ kind: 'aborted', foreign });
+    },
+  );
 
   it('while halted still belongs to the promotion: an abort gives stable its template back', () => {
     const story = drifted(halted(createStory().until('promoting ready')), 50);

@@ -26,6 +26,15 @@ const holding = aPlan({ steps: [aStep(10, { gate: { ...gatePlan, onTimeout: 'hol
 const unchecked = aPlan({ checks: [] });
 const delivered: Event = { type: 'message_delivered', key: 'gate:1', ts: '5' };
 
+it('sizes the canary by its copies too, from its creation on', () => {
+  const mirrored = aStep(10, { route: { weight: 10, preview: null, mirror: 40 } });
+  const story = createStory(aPlan({ steps: [mirrored, aStep(100)] })).until('starting create');
+  const wish = () => next(story.rollout, story.now, { sample: false });
+  expect(wish()).toMatchObject({ effect: { kind: 'create canary', weight: 40 } });
+  story.until('stepping scale');
+  expect(wish()).toMatchObject({ effect: { kind: 'scale canary', weight: 40 } });
+});
+
 describe('what a rollout wants', () => {
   it.each([
     ['queued', { kind: 'claim' }],

@@ -13,7 +13,9 @@ async function expectBackToStable() {
   await cleaned();
   expect(stage.weights.at(-1)).toBe(0);
   expect(image('world')).toBe('buoyantio/world:v1');
-  for (const name of ['world-canary', 'world-stable']) expect(stage.get(kinds.services, name)).toBeUndefined();
+  // Deleted side by side with the Deployment that `cleaned` waits for.
+  for (const name of ['world-canary', 'world-stable'])
+    await expect.poll(() => stage.get(kinds.services, name), { timeout: 5_000 }).toBeUndefined();
   await stage.slack.until(
     () => stage.get(kinds.httpRoutes, 'world')?.metadata.annotations?.['sluice.dev/phase'] === 'done',
     { what: 'the route is released', ...LONG },

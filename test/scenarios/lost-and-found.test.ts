@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
+import { replayAll } from '../support/replay.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 let stage: Stage;
@@ -12,7 +13,9 @@ beforeEach(async () => {
 });
 afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') process.stderr.write(`${stage.slack.transcript()}\n${stage.log()}\n`);
+  const replayed = await replayAll(stage.corner);
   await stage.stop();
+  expect(replayed.problems).toEqual([]);
 });
 
 const LONG = { timeoutMs: 15_000 };

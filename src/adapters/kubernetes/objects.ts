@@ -16,7 +16,13 @@ export const metadata = z.looseObject({
   annotations: strings.optional(),
   ownerReferences: z
     .array(
-      z.looseObject({ apiVersion: z.string(), kind: z.string(), name: z.string(), controller: z.boolean().optional() }),
+      z.looseObject({
+        apiVersion: z.string(),
+        kind: z.string(),
+        name: z.string(),
+        uid: z.string().optional(),
+        controller: z.boolean().optional(),
+      }),
     )
     .optional(),
 });
@@ -59,6 +65,8 @@ const deployment = z.looseObject({
     replicas: z.number().default(1),
     selector,
     template: podTemplate,
+    minReadySeconds: z.number().optional(),
+    paused: z.boolean().optional(),
     strategy: z.looseObject({ type: z.string().optional() }).optional(),
     progressDeadlineSeconds: z.number().default(600),
   }),
@@ -73,6 +81,13 @@ const deployment = z.looseObject({
     .optional(),
 });
 export type Deployment = z.infer<typeof deployment>;
+
+const replicaSet = z.looseObject({
+  metadata,
+  spec: z.looseObject({ replicas: z.number().default(1), selector, template: podTemplate }),
+  status: z.looseObject({ readyReplicas: z.number().optional() }).optional(),
+});
+export type ReplicaSet = z.infer<typeof replicaSet>;
 
 const service = z.looseObject({
   metadata,
@@ -91,6 +106,7 @@ const endpointSlice = z.looseObject({
       z.looseObject({
         addresses: z.array(z.string()),
         conditions: z.looseObject({ ready: z.boolean().nullish() }).optional(),
+        targetRef: z.looseObject({ name: z.string().optional() }).nullish(),
       }),
     )
     .nullish(),
@@ -146,7 +162,7 @@ export type Filter = z.infer<typeof filter>;
 
 const match = z.looseObject({
   path: z.looseObject({ value: z.string().optional() }).optional(),
-  headers: z.array(z.looseObject({ name: z.string(), value: z.string() })).optional(),
+  headers: z.array(z.looseObject({ type: z.string().optional(), name: z.string(), value: z.string() })).optional(),
 });
 export type Match = z.infer<typeof match>;
 
@@ -175,6 +191,20 @@ const httpRoute = z.looseObject({
     .optional(),
 });
 export type HTTPRoute = z.infer<typeof httpRoute>;
+
+const gateway = z.looseObject({ metadata, spec: z.looseObject({ gatewayClassName: z.string() }) });
+
+const gatewayClass = z.looseObject({
+  metadata: metadata.extend({ namespace: z.string().default('') }),
+  status: z
+    .looseObject({
+      // Names alone in Gateway API before 1.2.
+      supportedFeatures: z
+        .array(z.union([z.string(), z.looseObject({ name: z.string() }).transform(({ name }) => name)]))
+        .optional(),
+    })
+    .optional(),
+});
 
 const autoscaler = z.looseObject({
   metadata,
@@ -205,11 +235,15 @@ export const of = <T extends Held>(kind: string, apiVersion: string, plural: str
 };
 
 export const Deployments = of('Deployment', 'apps/v1', 'deployments', deployment);
+export const ReplicaSets = of('ReplicaSet', 'apps/v1', 'replicasets', replicaSet);
 export const StatefulSets = of('StatefulSet', 'apps/v1', 'statefulsets', held);
 export const Services = of('Service', 'v1', 'services', service);
 export const EndpointSlices = of('EndpointSlice', 'discovery.k8s.io/v1', 'endpointslices', endpointSlice);
 export const Pods = of('Pod', 'v1', 'pods', pod);
 export const HTTPRoutes = of('HTTPRoute', 'gateway.networking.k8s.io/v1', 'httproutes', httpRoute);
+export const Gateways = of('Gateway', 'gateway.networking.k8s.io/v1', 'gateways', gateway);
+/** Of the whole cluster: reached with an empty namespace. */
+export const GatewayClasses = of('GatewayClass', 'gateway.networking.k8s.io/v1', 'gatewayclasses', gatewayClass);
 export const ReferenceGrants = of(
   'ReferenceGrant',
   'gateway.networking.k8s.io/v1beta1',
@@ -223,10 +257,11 @@ export const DisruptionBudgets = of('PodDisruptionBudget', 'policy/v1', 'poddisr
 export const apiVersion = (kind: Pick<Kind, 'group' | 'version'>) =>
   kind.group ? `${kind.group}/${kind.version}` : kind.version;
 
-/** `/apis/apps/v1/namespaces/hello/deployments/world`; without a name the collection. */
+/** `/apis/apps/v1/namespaces/hello/deployments/world`; without a name the collection, without a namespace the cluster's. */
 export function pathOf(kind: Kind, namespace: string, name?: string): string {
   const root = kind.group ? `/apis/${apiVersion(kind)}` : `/api/${kind.version}`;
-  const collection = `${root}/namespaces/${encodeURIComponent(namespace)}/${kind.plural}`;
+  const place = namespace === '' ? root : `${root}/namespaces/${encodeURIComponent(namespace)}`;
+  const collection = `${place}/${kind.plural}`;
   return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
 }
 
@@ -237,7 +272,8 @@ export function refOf(object: string): Ref {
   return { namespace, name };
 }
 /** How an object is called in sentences: `HTTPRoute hello/world`. */
-export const nameOf = (kind: Kind, ref: Ref) => `${kind.kind} ${ref.namespace}/${ref.name}`;
+export const nameOf = (kind: Pick<Kind, 'kind'>, ref: Ref) =>
+  `${kind.kind} ${ref.namespace === '' ? '' : `${ref.namespace}/`}${ref.name}`;
 
 /** Whether a label selector selects these labels; an empty one selects everything, an absent one nothing. */
 export function selects(selector: Selector | null | undefined, labels: Readonly<Record<string, string>>): boolean {

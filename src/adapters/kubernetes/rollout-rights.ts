@@ -11,6 +11,7 @@ import {
   NetworkPolicies,
   Pods,
   ReferenceGrants,
+  ReplicaSets,
   Services,
 } from './objects.ts';
 import type { Need } from './rights.ts';
@@ -25,6 +26,16 @@ const WORKLOAD: readonly Need[] = [
   { kind: NetworkPolicies, verbs: ['list'] },
   { kind: DisruptionBudgets, verbs: ['list'] },
 ];
+/** Nothing is made beside the Deployment. */
+const IN_PLACE: readonly Need[] = [
+  { kind: Deployments, verbs: ['get', 'list', 'watch', 'patch'] },
+  { kind: ReplicaSets, verbs: ['list', 'watch'] },
+  { kind: Services, verbs: ['get', 'list', 'watch', 'patch'] },
+  { kind: EndpointSlices, verbs: ['list', 'watch'] },
+  { kind: Pods, verbs: ['list', 'watch'] },
+  { kind: Autoscalers, verbs: ['list'] },
+];
+const WORKLOADS = { twin: WORKLOAD, 'in-place': IN_PLACE } as const;
 /** A route in another namespace needs a grant where the service is. */
 const GRANTS: readonly Need[] = [{ kind: ReferenceGrants, verbs: ['list'] }];
 const EDITED = ['get', 'list', 'watch', 'patch'] as const;
@@ -37,6 +48,7 @@ const ROUTES: Readonly<Record<Target['traffic']['router'], readonly Need[]>> = {
   smi: [{ kind: TrafficSplits, verbs: MADE }],
   istio: [{ kind: VirtualServices, verbs: EDITED }],
   'ingress-nginx': [{ kind: Ingresses, verbs: MADE }],
+  kubernetes: [{ kind: Services, verbs: EDITED }],
 };
 
 /**
@@ -48,7 +60,7 @@ export async function missingRolloutRights(cluster: Cluster, target: Target): Pr
   const namespaces = routes.length > 0 ? routePlaces(target) : [];
   const isAbroad = target.traffic.router === 'gateway-api' && namespaces.some((one) => one !== target.namespace);
   const asked = [
-    cluster.missingRights(target.namespace, [...WORKLOAD, ...(isAbroad ? GRANTS : [])]),
+    cluster.missingRights(target.namespace, [...WORKLOADS[target.workload], ...(isAbroad ? GRANTS : [])]),
     ...namespaces.map((namespace) => cluster.missingRights(namespace, routes)),
   ];
   return [...new Set((await Promise.all(asked)).flat())];

@@ -2,7 +2,7 @@
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { readMarks } from './marks.ts';
-import { type HTTPRoute, HTTPRoutes, journalSchema, nameOf, type Ref, refOf } from './objects.ts';
+import { type HTTPRoute, HTTPRoutes, journalSchema, nameOf, type Ref, refOf, Services } from './objects.ts';
 import {
   Ingresses,
   ISTIO_VERSIONS,
@@ -61,6 +61,12 @@ export async function namedServices(cluster: Cluster, target: Target): Promise<N
         .flatMap(({ backend }) => backend.service?.name ?? []);
       const absent = `${nameOf(Ingresses, ref)} does not exist: name an existing one in traffic.ingress of service ${service}.`;
       return { where: nameOf(Ingresses, ref), services: new Set(backends), absent: found ? null : absent };
+    }
+    case 'kubernetes': {
+      const ref = refOf(traffic.service);
+      const found = await cluster.view(Services, ref.namespace).get(ref.name);
+      const absent = `${nameOf(Services, ref)} does not exist: name an existing one in traffic.service of service ${service}.`;
+      return { where: nameOf(Services, ref), services: new Set([ref.name]), absent: found ? null : absent };
     }
     default:
       return traffic satisfies never;

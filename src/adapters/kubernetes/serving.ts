@@ -4,6 +4,7 @@ import type { Cluster } from './cluster.ts';
 import { isOurs } from './marks.ts';
 import { type Deployment, Deployments, nameOf, type Ref, type Service, Services, StatefulSets } from './objects.ts';
 import { namedServices } from './routed-services.ts';
+import { selectorBefore } from './switched.ts';
 
 export type Serving =
   | { readonly ok: true; readonly deployment: Deployment; readonly service: Service }
@@ -18,6 +19,12 @@ export const selectsPods = (service: Service, labels: Readonly<Record<string, st
   return wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value);
 };
 
+/** A Kubernetes Service whose selector is switched for a rollout, with the selector that it had. */
+function before(service: Service): Service | null {
+  const selector = selectorBefore(service);
+  return selector && { ...service, spec: { ...service.spec, selector } };
+}
+
 export async function findServing(cluster: Cluster, target: Target): Promise<Serving> {
   const { namespace } = target;
   const subject = nameOf(Deployments, deploymentOf(target));
@@ -25,7 +32,9 @@ export async function findServing(cluster: Cluster, target: Target): Promise<Ser
   if (!deployment) return refuse(await missing(cluster, target, subject));
   const labels = deployment.spec.template.metadata?.labels ?? {};
   const services = await cluster.view(Services, namespace).all();
-  const selecting = services.filter((service) => !isOurs(service) && selectsPods(service, labels));
+  const selecting = services.filter(
+    (service) => !isOurs(service) && [service, before(service)].some((one) => one !== null && selectsPods(one, labels)),
+  );
   if (selecting.length === 0) {
     return refuse(
       `No Kubernetes Service in namespace ${namespace} selects the pods of ${subject}: make one, and route to it.`,

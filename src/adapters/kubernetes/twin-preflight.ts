@@ -107,7 +107,7 @@ export function chooseContainer(
   return names.includes(deployment) ? deployment : null;
 }
 
-function containerRefusal({ spec }: Deployment, target: Target): string {
+export function containerRefusal({ spec }: Deployment, target: Target): string {
   const names = spec.template.spec.containers.map(({ name }) => name).join(', ');
   const subject = nameOf(Deployments, deploymentOf(target));
   if (target.container !== '')
@@ -115,7 +115,7 @@ function containerRefusal({ spec }: Deployment, target: Target): string {
   return `${subject} has several containers (${names}): name the one to roll out as container in sluice.yaml.`;
 }
 
-function ownerRefusals(target: Target, deployment: Deployment, service: Service): string[] {
+export function ownerRefusals(target: Target, deployment: Deployment, service: Service): string[] {
   const subjects = [
     { subject: nameOf(Deployments, deployment.metadata), owner: otherOwner(deployment) },
     { subject: nameOf(Services, service.metadata), owner: otherOwner(service) },

@@ -66,15 +66,20 @@ export function unscheduledReason(pods: readonly Pod[]): string | null {
 
 export type Endpoint = { readonly address: string; readonly port: number };
 
-/** Ready endpoints of a Kubernetes Service, one for each address, with the first port. */
-export function readyEndpoints(slices: readonly EndpointSlice[], service: string): readonly Endpoint[] {
+/** Ready endpoints of a Kubernetes Service, one for each address, with the first port. `isMeant`: by the pod's name. */
+export function readyEndpoints(
+  slices: readonly EndpointSlice[],
+  service: string,
+  isMeant: (pod: string) => boolean = () => true,
+): readonly Endpoint[] {
   const own = slices.filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === service);
   const found = new Map<string, Endpoint>();
   for (const { endpoints, ports } of own) {
     const port = ports?.[0]?.port;
-    for (const { addresses, conditions } of endpoints ?? []) {
+    for (const { addresses, conditions, targetRef } of endpoints ?? []) {
       // Absent means "unknown", which the API defines as ready.
       if (conditions?.ready === false || port === null || port === undefined) continue;
+      if (!isMeant(targetRef?.name ?? '')) continue;
       for (const address of addresses) found.set(address, { address, port });
     }
   }

@@ -102,7 +102,7 @@ export function watchTwin(cluster: Cluster): Watching {
           `Deployment ${name} has ${canary.spec.replicas} of the ${needed} replicas that ${weight}% needs`,
         );
       }
-      const serving = (now && readRestore(now)?.service) ?? '';
+      const serving = stableService(target, now);
       const names = { serving, stable: stableName(target), canary: canaryName(target) };
       return endpointState(await slices(target), names, canary.spec.replicas);
     },
@@ -126,8 +126,8 @@ export function watchTwin(cluster: Cluster): Watching {
       if (image !== imageOf(wanted(object), target))
         return waiting(`Deployment ${target.deployment} does not run ${plan.version}: its image is ${image}`);
       const state = await stateOf(object);
-      const service = readRestore(object)?.service;
-      if (state.kind !== 'ready' || !service) return state;
+      const service = stableService(target, object);
+      if (state.kind !== 'ready' || service === '') return state;
       const ready = readyEndpoints(await slices(target), service).length;
       if (ready >= object.spec.replicas) return READY;
       return waiting(`Kubernetes Service ${service} has ${ready} of ${object.spec.replicas} Ready endpoints`);
@@ -159,6 +159,12 @@ export function watchTwin(cluster: Cluster): Watching {
     },
   };
 }
+
+/** The Kubernetes Service whose endpoints are stable's pods: the one that is rolled out, unless it is what is switched. */
+const stableService = (target: Target, stable: Deployment | null): string =>
+  target.workload === 'twin' && target.traffic.router === 'kubernetes'
+    ? stableName(target)
+    : ((stable && readRestore(stable)?.service) ?? '');
 
 function imageOf(object: Deployment, target: Target): string | null {
   return imageIn(object.spec.template, target);

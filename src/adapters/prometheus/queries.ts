@@ -35,7 +35,7 @@ function valuesOf(
     ['namespace', inString(namespace)],
     ['workload', inString(side === 'canary' ? `${deployment}-canary` : deployment)],
     ['service', inString(`${deployment}-${side}`)],
-    ['routes', `(?:${traffic.routes.map(inRegex).join('|')})`],
+    ['routes', `(?:${(traffic.router === 'gateway-api' ? traffic.routes : []).map(inRegex).join('|')})`],
     ['window', `${Math.max(1, Math.floor(windowMs / 1000))}s`],
   ]);
 }

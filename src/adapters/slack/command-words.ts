@@ -76,7 +76,7 @@ export function dryRun({ plan, writes }: Extract<Answer, { kind: 'dry run' }>): 
     ...steps.slice(0, 20),
     checks.length > 0 ? `Checks: ${checks.slice(0, 10).join('; ')}` : 'Checks: none are configured.',
     `Approval by ${either(plan.access.approve.map(mention))}${plan.access.fourEyes ? ', not by you' : ''}.`,
-    `*Writes in namespace ${plain(target.namespace, 63)}, in this order*`,
+    `*Writes in namespace ${plain(target.namespace, 63)}, in order*`,
     ...writeLines(writes),
     ...warnings,
   ].join('\n');
@@ -84,12 +84,15 @@ export function dryRun({ plan, writes }: Extract<Answer, { kind: 'dry run' }>): 
 
 const WRITES_SHOWN = 40;
 
-/** What is written at the same time stands under one word. The values of fields are for the command line. */
+/** A line for what is written at the same time. The values of fields are for the command line. */
 function writeLines(writes: readonly PlannedWrite[]): readonly string[] {
-  const more = writes.length > WRITES_SHOWN ? [`… and ${writes.length - WRITES_SHOWN} more`] : [];
-  const lines = writes.slice(0, WRITES_SHOWN).flatMap(({ when, object, what }, index) => {
-    const line = `• ${plain(object, 160)}: ${plain(what, 200)}`;
-    return writes[index - 1]?.when === when ? [line] : [`_${plain(when, 20)}_`, line];
+  // An abort gives back what the promotion gives back.
+  const all = writes.filter(({ when }) => when !== 'abort');
+  const shown = Map.groupBy(all.slice(0, WRITES_SHOWN), ({ when }) => when);
+  const more = all.length > WRITES_SHOWN ? [`… and ${all.length - WRITES_SHOWN} more`] : [];
+  const lines = [...shown].map(([when, together]) => {
+    const parts = together.map(({ object, what }) => `${plain(object, 160)}: ${plain(what, 200)}`);
+    return `• _${plain(when, 20)}_ ${parts.join(' · ')}`;
   });
   return [...lines, ...more];
 }

@@ -59,9 +59,19 @@ export type RouteObjects<T extends Held, Journal> = {
   /** As this API server serves it. */
   readonly kind: (cluster: Cluster) => Promise<Kind<T>>;
   readonly refs: (target: Target) => readonly Ref[];
-  readonly dialect: (target: Target, ref: Ref) => Dialect<T, Journal>;
-  /** Looks for what is particular to this kind; marks, owners and leftovers are looked at for all kinds. */
-  readonly look: (cluster: Cluster, target: Target, objects: readonly (T | null)[]) => Promise<Look>;
+  readonly dialect: (target: Target, ref: Ref) => Dialect<T, Journal> | Promise<Dialect<T, Journal>>;
+  /** Left out: each object of the kind that carries marks is a route. */
+  readonly isRoute?: (object: T) => boolean;
+  /**
+   * Looks for what is particular to this kind, and whether it can say the `wanted` routes; marks, owners and leftovers are
+   * looked at for all kinds.
+   */
+  readonly look: (
+    cluster: Cluster,
+    target: Target,
+    objects: readonly (T | null)[],
+    wanted: readonly Route[],
+  ) => Promise<Look>;
   /**
    * For an object that may be missing: as the claim makes it, saying nothing yet. It stays, at rest and with terminal marks,
    * so that who comes too late finds them; the next claim brings it up to date.
@@ -76,6 +86,6 @@ export type Look = {
 };
 
 export type Made =
-  /** `restore`: the journal of an object that says nothing yet. */
-  | { readonly ok: true; readonly draft: Draft; readonly restore: string }
+  /** `restore`: the journal of an object that says nothing yet; `stale`: annotations of an older draft that it lost. */
+  | { readonly ok: true; readonly draft: Draft; readonly restore: string; readonly stale?: readonly string[] }
   | { readonly ok: false; readonly refusal: string };

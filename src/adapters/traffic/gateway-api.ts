@@ -1,5 +1,6 @@
 /** Gateway API HTTPRoutes: weights, header previews and mirrors on the rules that send to the rolled-out Kubernetes Service. */
 import type { TrafficRouter } from '../../app/ports.ts';
+import { SUPPORT } from '../../core/support.ts';
 import { replace, test } from '../kubernetes/marks.ts';
 import { type HTTPRoute, HTTPRoutes, type JournalEntry } from '../kubernetes/objects.ts';
 import { parseJournal, routesOf } from '../kubernetes/routed-services.ts';
@@ -22,13 +23,9 @@ import {
 import { routeStatus } from './gateway-status.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
 
-/** Seen with Traefik 3.7: it confirms a rule with RequestMirror, and answers 500 to all its requests. */
-const NO_MIRROR =
-  'an HTTPRoute can ask for copies, but controllers that cannot make them (Traefik is one) then fail all requests of the rule';
-
 export function createGatewayApiRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<HTTPRoute, Journal>(deps, {
-    supports: { weight: true, header: true, mirror: NO_MIRROR },
+    supports: SUPPORT['gateway-api'],
     kind: async () => HTTPRoutes,
     refs: routesOf,
     look: lookAtRoutes,

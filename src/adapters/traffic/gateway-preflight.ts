@@ -1,10 +1,11 @@
 /** Looks at HTTPRoutes before a rollout touches them. */
-import type { Target } from '../../core/plan.ts';
+import type { Route, Target } from '../../core/plan.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { type HTTPRoute, HTTPRoutes, nameOf, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
 import { routeMissing, routesOf } from '../kubernetes/routed-services.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Look } from './dialect.ts';
+import { mirrorRefusals } from './gateway-mirror.ts';
 import { journalOf, refersTo, rulesOf, type Sides, sidesOf } from './gateway-rules.ts';
 
 /** Gateway API allows so many rules in one route. */
@@ -14,6 +15,7 @@ export async function lookAtRoutes(
   cluster: Cluster,
   target: Target,
   objects: readonly (HTTPRoute | null)[],
+  wanted: readonly Route[],
 ): Promise<Look> {
   const refs = routesOf(target);
   const missing = refs.filter((_, index) => !objects[index]).map((ref) => routeMissing(ref, target));
@@ -21,11 +23,15 @@ export async function lookAtRoutes(
   const serving = await findServing(cluster, target);
   if (!serving.ok) return refuse([serving.refusal]);
   const service = serving.service.metadata.name;
+  const previews = wanted.some(({ preview }) => preview !== null);
   const looks = await Promise.all(
-    objects.map((object) => (object ? judgeRules(cluster, target, object, service) : refuse([]))),
+    objects.map((object) => (object ? judgeRules(cluster, target, { object, service, previews }) : refuse([]))),
   );
+  const mirrors = wanted.flatMap(({ mirror }) => mirror ?? []);
+  const found = objects.flatMap((object) => object ?? []);
+  const unmirrored = mirrors.length > 0 ? await mirrorRefusals(cluster, found, Math.min(...mirrors) < 100) : [];
   return {
-    refusals: looks.flatMap(({ refusals }) => refusals),
+    refusals: [...looks.flatMap(({ refusals }) => refusals), ...unmirrored],
     warnings: looks.flatMap(({ warnings }) => warnings),
     several: looks.flatMap(({ several }) => several),
   };
@@ -33,14 +39,21 @@ export async function lookAtRoutes(
 
 const refuse = (refusals: readonly string[]): Look => ({ refusals, warnings: [], several: [] });
 
-async function judgeRules(cluster: Cluster, target: Target, object: HTTPRoute, service: string): Promise<Look> {
+async function judgeRules(
+  cluster: Cluster,
+  target: Target,
+  { object, service, previews }: { object: HTTPRoute; service: string; previews: boolean },
+): Promise<Look> {
   const home = object.metadata.namespace;
   const subject = nameOf(HTTPRoutes, object.metadata);
   const rules = rulesOf(object);
   const isServing = servingTest(target, service, home);
   const journal = journalOf(rules, isServing);
   const shared = rules.filter((rule) => (rule.backendRefs ?? []).length > 1 && rule.backendRefs?.some(isServing));
+  const isFull = rules.length + journal.length > MAX_RULES;
+  const full = `${subject} has no room for preview rules (${MAX_RULES} rules at most)`;
   const refusals = [
+    ...(isFull && previews ? [`${full}: move rules to a route of their own, or leave the preview out.`] : []),
     ...(shared.length > 0
       ? [
           `${subject}: ${service} shares these rules with other backends, so what is stable there is unclear: ${list(shared)}.`,
@@ -51,10 +64,7 @@ async function judgeRules(cluster: Cluster, target: Target, object: HTTPRoute, s
       : []),
     ...(await grantRefusals(cluster, target, home, subject)),
   ];
-  const full = rules.length + journal.length > MAX_RULES;
-  const warnings = full
-    ? [`${subject} has no room for preview rules (${MAX_RULES} rules at most): a step with a preview will be refused.`]
-    : [];
+  const warnings = isFull ? [`${full}: a step with a preview will be refused.`] : [];
   const routed = rules.filter((rule) => rule.backendRefs?.length === 1 && rule.backendRefs.some(isServing));
   const several =
     routed.length > 1

@@ -3,9 +3,10 @@
  * when its backends are Sluice's two Kubernetes Services, or when it is still as the journal has it.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Route, STABLE_ROUTE } from '../../core/plan.ts';
+import { type Preview, type Route, STABLE_ROUTE } from '../../core/plan.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
 import type { BackendRef, Filter, HTTPRoute, JournalEntry, Match, Rule } from '../kubernetes/objects.ts';
+import { matchOf, previewOf } from './previews.ts';
 
 /** Names of the Kubernetes Services that stand for stable and canary. */
 export type Sides = { readonly stable: string; readonly canary: string };
@@ -57,13 +58,17 @@ function roleOf(rule: Rule, journal: Journal, sides: Sides): Role {
 
 /** All matches are journalled matches with one header more, or with that header in place of another match on it. */
 function isNarrowed(rule: Rule, journal: Journal): boolean {
-  const known = journal.flatMap(({ matches = [{}] }) => matches);
-  return (rule.matches ?? []).every((match) => {
+  const known = journal.flatMap(matchesOf);
+  return matchesOf(rule).every((match) => {
     const added = match.headers?.at(-1)?.name;
     if (added === undefined) return false;
     return known.some((one) => isDeepStrictEqual(withoutHeader(match, added), withoutHeader(one, added)));
   });
 }
+
+/** An empty list means what none means: all requests. */
+const matchesOf = ({ matches = [] }: { readonly matches?: readonly Match[] | undefined }) =>
+  matches.length > 0 ? matches : [{}];
 
 const sameport = (rule: Rule, journal: Journal) =>
   journal.find(({ backendRefs }) => backendRefs[0]?.port === rule.backendRefs?.[0]?.port);
@@ -85,21 +90,25 @@ export function render(rules: readonly Rule[], journal: Journal, sides: Sides, r
   return [...previews, ...rest];
 }
 
-function previewRule(
-  rule: Rule,
-  filters: readonly Filter[],
-  canary: BackendRef,
-  preview: NonNullable<Route['preview']>,
-): Rule {
+function previewRule(rule: Rule, filters: readonly Filter[], canary: BackendRef, preview: Preview): Rule {
   const { name: _, ...unnamed } = withFilters(rule, filters);
-  const matches = (rule.matches ?? [{}]).map((match) => withHeader(match, preview));
+  const matches = matchesOf(rule).map((match) => withHeader(match, preview));
   return { ...unnamed, matches, backendRefs: [canary] };
 }
 
 /** A header can be matched once only: the preview's comes in place of another match on the same header. */
-function withHeader(match: Match, { header, value }: NonNullable<Route['preview']>): Match {
-  const others = withoutHeader(match, header);
-  return { ...others, headers: [...(others.headers ?? []), { type: 'Exact', name: header, value }] };
+function withHeader(match: Match, preview: Preview): Match {
+  const wanted = matchOf(preview);
+  const others = withoutHeader(match, wanted.name);
+  const [type, value] = 'exact' in wanted ? ['Exact', wanted.exact] : ['RegularExpression', wanted.regex];
+  return { ...others, headers: [...(others.headers ?? []), { type, name: wanted.name, value }] };
+}
+
+function previewIn({ matches }: Rule): Preview | null {
+  const match = matches?.[0]?.headers?.at(-1);
+  if (!match) return null;
+  const { type, name, value } = match;
+  return previewOf(type === 'RegularExpression' ? { name, regex: value } : { name, exact: value });
 }
 
 function withoutHeader({ headers = [], ...match }: Match, header: string): Match {
@@ -113,7 +122,8 @@ const isOwnMirror = ({ requestMirror }: Filter, { canary }: Sides) =>
 const ownFilters = (rule: Rule, sides: Sides) => (rule.filters ?? []).filter((filter) => !isOwnMirror(filter, sides));
 
 function mirrorFilter({ weight: _, filters: __, ...backendRef }: BackendRef, percent: number): Filter {
-  return { type: 'RequestMirror', requestMirror: { backendRef, percent } };
+  // Without a percentage all requests are copied: fewer controllers know parts of them.
+  return { type: 'RequestMirror', requestMirror: { backendRef, ...(percent < 100 && { percent }) } };
 }
 
 function withFilters({ filters: _, ...rule }: Rule, filters: readonly Filter[]): Rule {
@@ -197,14 +207,14 @@ export function readRoute(rules: readonly Rule[], journal: Journal, sides: Sides
   const roles = rules.map((rule) => ({ rule, role: roleOf(rule, journal, sides) }));
   const routed = roles.flatMap(({ rule, role }) => (role.kind === 'routed' ? [rule] : []));
   if (isRestored(rules, sides)) return routed.length < journal.length ? null : STABLE_ROUTE;
-  const preview = roles.find(({ role }) => role.kind === 'preview')?.rule.matches?.[0]?.headers?.at(-1);
+  const preview = roles.find(({ role }) => role.kind === 'preview');
   const [first] = routed;
   if (!first) return null;
-  const percent = (first.filters ?? []).find((filter) => isOwnMirror(filter, sides))?.requestMirror?.percent;
+  const copies = (first.filters ?? []).find((filter) => isOwnMirror(filter, sides))?.requestMirror;
   const route: Route = {
     weight: first.backendRefs?.find(({ name }) => name === sides.canary)?.weight ?? 0,
-    preview: preview ? { header: preview.name, value: preview.value } : null,
-    mirror: percent ?? null,
+    preview: preview ? previewIn(preview.rule) : null,
+    mirror: copies ? (copies.percent ?? 100) : null,
   };
   return shows(rules, journal, sides, route) ? route : null;
 }

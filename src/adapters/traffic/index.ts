@@ -5,11 +5,14 @@ import type { Cluster } from '../kubernetes/cluster.ts';
 import { createGatewayApiRouter } from './gateway-api.ts';
 import { createIngressNginxRouter } from './ingress-nginx.ts';
 import { createIstioRouter } from './istio.ts';
+import { createSelectorRouter } from './kubernetes.ts';
 import { createNamerdRouter } from './namerd/router.ts';
+import { createPodsRouter } from './pods.ts';
 import { createSmiRouter } from './smi.ts';
 
 type Deps = { readonly cluster: Cluster; readonly log: Log; readonly env?: string };
-type Name = Target['traffic']['router'];
+/** The share follows pods where there is one Deployment only. */
+type Name = Target['traffic']['router'] | 'kubernetes/in-place';
 type Routers = Readonly<Record<Name, TrafficRouter>>;
 
 const routers: Readonly<Record<Name, (deps: Deps) => TrafficRouter>> = {
@@ -18,7 +21,12 @@ const routers: Readonly<Record<Name, (deps: Deps) => TrafficRouter>> = {
   smi: createSmiRouter,
   istio: createIstioRouter,
   'ingress-nginx': createIngressNginxRouter,
+  kubernetes: createSelectorRouter,
+  'kubernetes/in-place': createPodsRouter,
 };
+
+export const routerNameOf = ({ traffic, workload }: Pick<Target, 'traffic' | 'workload'>): Name =>
+  workload === 'in-place' ? 'kubernetes/in-place' : traffic.router;
 
 export function createRouters(deps: Deps): Routers {
   // The keys stay: `Object.entries` only forgets their type.

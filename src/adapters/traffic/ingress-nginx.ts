@@ -5,10 +5,11 @@
  * https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/#canary
  */
 import type { TrafficRouter } from '../../app/ports.ts';
-import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
+import { type Preview, type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
+import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { isOurs, type Op, pointer, test } from '../kubernetes/marks.ts';
-import { nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
+import { Deployments, nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
 import { type Ingress, Ingresses, type IngressRule } from '../kubernetes/route-objects.ts';
 import { findServing } from '../kubernetes/serving.ts';
@@ -16,16 +17,15 @@ import type { Dialect, Look, Made } from './dialect.ts';
 import { sidesOf } from './gateway-rules.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
 
-const NO_MIRROR = 'ingress-nginx copies requests for an Ingress as a whole and not for its canary: leave mirror out';
 /** By which an older controller finds the Ingresses that are its own. */
 const CLASS = 'kubernetes.io/ingress.class';
 
 /** The canary Ingress is made for the rollout: there is nothing of before to come back to. */
-type Journal = 'made';
+type Journal = 'made' | 'foreign';
 
 export function createIngressNginxRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<Ingress, Journal>(deps, {
-    supports: { weight: true, header: true, mirror: NO_MIRROR },
+    supports: SUPPORT['ingress-nginx'],
     kind: async () => Ingresses,
     refs: (target) => [canaryOf(target)],
     look,
@@ -50,10 +50,8 @@ function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
   const saying = ({ weight, preview }: Route): Readonly<Record<string, string | undefined>> => ({
     canary: 'true',
     'canary-weight': String(weight),
-    'canary-by-header': preview?.header,
-    'canary-by-header-value': preview?.value,
-    'canary-by-header-pattern': undefined,
-    'canary-by-cookie': undefined,
+    ...PREVIEWLESS,
+    ...(preview && annotationsOf(preview)),
   });
   const said = ({ metadata }: Ingress, key: string) => metadata.annotations?.[prefix + key];
   const shows = (object: Ingress, route: Route) =>
@@ -68,16 +66,14 @@ function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
     });
   return {
     parse: () => 'made',
-    isEmpty: () => false,
-    take: () => 'made',
+    isEmpty: (journal) => journal === 'foreign',
+    take: (object) => (isOurs(object) ? 'made' : 'foreign'),
     say: (object, _journal, route) => ops(object, route, true),
     // A late weight write does not hold an abort up: nothing but the marks is tested.
     restore: (object) => ops(object, STABLE_ROUTE, false),
     read(object) {
       const weight = Number(said(object, 'canary-weight') ?? Number.NaN);
-      const [header, value] = [said(object, 'canary-by-header'), said(object, 'canary-by-header-value')];
-      const preview = header !== undefined && value !== undefined ? { header, value } : null;
-      const route = { ...STABLE_ROUTE, weight, preview };
+      const route = { ...STABLE_ROUTE, weight, preview: previewIn((key) => said(object, key)) };
       return Number.isInteger(weight) && shows(object, route) ? route : null;
     },
     shows: (object, _journal, route) => shows(object, route),
@@ -91,12 +87,41 @@ function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
         .map(([key, value]) => `${key} is ${show(said(object, key))}, written was ${show(value)}`)
         .join('; '),
     words: {
-      nothing: 'it cannot be routed',
+      nothing: FOREIGN,
       mend: 'it cannot be routed',
       undo: `still sends to ${canary}: set its annotation ${prefix}canary-weight to "0"`,
     },
   };
 }
+
+const PREVIEWLESS = {
+  'canary-by-header': undefined,
+  'canary-by-header-value': undefined,
+  'canary-by-header-pattern': undefined,
+  'canary-by-cookie': undefined,
+};
+
+/** A cookie has no value of its own here: `always` reaches the canary, `never` does not. */
+function annotationsOf(preview: Preview): Readonly<Record<string, string>> {
+  if ('cookie' in preview) return { 'canary-by-cookie': preview.cookie };
+  return 'pattern' in preview
+    ? { 'canary-by-header': preview.header, 'canary-by-header-pattern': preview.pattern }
+    : { 'canary-by-header': preview.header, 'canary-by-header-value': preview.value };
+}
+
+function previewIn(said: (key: string) => string | undefined): Preview | null {
+  const [header, value, pattern] = [
+    said('canary-by-header'),
+    said('canary-by-header-value'),
+    said('canary-by-header-pattern'),
+  ];
+  const cookie = said('canary-by-cookie');
+  if (header !== undefined && value !== undefined) return { header, value };
+  if (header !== undefined && pattern !== undefined) return { header, pattern };
+  return cookie === undefined ? null : { cookie, value: SUPPORT['ingress-nginx'].cookieValue ?? '' };
+}
+
+const FOREIGN = 'it exists and was not made by Sluice: delete it or give it another name';
 
 const show = (value: string | undefined) => (value === undefined ? 'absent' : `"${value}"`);
 
@@ -130,6 +155,7 @@ async function make(cluster: Cluster, target: Target, _ref: Ref, service: string
       spec: { ...(ingressClassName !== undefined && { ingressClassName }), ...(tls && { tls }), rules },
     },
     restore: '"made"',
+    stale: className === undefined ? [CLASS] : [],
   };
 }
 
@@ -149,22 +175,37 @@ async function look(cluster: Cluster, target: Target, [canary = null]: readonly 
   if (isCanary(found)) return refuse(`${subject} is a canary Ingress itself: name the stable one in traffic.ingress.`);
   if (canary && !isOurs(canary)) {
     const name = nameOf(Ingresses, canary.metadata);
-    return refuse(`${name} exists and was not made by Sluice: delete it or give it another name.`);
+    return refuse(`${name}: ${FOREIGN}.`);
   }
   const serving = await findServing(cluster, target);
   if (!serving.ok) return refuse(serving.refusal);
   const service = serving.service.metadata.name;
   const paths = pathsOf(found, service);
+  const { deployment } = serving;
+  const isSticky = found.metadata.annotations?.[`${prefix}/affinity`] === 'cookie';
   // One canary for each rule at most: the controller takes any of them.
   const rivals = ingresses.filter(
     (one) =>
       isCanary(one) && one.metadata.name !== canaryOf(target).name && pathsOf(one).some((path) => paths.includes(path)),
   );
   return {
-    refusals: rivals.map(
-      (one) => `${nameOf(Ingresses, one.metadata)} is a canary for the same host and path: only one can be, delete it.`,
-    ),
-    warnings: [],
+    refusals: [
+      ...rivals.map(
+        (one) =>
+          `${nameOf(Ingresses, one.metadata)} is a canary for the same host and path: only one can be, delete it.`,
+      ),
+      // https://github.com/kubernetes/ingress-nginx/issues/9635
+      ...(deployment.spec.strategy?.type === 'Recreate'
+        ? [
+            `${nameOf(Deployments, deployment.metadata)} has the strategy Recreate, and ingress-nginx answers 503 for the canary too while stable has no pods: give it RollingUpdate.`,
+          ]
+        : []),
+    ],
+    warnings: isSticky
+      ? [
+          `${subject} has session affinity: who met the canary stays with it after an abort, until its pods are gone. Set ${prefix}/affinity-canary-behavior to legacy on ${nameOf(Ingresses, canaryOf(target))} if that should not be.`,
+        ]
+      : [],
     several:
       paths.length > 1
         ? [

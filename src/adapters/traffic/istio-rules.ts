@@ -3,7 +3,7 @@
  * routed when its destinations are Sluice's two Kubernetes Services, or when it is still as the journal has it.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Route, STABLE_ROUTE } from '../../core/plan.ts';
+import { type Preview, type Route, STABLE_ROUTE } from '../../core/plan.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
 import type {
   Destination,
@@ -14,16 +14,17 @@ import type {
   WeightedDestination,
 } from '../kubernetes/route-objects.ts';
 import type { Sides } from './gateway-rules.ts';
+import { matchOf, previewOf } from './previews.ts';
 
-/** Name of the routes that Sluice puts in front for a preview. */
+/** Name of the routes that Sluice puts before its own for a preview. */
 const PREVIEW = 'sluice-preview';
 
 export const httpOf = ({ spec }: VirtualService) => spec.http ?? [];
 
 /** `world`, `world.hello` and `world.hello.svc.cluster.local` are one host to a VirtualService in `hello`. */
 export function isHost({ host, subset }: Destination, service: string, namespace: string, home: string): boolean {
-  const [name, where = home] = host.split('.');
-  return subset === undefined && name === service && where === namespace;
+  const [name, where = home, svc = 'svc'] = host.split('.');
+  return subset === undefined && name === service && where === namespace && svc === 'svc';
 }
 
 /** Sluice's names for the two sides, written as the journalled host was (`world.hello` becomes `world-canary.hello`). */
@@ -59,14 +60,23 @@ function roleOf(http: IstioRoute, journal: IstioJournal, sides: Sides): Role {
     return was && isDeepStrictEqual(route, [was]) ? { kind: 'routed', was } : { kind: 'other' };
   }
   if (name === PREVIEW) return { kind: 'preview' };
-  const was = (entry ?? journal.find((one) => one.name === name) ?? journal[0])?.route[0];
+  const was = (entry ?? alike(http, journal) ?? journal[0])?.route[0];
   return was ? { kind: 'routed', was } : { kind: 'other' };
 }
 
-/** The routes with this route in them. Previews stand first: the first match wins. */
+/** Of a route whose match was edited: the journalled one of its name and port, or of its name. */
+function alike({ name, route = [] }: IstioRoute, journal: IstioJournal) {
+  const named = journal.filter((one) => one.name === name);
+  const port = (to: WeightedDestination | undefined) => to?.destination['port'];
+  return named.find((one) => isDeepStrictEqual(port(one.route[0]), port(route[0]))) ?? named[0];
+}
+
+/**
+ * The routes with this route in them. The first match wins, so a preview stands right before its own route: what a route
+ * further up takes, it goes on taking.
+ */
 export function render(http: readonly IstioRoute[], journal: IstioJournal, sides: Sides, route: Route): IstioRoute[] {
-  const previews: IstioRoute[] = [];
-  const rest = http.flatMap((one): IstioRoute[] => {
+  return http.flatMap((one): IstioRoute[] => {
     const role = roleOf(one, journal, sides);
     if (role.kind === 'preview') return [];
     if (role.kind === 'other') return [one];
@@ -77,28 +87,27 @@ export function render(http: readonly IstioRoute[], journal: IstioJournal, sides
     });
     const canary = side(sides.canary, route.weight);
     const plain = unmirrored(one, sides);
-    if (route.preview) previews.push(previewRoute(plain, { ...canary, weight: 100 }, route.preview));
+    const preview = route.preview ? [previewRoute(plain, { ...canary, weight: 100 }, route.preview)] : [];
     const mirror = route.mirror !== null && {
       mirror: canary.destination,
       mirrorPercentage: { value: route.mirror },
     };
-    return [{ ...plain, ...mirror, route: [side(sides.stable, 100 - route.weight), canary] }];
+    return [...preview, { ...plain, ...mirror, route: [side(sides.stable, 100 - route.weight), canary] }];
   });
-  return [...previews, ...rest];
 }
 
-function previewRoute(
-  http: IstioRoute,
-  canary: WeightedDestination,
-  preview: NonNullable<Route['preview']>,
-): IstioRoute {
-  const match = (http.match ?? [{}]).map((one) => withHeader(one, preview));
+function previewRoute(http: IstioRoute, canary: WeightedDestination, preview: Preview): IstioRoute {
+  const match = matchesOf(http).map((one) => withHeader(one, preview));
   return { ...http, name: PREVIEW, match, route: [canary] };
 }
 
+/** An empty list means what none means: all requests. */
+const matchesOf = ({ match = [] }: Pick<IstioRoute, 'match'>) => (match.length > 0 ? match : [{}]);
+
 /** Header names of a VirtualService are lower case; a match on the same header gives way. */
-function withHeader(match: HttpMatch, { header, value }: NonNullable<Route['preview']>): HttpMatch {
-  return { ...match, headers: { ...match.headers, [header.toLowerCase()]: { exact: value } } };
+function withHeader(match: HttpMatch, preview: Preview): HttpMatch {
+  const { name, ...text } = matchOf(preview);
+  return { ...match, headers: { ...match.headers, [name.toLowerCase()]: text } };
 }
 
 const isOwnMirror = ({ mirror }: IstioRoute, { canary }: Sides) =>
@@ -194,13 +203,14 @@ export function readRoute(http: readonly IstioRoute[], journal: IstioJournal, si
 
 /** The header that no journalled match has in this way. */
 function readPreview({ match = [] }: IstioRoute, journal: IstioJournal): Route['preview'] {
-  const known = journal.flatMap((entry) => entry.match ?? [{}]).map((one) => JSON.stringify(one.headers ?? {}));
+  const known = journal.flatMap(matchesOf).map((one) => JSON.stringify(one.headers ?? {}));
   const added = Object.entries(match[0]?.headers ?? {}).findLast(
     ([header, value]) => !known.some((text) => text.includes(JSON.stringify({ [header]: value }).slice(1, -1))),
   );
-  const [header, value] = added ?? [];
-  const exact = typeof value === 'object' && value !== null && 'exact' in value ? value.exact : null;
-  return header !== undefined && typeof exact === 'string' ? { header, value: exact } : null;
+  const [name, text] = added ?? [];
+  if (name === undefined || typeof text !== 'object' || text === null) return null;
+  if ('exact' in text && typeof text.exact === 'string') return previewOf({ name, exact: text.exact });
+  return 'regex' in text && typeof text.regex === 'string' ? previewOf({ name, regex: text.regex }) : null;
 }
 
 /** One sentence about the first route whose destinations are not as they were written. */

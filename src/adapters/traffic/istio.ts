@@ -4,6 +4,7 @@
  */
 import type { TrafficRouter } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
+import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { replace, test } from '../kubernetes/marks.ts';
 import { nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
@@ -36,7 +37,7 @@ import { createObjectRouter, type RouterDeps } from './object-router.ts';
 
 export function createIstioRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<VirtualService, IstioJournal>(deps, {
-    supports: { weight: true, header: true, mirror: true },
+    supports: SUPPORT.istio,
     kind: (cluster) => servedKind(cluster, VirtualServices, ISTIO_VERSIONS),
     refs: (target) => [trafficOf(target).ref],
     look,
@@ -107,8 +108,12 @@ async function look(
   const service = serving.service.metadata.name;
   const isServing = ({ destination }: { destination: Parameters<typeof isHost>[0] }) =>
     isHost(destination, service, target.namespace, ref.namespace);
-  const shared = http.filter(({ route = [] }) => route.length > 1 && route.some(isServing));
+  const shared = http.filter(
+    ({ name = '', route = [] }) =>
+      route.length > 1 && route.some(isServing) && (names.length === 0 || names.includes(name)),
+  );
   const journal = taken(target, object, service, ref.namespace);
+  const elsewhere = names.filter((name) => !journal.some((one) => one.name === name));
   const delegates = http.flatMap(({ delegate }) => (delegate?.name ? [delegate.name] : []));
   if (shared.length > 0)
     return refuse(
@@ -118,6 +123,10 @@ async function look(
     const hint = delegates.length > 0 ? ` It delegates to ${delegates.join(', ')}: name that one.` : '';
     return refuse(`${subject} has no HTTP route that sends to ${service} alone. Its routes: ${list(http)}.${hint}`);
   }
+  if (elsewhere.length > 0)
+    return refuse(
+      `${subject}: its route ${elsewhere.join(', ')} does not send to ${service} alone, so it cannot be routed: take it out of traffic.http of service ${target.service}. Its routes: ${list(http)}.`,
+    );
   const sides = sidesOf(target.deployment);
   const copying = routedOf(http, journal, sides).filter((one) => hasForeignMirror(one, sides));
   return {

@@ -17,18 +17,26 @@ import {
   refused,
   underFence,
 } from '../kubernetes/fence.ts';
-import { readMarks, readRouteMark, replace } from '../kubernetes/marks.ts';
+import { type Op, pointer, readMarks, readRouteMark, replace } from '../kubernetes/marks.ts';
 import type { Held } from '../kubernetes/objects.ts';
-import type { Dialect } from './dialect.ts';
+import type { Dialect, Made } from './dialect.ts';
 
 /** Longest text that is put into an annotation for the way back. */
 export const RESTORE_LIMIT = 8_000;
 /** `sluice.dev/route` of an object that has its own fields again. */
 const RESTORED = 'restored';
 
+type Renewal = Pick<Extract<Made, { ok: true }>, 'draft' | 'stale'>;
+
 const routeMark = z.object({
   weight: z.number(),
-  preview: z.object({ header: z.string(), value: z.string() }).nullable(),
+  preview: z
+    .union([
+      z.object({ header: z.string(), value: z.string() }),
+      z.object({ header: z.string(), pattern: z.string() }),
+      z.object({ cookie: z.string(), value: z.string() }),
+    ])
+    .nullable(),
   mirror: z.number().nullable(),
 });
 
@@ -43,6 +51,18 @@ export function lastRoute(object: Held): Route | null {
 
 export const tooLong = (subject: string) =>
   `${subject}: what Sluice would route in it takes more than ${RESTORE_LIMIT} characters to note for the way back; split it.`;
+
+/** The object as it was read is tested by the claim. */
+function renew({ metadata: { annotations = {} } }: Held, renewal: Renewal | null): Op[] {
+  if (!renewal) return [];
+  const { draft, stale = [] } = renewal;
+  const at = (key: string) => pointer('metadata', 'annotations', key);
+  return [
+    replace('/spec', draft.spec),
+    ...stale.filter((key) => key in annotations).map((key) => ({ op: 'remove', path: at(key) }) as const),
+    ...Object.entries(draft.annotations).map(([key, value]) => ({ op: 'add', path: at(key), value }) as const),
+  ];
+}
 
 /** The intents for one object, which `subject` names in sentences. */
 export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journal>, subject: string) {
@@ -70,13 +90,13 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
     stillRouted,
 
     /**
-     * `service`: the Kubernetes Service that is rolled out; `owner`: its name in chat; `spec`: as an object that Sluice made
-     * has to be by now.
+     * `service`: the Kubernetes Service that is rolled out; `owner`: its name in chat; `renewal`: as an object that Sluice
+     * made has to be by now.
      */
     claim(
       object: T,
       by: Fence,
-      { service, owner, env, spec }: { service: string; owner: string; env: string; spec: unknown },
+      { service, owner, env, renewal }: { service: string; owner: string; env: string; renewal: Renewal | null },
     ): Intent {
       const marks = readMarks(object);
       const ours = marks?.rollout === by.rollout;
@@ -90,8 +110,7 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
       if (dialect.isEmpty(journal)) return refused(`${subject}: ${dialect.words.nothing}`);
       const restore = JSON.stringify(journal);
       if (restore.length > RESTORE_LIMIT) return refused(tooLong(subject));
-      const renewed = spec === null ? [] : [replace('/spec', spec)];
-      return { ops: [...claimOps(object, by, restore, { route: null, env }), ...renewed] };
+      return { ops: [...claimOps(object, by, restore, { route: null, env }), ...renew(object, renewal)] };
     },
 
     /**

@@ -5,15 +5,18 @@
 import type { Fence, Log, Marks, TrafficRouter, Written } from '../../app/ports.ts';
 import type { Route, Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
+import { unsayable } from '../../core/support.ts';
+import type { Draft } from '../kubernetes/api.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { DONE, heldMessage, type Intent, marksLost, refused, underFence, write } from '../kubernetes/fence.ts';
 import { birthMarks, highestEpoch, isOurs, MANAGED_LABEL, readEnv, readMarks } from '../kubernetes/marks.ts';
-import { type Held, nameOf } from '../kubernetes/objects.ts';
+import { type Held, nameOf, type Ref } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
 import { missingRolloutRights } from '../kubernetes/rollout-rights.ts';
 import { NotServed } from '../kubernetes/served.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Made, RouteObjects } from './dialect.ts';
+import { foreseeObject } from './foresee.ts';
 import { createIntents, lastRoute, RESTORE_LIMIT, tooLong } from './object-intents.ts';
 
 const RESETS = 5;
@@ -32,12 +35,14 @@ export function createObjectRouter<T extends Held, Journal>(
   /** One object of a target: how it is written, and what its fields mean. */
   const objectsOf = async (target: Target) => {
     const kind = await routes.kind(cluster);
-    return routes.refs(target).map((ref) => {
-      const subject = nameOf(kind, ref);
-      const dialect = routes.dialect(target, ref);
-      const send = (intend: (object: T) => Intent, gone?: Written) => write(cluster, kind, ref, intend, gone);
-      return { kind, ref, subject, dialect, intents: createIntents(dialect, subject), send };
-    });
+    return Promise.all(
+      routes.refs(target).map(async (ref) => {
+        const subject = nameOf(kind, ref);
+        const dialect = await routes.dialect(target, ref);
+        const send = (intend: (object: T) => Intent, gone?: Written) => write(cluster, kind, ref, intend, gone);
+        return { kind, ref, subject, dialect, intents: createIntents(dialect, subject), send };
+      }),
+    );
   };
   type Routed = Awaited<ReturnType<typeof objectsOf>>[number];
 
@@ -61,7 +66,7 @@ export function createObjectRouter<T extends Held, Journal>(
 
   /** An abort before the claim: whoever would still make the object has to find that it comes too late. */
   async function claimMissing(target: Target, one: Routed, fence: Fence): Promise<void> {
-    if (!routes.make || cluster.peek(one.kind, one.ref)) return;
+    if (!routes.make) return;
     const serving = await findServing(cluster, target);
     if (serving.ok)
       await create(one, await routes.make(cluster, target, one.ref, serving.service.metadata.name), fence);
@@ -87,7 +92,7 @@ export function createObjectRouter<T extends Held, Journal>(
   return {
     supports: routes.supports,
 
-    async preflight(target) {
+    async preflight(target, wanted = []) {
       const missing = await missingRolloutRights(cluster, target);
       if (missing.length > 0) return { ok: false, refusals: missing };
       const unserved = await routes.kind(cluster).then(() => null, notServed);
@@ -98,7 +103,7 @@ export function createObjectRouter<T extends Held, Journal>(
         object ? heldElsewhere(object, subject, target, dialect.isRestored(object) ? null : intents.stillRouted) : [],
       );
       if (refusals.length > 0) return { ok: false, refusals };
-      const look = await routes.look(cluster, target, objects);
+      const look = await routes.look(cluster, target, objects, wanted);
       const serving = look.refusals.length > 0 ? null : await findServing(cluster, target);
       const long = found.flatMap(({ object, subject, dialect }) => {
         if (!object || !serving?.ok) return [];
@@ -118,6 +123,21 @@ export function createObjectRouter<T extends Held, Journal>(
       };
     },
 
+    async foresee(target, wanted) {
+      const serving = await findServing(cluster, target);
+      if (!serving.ok) return [];
+      const service = serving.service.metadata.name;
+      const found = await Promise.all(
+        (await watched(target)).map(async ({ object, subject, dialect, kind, ref }) => {
+          const made = object ? null : await routes.make?.(cluster, target, ref, service);
+          const draft = made?.ok ? kind.schema.safeParse(asIfMade(ref, made.draft)).data : null;
+          const start = object ?? draft;
+          return start ? [foreseeObject(dialect, { object: start, subject, service }, wanted)] : [];
+        }),
+      );
+      return found.flat();
+    },
+
     async claim(target, fence) {
       const serving = await findServing(cluster, target);
       if (!serving.ok) return refused(serving.refusal);
@@ -127,10 +147,10 @@ export function createObjectRouter<T extends Held, Journal>(
         const made = await routes.make?.(cluster, target, one.ref, service);
         const created = made && (await create(one, made, fence));
         if (created && created.kind !== 'done') return created;
-        const spec = made?.ok ? made.draft.spec : null;
-        const { object, ...written } = await one.send((found) =>
-          one.intents.claim(found, fence, { service, owner: target.service, env, spec: isOurs(found) ? spec : null }),
-        );
+        const { object, ...written } = await one.send((found) => {
+          const renewal = made?.ok && isOurs(found) ? made : null;
+          return one.intents.claim(found, fence, { service, owner: target.service, env, renewal });
+        });
         if (written.kind !== 'done') return written;
         journal[one.subject] = (object && readMarks(object)?.restore) ?? '[]';
       }
@@ -138,7 +158,7 @@ export function createObjectRouter<T extends Held, Journal>(
     },
 
     async setRoute(target, route, fence, overwrite, journal = {}) {
-      const unsupported = cannot(routes.supports, route);
+      const unsupported = unsayable(route, routes.supports);
       if (unsupported) return refused(unsupported);
       const serving = overwrite ? await findServing(cluster, target) : null;
       const service = serving?.ok ? serving.service.metadata.name : null;
@@ -168,10 +188,18 @@ export function createObjectRouter<T extends Held, Journal>(
 
     async reset(target, fence, journal, abort) {
       const reset = async (one: Routed) => {
-        if (abort) await claimMissing(target, one, fence);
         const noted = one.dialect.parse(journal[one.subject] ?? null);
         const gone = abort ? DONE : refused(`${one.subject} is gone`);
-        return giveBack(one, (object) => one.intents.reset(object, fence, { abort, noted }), gone);
+        let isThere = false;
+        const back = (object: T) => {
+          isThere = true;
+          return one.intents.reset(object, fence, { abort, noted });
+        };
+        const written = await giveBack(one, back, gone);
+        if (isThere || !abort || !routes.make) return written;
+        // Somebody may have made it meanwhile.
+        await claimMissing(target, one, fence);
+        return giveBack(one, back, gone);
       };
       const written = await all((await objectsOf(target)).map(reset));
       // An abort is never given up: as a fault it is tried again, and told to people when it lasts.
@@ -221,7 +249,7 @@ export function createObjectRouter<T extends Held, Journal>(
       const kind = await routes.kind(cluster);
       const objects = (await Promise.all(namespaces.map((namespace) => cluster.list(kind, namespace)))).flat();
       return objects.flatMap((object) => {
-        const marks = readMarks(object);
+        const marks = routes.isRoute?.(object) === false ? null : readMarks(object);
         return marks ? [{ object: nameOf(kind, object.metadata), marks, env: readEnv(object) }] : [];
       });
     },
@@ -256,6 +284,12 @@ export function createObjectRouter<T extends Held, Journal>(
   }
 }
 
+/** An object that does not exist yet, with what the server would add. */
+const asIfMade = (ref: Ref, { labels, annotations, spec }: Draft) => ({
+  metadata: { ...ref, uid: '', resourceVersion: '', labels, annotations },
+  spec,
+});
+
 function notServed(error: unknown): string {
   if (error instanceof NotServed) return error.message;
   throw error;
@@ -268,16 +302,6 @@ function heldElsewhere(object: Held, subject: string, { service }: Target, leftO
   const marks = readMarks(object);
   if (marks?.phase === 'active') return [heldMessage(subject, marks, service)];
   return leftOver === null ? [] : [`Without a rollout, ${leftOver}.`];
-}
-
-/** The reason why a route cannot be said at all. */
-function cannot(supports: TrafficRouter['supports'], route: Route): string | null {
-  const wants = [
-    route.weight > 0 && route.weight < 100 && supports.weight,
-    route.preview !== null && supports.header,
-    route.mirror !== null && supports.mirror,
-  ];
-  return wants.find((why) => typeof why === 'string') || null;
 }
 
 /** Several routes speak with one voice: the last write's, and held as long as one of them is. */

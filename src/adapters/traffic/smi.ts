@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { TrafficRouter } from '../../app/ports.ts';
 import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
+import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
 import { nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
@@ -23,15 +24,12 @@ import type { Dialect, Look } from './dialect.ts';
 import { type Sides, sidesOf } from './gateway-rules.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
 
-const NO_HEADER = 'a TrafficSplit of Linkerd knows weights only: leave preview out, and test the canary by its weight';
-const NO_MIRROR = 'a TrafficSplit cannot copy requests';
-
 /** Backends as they were; empty: not known. */
 type Journal = readonly SplitBackend[];
 
 export function createSmiRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<TrafficSplit, Journal>(deps, {
-    supports: { weight: true, header: NO_HEADER, mirror: NO_MIRROR },
+    supports: SUPPORT.smi,
     kind: (cluster) => servedKind(cluster, TrafficSplits, SPLIT_VERSIONS),
     refs: (target) => [splitOf(target)],
     look,

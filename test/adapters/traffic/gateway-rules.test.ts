@@ -188,3 +188,12 @@ it('without a journal all weight goes to stable', () => {
   const weights = safe.flatMap(({ backendRefs = [] }) => backendRefs).filter(({ name }) => name === 'world-canary');
   expect(weights.map(({ weight }) => weight)).toEqual([0, 0]);
 });
+
+it('previews for its header alone where the list of matches is empty, which means all requests', () => {
+  const all: readonly Rule[] = [{ matches: [], backendRefs: [ref('world')] }];
+  const own = journalOf(all, isWorld);
+  const written = render(all, own, sides, route({ preview }));
+  expect(written[0]?.matches).toEqual([{ headers: [{ type: 'Exact', name: 'x-canary', value: 'always' }] }]);
+  expect(readRoute(written, own, sides)).toEqual(route({ preview }));
+  expect(applyPatch({ spec: { rules: written } }, restoreOps(written, own, sides))).toEqual({ spec: { rules: all } });
+});

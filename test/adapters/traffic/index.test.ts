@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { createRouter, createRouters } from '../../../src/adapters/traffic/index.ts';
 import { deadCluster, silent } from '../../cluster/world.ts';
 
-const KNOWN = ['gateway-api', 'namerd', 'smi', 'istio', 'ingress-nginx'];
+const KNOWN = ['gateway-api', 'namerd', 'smi', 'istio', 'ingress-nginx', 'kubernetes', 'kubernetes/in-place'];
 
 it('makes a router for each known name', () => {
   expect(Object.keys(createRouters({ cluster: deadCluster, log: silent }))).toEqual(KNOWN);

@@ -46,7 +46,7 @@ const step = (object: Thing) => intents.route(object, route(50), BY, { overwrite
 const end = (object: Thing) => intents.reset(object, BY, { abort: false, noted: {} });
 const abort = (object: Thing) => intents.reset(object, { ...BY, epoch: 4 }, { abort: true, noted: {} });
 const claim = (object: Thing) =>
-  intents.claim(object, BY, { service: 'world', owner: 'world', env: 'test', spec: null });
+  intents.claim(object, BY, { service: 'world', owner: 'world', env: 'test', renewal: null });
 
 function opsOf(intent: Intent) {
   if (!('ops' in intent)) throw new Error(`nothing is written: ${intent.kind}`);

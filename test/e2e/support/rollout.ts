@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { complaints, type History } from './history.ts';
 import { approveButton, line, type Message, wordsOf } from './slack.ts';
-import { PLAN, type Stage } from './stage.ts';
+import { planOf, type Stage } from './stage.ts';
 import { until } from './wait.ts';
 import { marksOf, type World } from './world.ts';
 
@@ -22,6 +22,7 @@ export async function deploy({ slack, history, world }: Where, text: string, use
     10_000,
   );
   const approvals: number[] = [];
+  const plan = planOf(world.system);
 
   const thread = async () => (await slack.all()).filter(({ thread_ts }) => thread_ts === posted.ts);
   /** Waits for the n-th gate, counted from 1, to be open. */
@@ -49,7 +50,7 @@ export async function deploy({ slack, history, world }: Where, text: string, use
     approve,
     /** Approves gate after gate until the canary gets `weight`. */
     async approveUpTo(weight: number) {
-      for (const [n, next] of PLAN.slice(1, PLAN.indexOf(weight) + 1).entries()) {
+      for (const [n, next] of plan.slice(1, plan.indexOf(weight) + 1).entries()) {
         await approve(n + 1);
         await history.reaches(next, { from });
       }
@@ -74,7 +75,7 @@ export async function deploy({ slack, history, world }: Where, text: string, use
     titled: (words: RegExp, withinMs = 30_000) =>
       slack.find(`the title ${words}`, (message) => message.ts === posted.ts && words.test(titleOf(message)), withinMs),
     /** What is wrong with the route's revisions since the command, by the invariants. */
-    complaints: () => complaints(history.since(from), PLAN, approvals),
+    complaints: () => complaints(history.since(from), plan, approvals),
     world,
     slack,
     history,

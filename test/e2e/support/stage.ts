@@ -26,10 +26,20 @@ const STRATEGIES = {
   /** For what happens between the steps: no baking. */
   /** For what has no previews. */
   plain: [{ test: true, gate: true }, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
+  /** For what knows nothing between nothing and all. */
+  switch: [
+    { test: true, gate: true },
+    { weight: 100, gate: true },
+  ],
   brisk: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
 };
-/** Weights of both strategies. */
+/** Weights of the strategies. */
 export const PLAN = [0, 10, 50, 100];
+export const planOf = ({ switches }: Pick<System, 'switches'>): readonly number[] => (switches ? [0, 100] : PLAN);
+const strategiesOf = ({ previews, switches }: System) => {
+  if (previews) return ['short', 'brisk'];
+  return switches ? ['switch'] : ['plain'];
+};
 
 export type Stage = Awaited<ReturnType<typeof setStage>>;
 
@@ -112,7 +122,7 @@ function configFor(worlds: readonly World[], prometheus: string, interval: strin
       image: 'buoyantio/world:{version}',
       versions: '^v[0-9][\\w.-]*$',
       traffic: system.traffic(name),
-      strategies: system.previews ? ['short', 'brisk'] : ['plain'],
+      strategies: strategiesOf(system),
       checks: [
         { name: 'success rate', query: 'linkerd/success-rate', min: 99, ...check },
         { name: 'p99 latency', query: 'linkerd/latency-p99', max: '500ms', ...check },

@@ -19,13 +19,15 @@ export type System = {
   readonly rights: () => readonly Rule[];
   readonly entry: 'PROXY_URL' | 'MESH_URL';
   readonly host: (name: string, namespace: string) => string;
-  /** Where the objects are that route; `given`: the one that was there before Sluice; `watched`: the name of the one it writes. */
+  /** Where the objects are that route; `given`: the one that was there before Sluice, null where the Kubernetes Service is it; `watched`: the name of the one it writes. */
   readonly path: (namespace: string) => string;
-  readonly given: (name: string, host: string) => { readonly metadata: { readonly name: string } };
+  readonly given: (name: string, host: string) => { readonly metadata: { readonly name: string } } | null;
   readonly watched: (name: string) => string;
   readonly shares: (object: Routed, name: string) => Shares;
   /** Whether a header leads to the canary. */
   readonly previews: boolean;
+  /** All or nothing. */
+  readonly switches?: true;
 };
 
 type Weighted = { readonly name: string; readonly weight?: number | undefined };
@@ -181,9 +183,27 @@ const INGRESS_NGINX: System = {
   previews: true,
 };
 
+const SELECTOR: System = {
+  traffic: (name) => ({ router: 'kubernetes', service: name }),
+  rights: () => [],
+  entry: 'MESH_URL',
+  host: (name, namespace) => `${name}.${namespace}`,
+  path: (namespace) => `/api/v1/namespaces/${namespace}/services`,
+  given: () => null,
+  watched: (name) => name,
+  shares: ({ spec }, name) => {
+    const { selector } = spec as { selector: Readonly<Record<string, string>> };
+    const canary = selector.app === `${name}-canary` ? 100 : 0;
+    return { canary, stable: 100 - canary, preview: false };
+  },
+  previews: false,
+  switches: true,
+};
+
 export const SYSTEMS: Readonly<Record<string, System>> = {
   'an HTTPRoute of a Kubernetes Service': SERVICE_PARENT,
   'a TrafficSplit': SMI,
   'a VirtualService': ISTIO,
   'Ingresses of ingress-nginx': INGRESS_NGINX,
+  'the selector of a Kubernetes Service': SELECTOR,
 };

@@ -39,7 +39,8 @@ export async function createWorld(kube: Kube = createKube(), name = 'world', sys
     metadata: { name },
     spec: { selector: { app: name }, ports: [{ port: 80, targetPort: 8080 }] },
   });
-  await kube.create(paths.route, system.given(name, host));
+  const given = system.given(name, host);
+  if (given) await kube.create(paths.route, given);
   const getRoute = () => kube.get<Routed>(`${paths.route}/${name}`);
   const getDeployment = (named = name) => kube.get<Deployment>(`${paths.deployment}/${named}`);
   await until(`both pods of ${name} are available`, async () => (await getDeployment()).status.availableReplicas === 2);

@@ -9,7 +9,7 @@ import { stringify } from 'yaml';
 import { type Kind, kinds } from '../../../playground/api-server/kinds.ts';
 import type { HttpRoute, KubeObject } from '../../../playground/api-server/objects.ts';
 import { createPlayground } from '../../../playground/playground.ts';
-import { HOST, NAMESPACE } from '../../../playground/world.ts';
+import { HOST, NAMESPACE, type WorldOptions } from '../../../playground/world.ts';
 import { startFakeSlack } from '../../support/fake-slack/index.ts';
 import { redisCorner } from '../../support/redis.ts';
 
@@ -64,10 +64,12 @@ export type Options = {
   readonly config?: object;
   /** Another Redis than the tests' own. */
   readonly redis?: { readonly url: string };
+  /** What the cluster begins with; default: two pods behind a Gateway. */
+  readonly world?: WorldOptions;
 };
 
-export async function setStage({ readyAfterMs = 150, service = {}, config = {}, redis }: Options = {}) {
-  const playground = await createPlayground({ readyAfterMs, world: { replicas: 2 } });
+export async function setStage({ readyAfterMs = 150, service = {}, config = {}, redis, world = {} }: Options = {}) {
+  const playground = await createPlayground({ readyAfterMs, world: { replicas: 2, ...world } });
   const slack = await startFakeSlack();
   const corner = redis ? { url: redis.url, env: 'test', clear: async () => undefined } : redisCorner();
   const folder = mkdtempSync(join(tmpdir(), 'sluice-scenario-'));

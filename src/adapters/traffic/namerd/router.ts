@@ -8,6 +8,7 @@ import { SUPPORT, unsayable } from '../../../core/support.ts';
 import { DONE, marksLost, refused } from '../../kubernetes/fence.ts';
 import { createNamerdClient, type NamerdClient } from './client.ts';
 import { showPath } from './dtab.ts';
+import { foreseeDtab } from './foresee.ts';
 import { markedServices, type Place, placesOf, readMarks, type Seen } from './marks.ts';
 import { lookAtDtabs } from './preflight.ts';
 import { createWriter } from './writer.ts';
@@ -65,6 +66,11 @@ export function createNamerdRouter({ log, env = 'default', client = createNamerd
     supports: SUPPORT.namerd,
 
     preflight: (target) => lookAtDtabs(client, target),
+
+    async foresee(target, routes) {
+      const seen = await Promise.all(placesOf(target).map(read));
+      return seen.flatMap((one) => (one ? [foreseeDtab(one, routes, env)] : []));
+    },
 
     async claim(target, fence) {
       const journal: Record<string, string> = {};

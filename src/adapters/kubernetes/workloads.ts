@@ -1,0 +1,14 @@
+/** The ways to run a second version: a new one is a file, its tests, and a line here. */
+import type { Log, Workload } from '../../app/ports.ts';
+import type { Target } from '../../core/plan.ts';
+import type { Cluster } from './cluster.ts';
+import { createInPlace } from './in-place.ts';
+import { createTwin } from './twin.ts';
+
+export const createWorkloads = (deps: {
+  cluster: Cluster;
+  log: Log;
+}): Readonly<Record<Target['workload'], Workload>> => ({
+  twin: createTwin(deps),
+  'in-place': createInPlace(deps),
+});

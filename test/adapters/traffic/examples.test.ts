@@ -1,0 +1,92 @@
+/** manifests/examples/<router>, loaded and applied: nothing speaks against a rollout of it, and its rights are enough. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { createPlayground } from '../../../playground/playground.ts';
+import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
+import { missingRights } from '../../../src/adapters/kubernetes/rights.ts';
+import { missingRolloutRights } from '../../../src/adapters/kubernetes/rollout-rights.ts';
+import { createWorkloads } from '../../../src/adapters/kubernetes/workloads.ts';
+import { createRouter, routerNameOf } from '../../../src/adapters/traffic/index.ts';
+import { stepsOf } from '../../../src/core/config.ts';
+import { parseConfig } from '../../../src/core/parse-config.ts';
+import { refusals } from '../../../src/core/support.ts';
+import { openKube } from '../../cluster/kube.ts';
+import { silent } from '../../cluster/world.ts';
+
+const PATHS: Readonly<Record<string, string>> = {
+  Service: '/api/v1/namespaces/hello/services',
+  Deployment: '/apis/apps/v1/namespaces/hello/deployments',
+  VirtualService: '/apis/networking.istio.io/v1/namespaces/hello/virtualservices',
+  Ingress: '/apis/networking.k8s.io/v1/namespaces/hello/ingresses',
+};
+
+describe.each([
+  ['smi', 'world'],
+  ['istio', 'world'],
+  ['ingress-nginx', 'world'],
+  ['kubernetes', 'world'],
+  ['kubernetes', 'hello'],
+])('the example of %s, service %s', (router, name) => {
+  const folder = join('manifests/examples', router);
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+  const parsed = parseConfig(parse(read('sluice.yaml')));
+  const config = parsed.ok ? parsed.config : null;
+  const service = config?.services[name];
+  const target = service && { ...service.target, container: service.target.container ?? '' };
+
+  let playground: Awaited<ReturnType<typeof createPlayground>>;
+  let cluster: Cluster;
+  beforeAll(async () => {
+    playground = await createPlayground({ readyAfterMs: 20, drainMs: 20, world: false });
+    cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
+    const kube = openKube(playground.kubeconfig);
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'hello' } };
+    await kube.call('POST', '/api/v1/namespaces', namespace);
+    for (const manifest of parseAllDocuments(read('world.yaml')).map((one) => one.toJS()))
+      await kube.call('POST', PATHS[manifest.kind] ?? '', manifest);
+    await kube.close();
+  });
+  afterAll(async () => {
+    await cluster.close();
+    await playground.stop();
+  });
+
+  it('is valid, and each of its strategies can be carried out', () => {
+    expect(parsed).toMatchObject({ ok: true });
+    if (!config || !service) return;
+    for (const strategy of service.strategies) {
+      expect(refusals(strategy, stepsOf(config, service, strategy).steps, service.target), strategy).toEqual([]);
+    }
+  });
+
+  it('can be rolled out', async () => {
+    if (!target || !service) throw new Error('the example does not roll it out');
+    const looked = await createRouter(routerNameOf(target), { cluster, log: silent }).preflight(target);
+    expect(looked).toMatchObject({ ok: true, warnings: [], facts: { epoch: 0, several: [] } });
+    const workload = createWorkloads({ cluster, log: silent })[target.workload];
+    expect(await workload.preflight(target, service.image)).toMatchObject({
+      ok: true,
+      facts: { version: '0.1.6', container: name },
+    });
+  });
+
+  it('gives the bot the rights that a rollout needs', async () => {
+    if (!target) throw new Error('the example does not roll it out');
+    const { resources, components } = parse(read('kustomization.yaml'));
+    const folders: string[] = [...resources, ...components].map((path: string) => join(folder, path));
+    expect(folders.filter((path) => !existsSync(join(path, 'kustomization.yaml')))).toEqual([]);
+    const resourceRules = folders.flatMap((path) =>
+      parse(readFileSync(join(path, 'kustomization.yaml'), 'utf8')).resources.flatMap((file: string) =>
+        parseAllDocuments(readFileSync(join(path, file), 'utf8')).flatMap((one) => one.toJS().rules ?? []),
+      ),
+    );
+    const bound = {
+      ...cluster,
+      missingRights: async (namespace: string, needs: Parameters<typeof missingRights>[1]) =>
+        missingRights({ status: { resourceRules } }, needs, namespace),
+    };
+    expect(await missingRolloutRights(bound, target)).toEqual([]);
+  });
+});

@@ -1,0 +1,166 @@
+/** What routers of Kubernetes objects do beside their contract, on a simulated API server. */
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createPlayground } from '../../../playground/playground.ts';
+import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
+import { createRouter } from '../../../src/adapters/traffic/index.ts';
+import type { Fence } from '../../../src/app/ports.ts';
+import { STABLE_ROUTE, type Target, type Traffic } from '../../../src/core/plan.ts';
+import { type Json, openKube } from '../../cluster/kube.ts';
+import { SYSTEMS } from '../../cluster/route-worlds.ts';
+import { makeWorld, PREVIEW, silent, unmakeWorld, type World } from '../../cluster/world.ts';
+
+const playground = await createPlayground({ readyAfterMs: 20, drainMs: 20, world: false });
+const kube = openKube(playground.kubeconfig);
+afterAll(async () => {
+  await kube.close();
+  await playground.stop();
+});
+
+const fence = (seq: number, epoch = 1, rollout = 'world-1'): Fence => ({ rollout, epoch, seq });
+const DONE = { kind: 'done' };
+
+let world: World;
+let calls: string[];
+let opened: Cluster[];
+beforeEach(async () => {
+  world = await makeWorld(kube, { route: false });
+  calls = [];
+  opened = [];
+});
+afterEach(async () => {
+  for (const cluster of opened) await cluster.close();
+  await unmakeWorld(kube, world);
+});
+
+/** A router of a replica of its own. */
+function replica(traffic: Traffic) {
+  const onRequest = (verb: string) => void calls.push(verb);
+  const cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent, onRequest });
+  opened.push(cluster);
+  return createRouter(traffic.router, { cluster, log: silent });
+}
+
+/** The system's objects and its target. */
+async function given(system: (typeof SYSTEMS)['ingress-nginx' | 'istio' | 'smi'], change = (body: Json) => body) {
+  const { namespace } = world.target;
+  for (const [path, body] of Object.entries(system.given(namespace)))
+    await kube.call('POST', path, change(structuredClone(body)));
+  const target: Target = { ...world.target, traffic: system.traffic(namespace) };
+  return { target, claimed: system.claimed(namespace), router: replica(target.traffic) };
+}
+
+const NGINX = 'nginx.ingress.kubernetes.io';
+const CLASS = 'kubernetes.io/ingress.class';
+
+describe('ingress-nginx', () => {
+  it('brings host, TLS and class of its Ingress up to date with each rollout', async () => {
+    const { target, claimed, router } = await given(SYSTEMS['ingress-nginx'], (body) => {
+      body.metadata.annotations[CLASS] = 'old';
+      delete body.spec.ingressClassName;
+      return body;
+    });
+    expect(await router.claim(target, fence(1))).toMatchObject(DONE);
+    expect((await kube.get(claimed)).metadata.annotations[CLASS]).toBe('old');
+    await router.release(target, fence(2));
+    await kube.merge(claimed, { metadata: { annotations: { [`${NGINX}/affinity-canary-behavior`]: 'sticky' } } });
+    await kube.merge(claimed.replace(/-canary$/, ''), {
+      metadata: { annotations: { [CLASS]: null } },
+      spec: { ingressClassName: 'new', tls: [{ hosts: ['new.example.com'], secretName: 'new' }] },
+    });
+    const other = replica(target.traffic);
+    expect(await other.claim(target, fence(1, 2, 'world-2'))).toMatchObject(DONE);
+    const { metadata, spec } = await kube.get(claimed);
+    expect(spec).toMatchObject({ ingressClassName: 'new', tls: [{ secretName: 'new' }] });
+    expect(metadata.annotations).toMatchObject({
+      [`${NGINX}/canary`]: 'true',
+      [`${NGINX}/canary-weight`]: '0',
+      [`${NGINX}/affinity-canary-behavior`]: 'sticky',
+    });
+    expect(metadata.annotations[CLASS]).toBeUndefined();
+  });
+
+  it('does not take an Ingress of that name that somebody made since the look', async () => {
+    const { target, claimed, router } = await given(SYSTEMS['ingress-nginx']);
+    expect(await router.preflight(target)).toMatchObject({ ok: true });
+    const stable = await kube.get(claimed.replace(/-canary$/, ''));
+    const own = { ...stable, metadata: { name: 'world-canary' } };
+    await kube.call('POST', claimed.replace(/\/[^/]*$/, ''), own);
+    expect(await router.claim(target, fence(1))).toMatchObject({
+      kind: 'refused',
+      message: expect.stringMatching(/not made by Sluice: delete it/),
+    });
+    expect((await kube.get(claimed)).metadata.annotations ?? {}).toEqual({});
+  });
+
+  it('refuses a Deployment that stops all its pods to change them: without them nobody answers for the canary', async () => {
+    const { target, router } = await given(SYSTEMS['ingress-nginx']);
+    await kube.merge(world.paths.deployment, { spec: { strategy: { type: 'Recreate', rollingUpdate: null } } });
+    expect(await router.preflight(target)).toMatchObject({
+      ok: false,
+      refusals: [expect.stringMatching(/Recreate.*RollingUpdate/)],
+    });
+  });
+
+  it('warns where sessions stay with the canary after an abort', async () => {
+    const { target, router } = await given(SYSTEMS['ingress-nginx'], (body) => {
+      body.metadata.annotations[`${NGINX}/affinity`] = 'cookie';
+      return body;
+    });
+    expect(await router.preflight(target)).toMatchObject({ ok: true, warnings: [expect.stringMatching(/affinity/)] });
+  });
+});
+
+describe('an abort by a replica that has just started', () => {
+  it.each(['ingress-nginx', 'smi'] as const)('asks for nothing but the object (%s)', async (name) => {
+    const { target, router } = await given(SYSTEMS[name]);
+    await router.claim(target, fence(1));
+    await router.setRoute(target, { ...STABLE_ROUTE, weight: 50 }, fence(2), false);
+    const cold = replica(target.traffic);
+    calls.length = 0;
+    expect(await cold.reset(target, fence(3, 2), {}, true)).toEqual(DONE);
+    expect(calls.filter((verb) => verb === 'watch')).toEqual([]);
+    expect(calls.filter((verb) => verb === 'patch')).toHaveLength(1);
+  });
+});
+
+describe('istio', () => {
+  const named = (target: Target, ...http: string[]): Target => ({
+    ...target,
+    traffic: { router: 'istio', virtualService: `${target.namespace}/world`, http },
+  });
+
+  it('refuses a named route that does not send to the service', async () => {
+    const { target, router } = await given(SYSTEMS.istio);
+    expect(await router.preflight(named(target, 'api', 'other'))).toMatchObject({
+      ok: false,
+      refusals: [expect.stringMatching(/route other /)],
+    });
+  });
+
+  it('leaves a route that is not named to whoever splits it', async () => {
+    const { target, router } = await given(SYSTEMS.istio, (body) => {
+      body.spec.http[0].route = [
+        { destination: { host: 'world' }, weight: 50 },
+        { destination: { host: 'other' }, weight: 50 },
+      ];
+      return body;
+    });
+    expect(await router.preflight(target)).toMatchObject({ ok: false });
+    expect(await router.preflight(named(target, 'api'))).toMatchObject({ ok: true });
+  });
+});
+
+it('refuses a preview where a route has no room for its rules', async () => {
+  const rules = Array.from({ length: 9 }, (_, n) => ({
+    matches: [{ path: { type: 'PathPrefix', value: `/${n}` } }],
+    backendRefs: [{ name: 'world', port: 80 }],
+  }));
+  const full = await makeWorld(kube, { rules });
+  const router = replica(full.target.traffic);
+  expect(await router.preflight(full.target, [STABLE_ROUTE])).toMatchObject({ ok: true });
+  expect(await router.preflight(full.target, [PREVIEW])).toMatchObject({
+    ok: false,
+    refusals: [expect.stringMatching(/no room for preview/)],
+  });
+  await unmakeWorld(kube, full);
+});

@@ -1,0 +1,149 @@
+/**
+ * The crash matrix: a rollout is recorded once, and then played again for every place that it went through, with the bot
+ * killed or frozen exactly there. Another bot goes on, people press again what was not taken, and observers look.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setStage } from '../scenarios/support/stage.ts';
+import { observe, type Path } from './observer.ts';
+import { createPerson } from './person.ts';
+
+export const PATHS: readonly Path[] = ['approved', 'aborted'];
+/** BLOCK: its event loop is kept busy, while its connections and timers stay. */
+export const MODES = ['SIGKILL', 'SIGSTOP', 'BLOCK'] as const;
+export type Mode = (typeof MODES)[number];
+/** `hit`: which time the place is reached. */
+export type Point = { readonly path: Path; readonly place: string; readonly hit: number };
+export type Tried = Point & {
+  readonly mode: Mode;
+  /** false: this time the rollout did not come there so often. */
+  readonly reached: boolean;
+  readonly violations: readonly string[];
+  /** From the stop to the end of the rollout, with all cleaned up. */
+  readonly ms: number;
+  /** For people who look for the reason of a violation. */
+  readonly seen: string;
+};
+
+/**
+ * Longer than every lease: ticks 3 s, outbox 4 s, requests 5 s, a job of the queue 10 s. What was loaded before may be saved
+ * for 5 s, and Slack waits 3 s for an acknowledgement.
+ */
+const FROZEN_MS = 11_000;
+/** For what the thawed one still wants to do. */
+const THAWED_MS = 1_500;
+const LOOK_MS = 20;
+
+const check = { interval: '1s', window: '10s', min: 1 };
+const service = { strategies: ['brisk'], checks: [{ name: 'always', query: '1', ...check }], coolDown: '1s' };
+
+/** Every place that the rollout went through; of the aborted one, those that the approved one has not. */
+export async function listPoints(path: Path): Promise<readonly Point[]> {
+  return play(async ({ stage, observer, folder }) => {
+    const log = join(folder, 'places');
+    const bot = stage.launchBot({ SLUICE_FAILPOINT_LOG: log });
+    await bot.ready;
+    let from = 0;
+    const person = createPerson(stage, observer, () => {
+      from ||= places(log).length;
+    });
+    await person.drive(path);
+    await person.settle();
+    const { typed, problems } = person.result();
+    const violations = [...problems, ...(await observer.violations(path, typed))];
+    if (violations.length > 0)
+      throw new Error(`undisturbed: ${violations.join('; ')}\n${stage.slack.transcript()}\n${stage.log()}`);
+    const hits = new Map<string, number>();
+    const points = places(log).map((place): Point => {
+      const hit = (hits.get(place) ?? 0) + 1;
+      hits.set(place, hit);
+      return { path, place, hit };
+    });
+    return points.slice(from);
+  });
+}
+
+/** What could not be played, as when a bot does not start on a busy machine, is tried once more. */
+export async function tryPoint(point: Point, mode: Mode): Promise<Tried> {
+  return playPoint(point, mode).catch(() => playPoint(point, mode));
+}
+
+function playPoint(point: Point, mode: Mode): Promise<Tried> {
+  return play(async ({ stage, observer, folder }) => {
+    const log = join(folder, 'places');
+    const setting = {
+      SLUICE_FAILPOINT: `${point.place}#${point.hit}:${mode === 'BLOCK' ? `BLOCK:${FROZEN_MS}` : mode}`,
+      SLUICE_FAILPOINT_LOG: log,
+    };
+    const bot = stage.launchBot(setting);
+    let over = false;
+    let stopped = 0;
+    const problems: string[] = [];
+
+    async function disturb(): Promise<void> {
+      const hasStopped = () =>
+        mode === 'SIGKILL' ? !bot.isAlive() : places(log).filter((place) => place === point.place).length >= point.hit;
+      while (!hasStopped()) {
+        if (over) return;
+        await sleep(LOOK_MS);
+      }
+      stopped = Date.now();
+      await stage.launchBot().ready;
+      if (mode === 'SIGKILL') return;
+      await sleep(Math.max(0, stopped + FROZEN_MS - Date.now()));
+      if (mode === 'SIGSTOP') bot.signal('SIGCONT');
+      await sleep(THAWED_MS);
+      if (!bot.isAlive()) problems.push('the thawed bot has ended');
+    }
+
+    const disturbed = disturb();
+    // A bot that is stopped before it is ready never will be; the other one takes its place.
+    await Promise.race([bot.ready.catch(() => disturbed), disturbed]);
+    const person = createPerson(stage, observer);
+    await person.drive(point.path);
+    await person.settle();
+    over = true;
+    const ended = Date.now();
+    await disturbed;
+    await person.settle();
+    const { typed, problems: met } = person.result();
+    const violations = [...problems, ...met, ...(await observer.violations(point.path, typed))];
+    return {
+      ...point,
+      mode,
+      reached: stopped > 0,
+      violations: [...new Set(violations)],
+      ms: stopped > 0 ? ended - stopped : 0,
+      seen: `${stage.slack.transcript()}\n${observer.show()}\n${stage.log()}`,
+    };
+  });
+}
+
+type Play = {
+  readonly stage: Awaited<ReturnType<typeof setStage>>;
+  readonly observer: ReturnType<typeof observe>;
+  readonly folder: string;
+};
+
+async function play<T>(act: (play: Play) => Promise<T>): Promise<T> {
+  const stage = await setStage({ service });
+  const observer = observe(stage);
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-chaos-'));
+  try {
+    return await act({ stage, observer, folder });
+  } finally {
+    await observer.stop();
+    await stage.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function places(log: string): readonly string[] {
+  try {
+    return readFileSync(log, 'utf8').split('\n').slice(0, -1);
+  } catch {
+    return [];
+  }
+}

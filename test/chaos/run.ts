@@ -1,0 +1,50 @@
+/**
+ * `npm run chaos`: every place of an approved and of an aborted rollout, killed and frozen. `--sample 40` takes so many of
+ * them, spread over all places; `--seed 7` makes another choice; `--only save` takes those whose name has this; `--mode SIGKILL`
+ * one way, `--mode BLOCK` a third; `--at-once 4` so many side by side; `--list` only lists; `--show` shows what was seen.
+ */
+import { parseArgs } from 'node:util';
+import { listPoints, MODES, PATHS, type Tried, tryPoint } from './matrix.ts';
+import { choose, inParallel, nameOf, table } from './report.ts';
+
+const { values } = parseArgs({
+  options: {
+    sample: { type: 'string' },
+    only: { type: 'string', default: '' },
+    seed: { type: 'string', default: '1' },
+    mode: { type: 'string', default: '' },
+    'at-once': { type: 'string', default: '4' },
+    list: { type: 'boolean', default: false },
+    show: { type: 'boolean', default: false },
+  },
+});
+const say = (text: string) => process.stdout.write(`${text}\n`);
+
+const recorded = (await Promise.all(PATHS.map(listPoints))).flat();
+const wanted = recorded.filter((point) => nameOf(point).includes(values.only));
+const points = values.sample === undefined ? wanted : choose(wanted, Number(values.sample), Number(values.seed));
+const modes = MODES.filter((mode) => (values.mode === '' ? mode !== 'BLOCK' : mode === values.mode));
+say(`${recorded.length} places on the way, ${points.length} of them tried in ${modes.length} ways`);
+if (values.list) for (const point of points) say(nameOf(point));
+else {
+  const start = performance.now();
+  const tries = modes.flatMap((mode) => points.map((point) => ({ point, mode })));
+  let done = 0;
+  const all = await inParallel(tries, Number(values['at-once']), async ({ point, mode }): Promise<Tried> => {
+    const tried = await tryPoint(point, mode).catch((error: unknown) => failed(point, mode, error));
+    done += 1;
+    const { reached, violations, ms } = tried;
+    const how = violations.length > 0 ? violations.join('; ') : reached ? `ok ${ms} ms` : 'not reached';
+    say(`${done}/${tries.length} ${nameOf(point)} ${mode}: ${how}`);
+    if (violations.length > 0 || values.show) say(tried.seen);
+    return tried;
+  });
+  say(table(all));
+  say(`${((performance.now() - start) / 60_000).toFixed(1)} min`);
+  process.exitCode = all.some(({ violations }) => violations.length > 0) ? 1 : 0;
+}
+
+function failed(point: Tried | Parameters<typeof tryPoint>[0], mode: Tried['mode'], error: unknown): Tried {
+  const reason = error instanceof Error ? `${error.message}` : String(error);
+  return { ...point, mode, reached: false, violations: [`not played: ${reason}`], ms: 0, seen: '' };
+}

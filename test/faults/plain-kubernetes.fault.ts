@@ -1,0 +1,281 @@
+/** No mesh at all: a Kubernetes Service whose selector is switched, and a Deployment that is rolled out in place. */
+import { describe, expect, test } from 'vitest';
+import { kinds } from '../../playground/api-server/kinds.ts';
+import type { Stage } from '../scenarios/support/stage.ts';
+import { useStage } from '../scenarios/support/use-stage.ts';
+
+const soon = { timeoutMs: 15_000 };
+const traffic = { router: 'kubernetes', service: 'world' };
+const NONE_FAILED = { broken: 0, gatewayErrors: 0 };
+const world = { traffic: 'kubernetes', replicas: 4 } as const;
+
+/** A reason has to hold for 20 s. */
+const undone = ({ slack }: Stage) =>
+  slack.until(() => slack.thread().find(({ text }) => /did not start/.test(text)), {
+    what: 'the abort',
+    timeoutMs: 45_000,
+  });
+
+describe('blue-green by the selector of the Kubernetes Service', () => {
+  const set = useStage({
+    world,
+    service: { traffic, strategies: ['switch', 'shares'], checks: [] },
+    config: {
+      strategies: {
+        switch: [
+          { test: true, gate: true },
+          { weight: 100, bake: '1s', gate: true },
+        ],
+        shares: [{ preview: { header: 'x-canary: always' }, gate: true }, { weight: 10, gate: true }, { weight: 100 }],
+      },
+    },
+  });
+  const service = () => set().stage.get(kinds.services, 'world');
+  const users = () => set().stage.playground.load({ ...set().stage.playground.entry, perSecond: 40 });
+  const released = () =>
+    set().stage.slack.until(() => service()?.metadata.annotations?.['sluice.dev/phase'] === 'done', {
+      what: 'the Kubernetes Service is released',
+      ...soon,
+    });
+
+  test('is approved: all at once, there and back, and not one request fails', async () => {
+    const { stage, press, gate, said, cleaned, image } = set();
+    const before = service()?.spec;
+    const load = users();
+    await stage.slack.command('ana', 'world v2 switch');
+    await gate('Approve 100%');
+    expect(service()?.spec).toEqual(before);
+    await press('bo', 'Approve 100%');
+    await gate('Promote');
+    expect(service()?.spec).toEqual({ ...before, selector: { app: 'world-canary' } });
+    await press('bo', 'Promote');
+    await said(/v2 is live/i);
+    await cleaned();
+    await released();
+    expect(service()?.spec).toEqual(before);
+    expect(image('world')).toBe('buoyantio/world:v2');
+    expect(await load.stop()).toMatchObject(NONE_FAILED);
+  });
+
+  test.each([
+    ['before the switch', [], 'Approve 100%'],
+    ['after the switch', ['Approve 100%'], 'Promote'],
+  ])('is aborted %s: the selector is what it was', async (_, approvals, at) => {
+    const { stage, press, gate, said, cleaned, image } = set();
+    const before = service()?.spec;
+    const load = users();
+    await stage.slack.command('ana', 'world v2 switch');
+    for (const label of approvals) await press('bo', label);
+    await gate(at);
+    await stage.slack.click('bo', stage.slack.root(), 'Abort');
+    await said(/aborted/i);
+    expect(service()?.spec).toEqual(before);
+    await cleaned();
+    await released();
+    expect(image('world')).toBe('buoyantio/world:v1');
+    expect(await load.stop()).toMatchObject(NONE_FAILED);
+  });
+
+  test('meets a selector that somebody else set, and switches again when told to', async () => {
+    const { stage, press, gate, said } = set();
+    await stage.slack.command('ana', 'world v2 switch');
+    await press('bo', 'Approve 100%');
+    await gate('Promote');
+    const found = service();
+    if (!found) throw new Error('no Kubernetes Service');
+    stage.playground.store.update(
+      kinds.services,
+      { ...found, spec: { ...found.spec, selector: { app: 'world' } } },
+      'main',
+    );
+    await press('bo', 'Re-apply');
+    await stage.slack.until(() => service()?.spec.selector?.app === 'world-canary', {
+      what: 'switched again',
+      ...soon,
+    });
+    await press('bo', 'Promote');
+    await said(/v2 is live/i);
+  });
+
+  test('refuses shares and previews when the command is typed, with the reason', async () => {
+    const { stage, told } = set();
+    await stage.slack.command('ana', 'world v2 shares');
+    expect(await told('ana', /Weights: the selector/)).toMatch(/A preview by header: .*-canary/);
+    expect(stage.slack.root()).toBeUndefined();
+  });
+});
+
+describe('in place', () => {
+  const set = useStage({
+    world,
+    service: { traffic, workload: 'in-place', strategies: ['half', 'rolling'], checks: [], readyTimeout: '60s' },
+    config: {
+      strategies: {
+        half: [
+          { weight: 10, test: true, gate: true },
+          { weight: 50, gate: true },
+          { weight: 100, gate: true },
+        ],
+        rolling: [{ weight: 100, gate: true }],
+      },
+    },
+  });
+  const deployment = () => set().stage.get(kinds.deployments, 'world');
+  const users = () => set().stage.playground.load({ ...set().stage.playground.entry, perSecond: 40 });
+  const pods = () => {
+    const { stage } = set();
+    const images = stage.playground.store
+      .list(kinds.pods, 'hello')
+      .filter(({ metadata }) => !metadata.deletionTimestamp)
+      .map(({ spec }) => spec.containers[0]?.image.split(':')[1]);
+    const count = (version: string) => images.filter((one) => one === version).length;
+    return { v1: count('v1'), v2: count('v2') };
+  };
+  /** As its owners have it, with only the terminal marks. */
+  const settled = () =>
+    set().stage.slack.until(
+      () => {
+        const { metadata, status } = deployment() ?? {};
+        return (
+          metadata?.annotations?.['sluice.dev/phase'] === 'done' &&
+          status?.updatedReplicas === 4 &&
+          status.replicas === 4
+        );
+      },
+      { what: 'the Deployment is settled', ...soon },
+    );
+
+  test.each([
+    ['half', ['Approve 50%', 'Approve 100%', 'Promote']],
+    ['rolling', ['Promote']],
+  ])('%s is approved to the end, and the Deployment rolls as before', async (strategy, approvals) => {
+    const { stage, press, said, gate } = set();
+    const before = deployment()?.spec;
+    const load = users();
+    await stage.slack.command('ana', `world v2 ${strategy}`);
+    for (const label of approvals) {
+      await gate(label);
+      if (label === 'Approve 50%') {
+        expect(pods()).toEqual({ v1: 4, v2: 1 });
+        expect(deployment()?.spec.paused).toBe(true);
+      }
+      if (label === 'Approve 100%') expect(pods()).toEqual({ v1: 4, v2: 4 });
+      await press('bo', label);
+    }
+    await said(/v2 is live/i);
+    await settled();
+    const { template, ...own } = deployment()?.spec ?? {};
+    const { template: old, ...ownBefore } = before ?? {};
+    expect(own).toEqual(ownBefore);
+    expect({ ...template, spec: { ...template?.spec, containers: old?.spec.containers } }).toEqual(old);
+    expect(template?.spec.containers[0]?.image).toBe('buoyantio/world:v2');
+    expect(await load.stop()).toMatchObject(NONE_FAILED);
+  });
+
+  test.each([
+    ['half', [], 'Approve 50%'],
+    ['half', ['Approve 50%'], 'Approve 100%'],
+    ['half', ['Approve 50%', 'Approve 100%'], 'Promote'],
+    ['rolling', [], 'Promote'],
+  ])('%s after %j is aborted: all pods are old again', async (strategy, approvals, at) => {
+    const { stage, press, said, gate } = set();
+    const before = deployment()?.spec;
+    const load = users();
+    await stage.slack.command('ana', `world v2 ${strategy}`);
+    for (const label of approvals) await press('bo', label);
+    await gate(at);
+    await stage.slack.click('bo', stage.slack.root(), 'Abort');
+    await said(/aborted/i);
+    await settled();
+    expect(deployment()?.spec).toEqual(before);
+    await stage.slack.until(() => pods().v2 === 0, { what: 'no new pods', ...soon });
+    expect(await load.stop()).toMatchObject(NONE_FAILED);
+  });
+
+  test('a version whose image is missing costs no old pod, and is undone by itself', async () => {
+    const { stage } = set();
+    const before = deployment()?.spec;
+    await stage.slack.command('ana', 'world v2-missing half');
+    expect(stage.slack.words(await undone(stage))).toMatch(/ImagePullBackOff/);
+    await settled();
+    expect(deployment()?.spec).toEqual(before);
+    expect(pods()).toEqual({ v1: 4, v2: 0 });
+  });
+
+  test('a bot that is killed between the new pods and the pause finds its first batch, and no more', async () => {
+    const { stage, gate, press, said, bot } = set();
+    await stage.slack.command('ana', 'world v2 half');
+    await stage.slack.until(() => deployment()?.spec.minReadySeconds !== undefined, { what: 'it rolls', ...soon });
+    await bot.kill();
+    await stage.slack.until(() => pods().v2 > 0, { what: 'a new pod', ...soon });
+    await stage.startBot();
+    await gate('Approve 50%');
+    expect(pods()).toEqual({ v1: 4, v2: 1 });
+    for (const label of ['Approve 50%', 'Approve 100%', 'Promote']) await press('bo', label);
+    await said(/v2 is live/i);
+    await settled();
+  });
+
+  test('Redis loses everything at a share: an abort still takes it back, and nothing is left', async () => {
+    const { stage, gate } = set();
+    const before = deployment()?.spec;
+    await stage.slack.command('ana', 'world v2 half');
+    await gate('Approve 50%');
+    await stage.corner.clear();
+    await stage.slack.click('bo', stage.slack.root(), 'Abort');
+    await settled();
+    expect(deployment()?.spec).toEqual(before);
+  });
+});
+
+describe('back to a revision that the cluster itself has', () => {
+  const set = useStage({
+    world,
+    service: { traffic, workload: 'in-place', strategies: ['rolling'], checks: [] },
+    config: { strategies: { rolling: [{ weight: 100, gate: true }] } },
+  });
+
+  test('rolls its template out again; the one that is live is told so', async () => {
+    const { stage, told, said, image } = set();
+    const deployment = () => stage.get(kinds.deployments, 'world');
+    const found = deployment();
+    if (!found) throw new Error('no Deployment');
+    // By hand, past the bot.
+    const [container] = found.spec.template.spec.containers;
+    const containers = [{ ...container, name: 'world', image: 'buoyantio/world:v0' }];
+    const template = { ...found.spec.template, spec: { ...found.spec.template.spec, containers } };
+    stage.playground.store.update(kinds.deployments, { ...found, spec: { ...found.spec, template } }, 'main');
+    await stage.slack.until(() => deployment()?.status?.updatedReplicas === 4 && deployment()?.status?.replicas === 4, {
+      what: 'v0 serves',
+      ...soon,
+    });
+    await stage.slack.command('ana', 'rollback world to 2');
+    await told('ana', /is live already/);
+    await stage.slack.command('ana', 'rollback world to 1');
+    await said(/rolled back to v1/i);
+    expect(image('world')).toBe('buoyantio/world:v1');
+    expect(deployment()?.spec.template).toEqual(found.spec.template);
+  });
+});
+
+describe('a rolling update that makes no progress', () => {
+  const set = useStage({
+    world,
+    // No pod becomes Ready, those of before neither.
+    readyAfterMs: 600_000,
+    service: { traffic, workload: 'in-place', strategies: ['rolling'], checks: [] },
+    config: { strategies: { rolling: [{ weight: 100, gate: true }] } },
+  });
+
+  test('is undone by itself when its deadline passes', async () => {
+    const { stage, image } = set();
+    const { store } = stage.playground;
+    const found = stage.get(kinds.deployments, 'world');
+    if (!found) throw new Error('no Deployment');
+    store.update(kinds.deployments, { ...found, spec: { ...found.spec, progressDeadlineSeconds: 2 } }, 'main');
+    await stage.slack.command('ana', 'world v2');
+    const result = await undone(stage);
+    expect(stage.slack.words(result)).toMatch(/ProgressDeadlineExceeded/);
+    expect(image('world')).toBe('buoyantio/world:v1');
+  });
+});
