@@ -51,7 +51,7 @@ export function table(all: readonly Tried[]): string {
   const points = new Set(reached.map(({ path, place, hit }) => `${path} ${place}#${hit}`)).size;
   return [
     ...lines.map((cells) => `| ${cells.join(' | ')} |`),
-    `${points} points x ${modes} modes x ${bad(all)} violations; from the stop to the end: median ${at(0.5)}, p95 ${at(0.95)}, longest ${at(1)}`,
+    `${points} points x ${modes} modes (${reached.length} stops) x ${bad(all)} violations; from the stop to the end: median ${at(0.5)}, p95 ${at(0.95)}, longest ${at(1)}`,
   ].join('\n');
 }
 

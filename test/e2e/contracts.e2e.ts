@@ -5,6 +5,7 @@ import { gatewayWorld } from '../cluster/gateway-world.ts';
 import { openKube } from '../cluster/kube.ts';
 import { routeWorld, SYSTEMS } from '../cluster/route-worlds.ts';
 import { twinWorld } from '../cluster/twin-world.ts';
+import { inPlaceContract } from '../contracts/in-place.ts';
 import { routerContract } from '../contracts/router.ts';
 import { twinPreflightContract, workloadContract } from '../contracts/workload.ts';
 
@@ -17,3 +18,4 @@ for (const [name, system] of Object.entries(SYSTEMS)) routerContract(name, () =>
 gatewayApiSuite(kubeconfig, kube);
 workloadContract('twin', () => twinWorld(kubeconfig, kube));
 twinPreflightContract(() => twinWorld(kubeconfig, kube));
+inPlaceContract(kubeconfig, kube);

@@ -206,7 +206,11 @@ export function createApi(connection: Connection, log: Log): Cluster {
     async versions(group) {
       const known = groups.get(group);
       if (known && Date.now() - known.at < VERSIONS_KEPT_MS) return known.versions;
-      const versions = await readVersions(group);
+      const versions = await readVersions(group).catch((error: unknown) => {
+        // No write waits for this: what was served before will do.
+        if (known) return known.versions;
+        throw error;
+      });
       // A group that is missing may be installed the next moment.
       if (versions.length > 0) groups.set(group, { at: Date.now(), versions });
       return versions;

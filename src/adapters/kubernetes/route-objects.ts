@@ -50,7 +50,11 @@ export const istioJournal = z.array(
 );
 export type IstioJournal = z.infer<typeof istioJournal>;
 
-const virtualService = z.looseObject({ metadata, spec: z.looseObject({ http: z.array(httpRoute).optional() }) });
+const otherRoutes = z.array(z.looseObject({ route: z.array(weightedDestination).optional() })).optional();
+const virtualService = z.looseObject({
+  metadata,
+  spec: z.looseObject({ http: z.array(httpRoute).optional(), tls: otherRoutes, tcp: otherRoutes }),
+});
 export type VirtualService = z.infer<typeof virtualService>;
 export const VirtualServices: Kind<VirtualService> = of(
   'VirtualService',

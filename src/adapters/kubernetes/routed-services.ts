@@ -43,6 +43,7 @@ export async function namedServices(cluster: Cluster, target: Target): Promise<N
       const found = await cluster.view(kind, ref.namespace).get(ref.name);
       const journal = found ? parse(istioJournal, readMarks(found)?.restore) : [];
       const hosts = [...(found?.spec.http ?? []), ...journal]
+        .filter(({ name = '' }) => traffic.http.length === 0 || traffic.http.includes(name))
         .flatMap(({ route = [] }) => route)
         .map(({ destination }) => destination.host.split('.'));
       const here = hosts.filter(([, where = ref.namespace]) => where === namespace);

@@ -37,6 +37,8 @@ export type Dialect<T extends Held, Journal> = {
   readonly isRestored: (object: T) => boolean;
   /** What this rollout routes and no longer finds, as half a sentence; null: all is there. */
   readonly missing: (object: T, journal: Journal) => string | null;
+  /** Whether it is somebody else's, at the place of one that is made for rollouts: not even an abort writes that. */
+  readonly isForeign?: (object: T) => boolean;
   /** Whether anything is left that can say this route. */
   readonly canSay: (object: T, journal: Journal, route: Route) => boolean;
   /** Half a sentence about how the fields differ from what was written. */

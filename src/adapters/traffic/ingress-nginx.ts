@@ -8,7 +8,7 @@ import type { TrafficRouter } from '../../app/ports.ts';
 import { type Preview, type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import { isOurs, type Op, pointer, test } from '../kubernetes/marks.ts';
+import { isOurs, type Op, pointer, readMarks, test } from '../kubernetes/marks.ts';
 import { Deployments, nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
 import { type Ingress, Ingresses, type IngressRule } from '../kubernetes/route-objects.ts';
@@ -50,6 +50,8 @@ function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
   const saying = ({ weight, preview }: Route): Readonly<Record<string, string | undefined>> => ({
     canary: 'true',
     'canary-weight': String(weight),
+    // Weights are percent.
+    'canary-weight-total': undefined,
     ...PREVIEWLESS,
     ...(preview && annotationsOf(preview)),
   });
@@ -67,7 +69,7 @@ function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
   return {
     parse: () => 'made',
     isEmpty: (journal) => journal === 'foreign',
-    take: (object) => (isOurs(object) ? 'made' : 'foreign'),
+    take: (object) => (isForeign(object) ? 'foreign' : 'made'),
     say: (object, _journal, route) => ops(object, route, true),
     // A late weight write does not hold an abort up: nothing but the marks is tested.
     restore: (object) => ops(object, STABLE_ROUTE, false),
@@ -77,10 +79,11 @@ function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
       return Number.isInteger(weight) && shows(object, route) ? route : null;
     },
     shows: (object, _journal, route) => shows(object, route),
-    isRestored: (object) => shows(object, STABLE_ROUTE),
+    isForeign,
+    isRestored: (object) => isForeign(object) || shows(object, STABLE_ROUTE),
     missing: ({ spec }) =>
       (spec.rules ?? []).some((rule) => backendsOf(rule).includes(canary)) ? null : `no path of it sends to ${canary}`,
-    canSay: () => true,
+    canSay: (object) => !isForeign(object),
     describe: (object, _journal, written) =>
       Object.entries(saying(written))
         .filter(([key, value]) => said(object, key) !== value)
@@ -88,8 +91,8 @@ function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
         .join('; '),
     words: {
       nothing: FOREIGN,
-      mend: 'it cannot be routed',
-      undo: `still sends to ${canary}: set its annotation ${prefix}canary-weight to "0"`,
+      mend: FOREIGN,
+      undo: `still sends to ${canary}: set its annotation ${prefix}canary-weight to "0" and take canary-weight-total, canary-by-header and canary-by-cookie off`,
     },
   };
 }
@@ -121,6 +124,8 @@ function previewIn(said: (key: string) => string | undefined): Preview | null {
   return cookie === undefined ? null : { cookie, value: SUPPORT['ingress-nginx'].cookieValue ?? '' };
 }
 
+/** Somebody else's of the same name: to be a canary would take its own traffic from it. */
+const isForeign = (object: Ingress) => !isOurs(object) && readMarks(object) === null;
 const FOREIGN = 'it exists and was not made by Sluice: delete it or give it another name';
 
 const show = (value: string | undefined) => (value === undefined ? 'absent' : `"${value}"`);
@@ -182,7 +187,9 @@ async function look(cluster: Cluster, target: Target, [canary = null]: readonly 
   const service = serving.service.metadata.name;
   const paths = pathsOf(found, service);
   const { deployment } = serving;
-  const isSticky = found.metadata.annotations?.[`${prefix}/affinity`] === 'cookie';
+  const isSticky =
+    found.metadata.annotations?.[`${prefix}/affinity`] === 'cookie' &&
+    canary?.metadata.annotations?.[`${prefix}/affinity-canary-behavior`] !== 'legacy';
   // One canary for each rule at most: the controller takes any of them.
   const rivals = ingresses.filter(
     (one) =>

@@ -15,6 +15,7 @@ import {
   istioJournal,
   type VirtualService,
   VirtualServices,
+  type WeightedDestination,
 } from '../kubernetes/route-objects.ts';
 import { servedKind } from '../kubernetes/served.ts';
 import { findServing } from '../kubernetes/serving.ts';
@@ -101,6 +102,10 @@ async function look(
       `${subject} does not exist: name an existing one in traffic.virtualService of service ${target.service}.`,
     );
   const http = httpOf(object);
+  if (http.length === 0)
+    return refuse(
+      `${subject} has no HTTP route, and Sluice splits HTTP routes only: name a VirtualService that has some, in traffic.virtualService of service ${target.service}.`,
+    );
   const unknown = names.filter((name) => !http.some((one) => one.name === name));
   if (unknown.length > 0) return refuse(`${subject} has no route ${unknown.join(', ')}. Its routes: ${list(http)}.`);
   const serving = await findServing(cluster, target);
@@ -108,6 +113,11 @@ async function look(
   const service = serving.service.metadata.name;
   const isServing = ({ destination }: { destination: Parameters<typeof isHost>[0] }) =>
     isHost(destination, service, target.namespace, ref.namespace);
+  const goesTo = ({ destination: { host } }: WeightedDestination) =>
+    isHost({ host }, service, target.namespace, ref.namespace);
+  const beside = (['tls', 'tcp'] as const).filter((kind) =>
+    (object.spec[kind] ?? []).some(({ route = [] }) => route.some(goesTo)),
+  );
   const shared = http.filter(
     ({ name = '', route = [] }) =>
       route.length > 1 && route.some(isServing) && (names.length === 0 || names.includes(name)),
@@ -121,7 +131,11 @@ async function look(
     );
   if (journal.length === 0) {
     const hint = delegates.length > 0 ? ` It delegates to ${delegates.join(', ')}: name that one.` : '';
-    return refuse(`${subject} has no HTTP route that sends to ${service} alone. Its routes: ${list(http)}.${hint}`);
+    const isSubset = http.flatMap(({ route = [] }) => route).some((to) => to.destination.subset && goesTo(to));
+    const byHost = isSubset ? ` Sluice splits by hosts: let a route send to ${service} without a subset.` : '';
+    return refuse(
+      `${subject} has no HTTP route that sends to ${service} alone. Its routes: ${list(http)}.${byHost}${hint}`,
+    );
   }
   if (elsewhere.length > 0)
     return refuse(
@@ -131,10 +145,16 @@ async function look(
   const copying = routedOf(http, journal, sides).filter((one) => hasForeignMirror(one, sides));
   return {
     refusals: [],
-    warnings: copying.map(
-      (one) =>
-        `${subject}: its route ${titleOf(one)} copies requests already, so a step with a mirror will be refused.`,
-    ),
+    warnings: [
+      ...copying.map(
+        (one) =>
+          `${subject}: its route ${titleOf(one)} copies requests already, so a step with a mirror will be refused.`,
+      ),
+      ...beside.map(
+        (kind) =>
+          `${subject}: its ${kind} routes send to ${service} too, and only HTTP routes are split: those requests meet the new version at the promotion, without a canary.`,
+      ),
+    ],
     several:
       journal.length > 1 && names.length === 0
         ? [

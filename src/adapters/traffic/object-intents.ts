@@ -142,6 +142,7 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
       by: Fence,
       { abort, noted, blind = null }: { abort: boolean; noted: Journal; blind?: string | null },
     ): Intent {
+      if (dialect.isForeign?.(object)) return DONE;
       const marks = readMarks(object);
       // An abort is not held up by what its own epoch wrote.
       const stopped = abort ? barrier(marks, by) : behind(marks, by);

@@ -8,7 +8,7 @@ import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
-import { nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
+import { nameOf, type Ref, refOf, Services } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
 import {
   ServiceProfiles,
@@ -19,7 +19,7 @@ import {
   TrafficSplits,
 } from '../kubernetes/route-objects.ts';
 import { servedKind } from '../kubernetes/served.ts';
-import { findServing } from '../kubernetes/serving.ts';
+import { findServing, selectsPods } from '../kubernetes/serving.ts';
 import type { Dialect, Look } from './dialect.ts';
 import { type Sides, sidesOf } from './gateway-rules.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
@@ -119,6 +119,11 @@ async function look(cluster: Cluster, target: Target, [split = null]: readonly (
   const rivals = splits.filter(
     (one) => one.metadata.name !== splitOf(target).name && rootOf(one.spec.service) === name,
   );
+  const labels = serving.deployment.spec.template.metadata?.labels ?? {};
+  const services = await cluster.view(Services, target.namespace).all();
+  const own = services.filter((one) => selectsPods(one, labels)).map((one) => one.metadata.name);
+  const used = (split?.spec.backends ?? []).filter(({ weight }) => Number.parseFloat(String(weight)) !== 0);
+  const isUnclear = used.length > 1 || used.some(({ service }) => !own.includes(service));
   const headless = spec.clusterIP === 'None';
   const owner = otherOwner(serving.service);
   return {
@@ -131,6 +136,11 @@ async function look(cluster: Cluster, target: Target, [split = null]: readonly (
       ...(root !== null && root !== name
         ? [
             `${subject} splits Kubernetes Service ${root}, and ${name} is the one that carries ${target.service}: name its split in traffic.split.`,
+          ]
+        : []),
+      ...(root === name && isUnclear
+        ? [
+            `${subject} sends to ${words(used)}, so what is stable there is unclear: let it send to ${name} alone, or delete it.`,
           ]
         : []),
       ...rivals.map((one) => `${nameOf(TrafficSplits, one.metadata)} splits ${name} too: delete one of the two.`),

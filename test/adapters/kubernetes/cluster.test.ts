@@ -171,3 +171,14 @@ it.each([429, 503])('a %i says how long the server asks to be left alone', async
   const failed = await cluster.get(Services, ref).catch((error: Error) => error.cause);
   expect(failed).toMatchObject({ status: code, retryAfterMs: 7_000 });
 });
+
+it('goes on with the versions that were served when the API server does not list them again', async () => {
+  answer = (_, response) => json(response, { versions: [{ version: 'v1' }] });
+  expect(await cluster.versions('networking.istio.io')).toEqual(['v1']);
+  answer = (_, response) => json(response, { message: 'overloaded' }, 500);
+  const later = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_600_000);
+  expect(await cluster.versions('networking.istio.io')).toEqual(['v1']);
+  later.mockRestore();
+  expect(seen).toHaveLength(2);
+  await expect(cluster.versions('split.smi-spec.io')).rejects.toThrow();
+});

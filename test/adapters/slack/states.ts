@@ -37,6 +37,12 @@ const halted: Phase = {
   why: 'Deployment world: 1 of 3 new pods is Ready after 10 min',
   kept: false,
 };
+const copies = { weight: 0, preview: null, mirror: 20 };
+const routes = [
+  ['copies of the requests', copies],
+  ['users by a pattern', { weight: 0, preview: { header: 'x-user', pattern: '^qa-.*' }, mirror: null }],
+  ['users by cookie', { weight: 0, preview: { cookie: 'beta', value: 'always' }, mirror: null }],
+] as const;
 const full = { step: 3, route: { weight: 100, preview: null, mirror: null } };
 
 const gates = [
@@ -95,6 +101,14 @@ export const SAID: readonly Said[] = [
       { step: 0, route: { weight: 0, preview: { header: 'x-canary', value: 'always' }, mirror: null } },
     ),
   ),
+  ...(['scale', 'route'] as const).map((stage) => {
+    const [first, ...rest] = plan().steps;
+    const steps = first ? [{ ...first, route: copies }, ...rest] : rest;
+    return root(
+      `in a step with copies: ${stage}`,
+      rollout({ kind: 'stepping', stage, since: T0 }, { step: 0, route: copies, plan: plan({ steps }) }),
+    );
+  }),
   root('at the gate of 10%', waiting()),
   root(
     'a check fails while it waits',
@@ -129,6 +143,11 @@ export const SAID: readonly Said[] = [
       { step: 0 },
     ),
   ),
+  ...routes.map(([when, route]) => {
+    const [first, ...rest] = plan().steps;
+    const steps = first ? [{ ...first, route, bakeMs: 60_000 }, ...rest] : rest;
+    return ask(when, waiting({ step: 0 }, { step: 0, route, plan: plan({ steps }) }));
+  }),
   ask('all checks pass', waiting()),
   ask('not delivered yet', waiting({ deliveredAt: null })),
   ask('a check fails', waiting({ results: failing })),

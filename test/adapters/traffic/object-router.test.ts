@@ -89,7 +89,24 @@ describe('ingress-nginx', () => {
       kind: 'refused',
       message: expect.stringMatching(/not made by Sluice: delete it/),
     });
+    // The abort that follows, and a write that somebody asks for: a foreign Ingress is no canary because of them.
+    expect(await router.reset(target, fence(2, 2), {}, true)).toEqual(DONE);
+    const route = { ...STABLE_ROUTE, weight: 10 };
+    expect(await router.setRoute(target, route, fence(3, 2), true)).toMatchObject({ kind: 'refused' });
     expect((await kube.get(claimed)).metadata.annotations ?? {}).toEqual({});
+  });
+
+  it('counts its weights in percent: another total is a foreign edit', async () => {
+    const { target, claimed, router } = await given(SYSTEMS['ingress-nginx']);
+    await router.claim(target, fence(1));
+    const route = { ...STABLE_ROUTE, weight: 100 };
+    await router.setRoute(target, route, fence(2), false);
+    await kube.merge(claimed, { metadata: { annotations: { [`${NGINX}/canary-weight-total`]: '1000' } } });
+    expect(await replica(target.traffic).drift(target, route, fence(2))).toMatchObject({
+      difference: expect.stringMatching(/canary-weight-total is "1000"/),
+    });
+    expect(await router.reset(target, fence(3, 2), {}, true)).toEqual(DONE);
+    expect((await kube.get(claimed)).metadata.annotations).not.toHaveProperty([`${NGINX}/canary-weight-total`]);
   });
 
   it('refuses a Deployment that stops all its pods to change them: without them nobody answers for the canary', async () => {
@@ -102,11 +119,15 @@ describe('ingress-nginx', () => {
   });
 
   it('warns where sessions stay with the canary after an abort', async () => {
-    const { target, router } = await given(SYSTEMS['ingress-nginx'], (body) => {
+    const { target, claimed, router } = await given(SYSTEMS['ingress-nginx'], (body) => {
       body.metadata.annotations[`${NGINX}/affinity`] = 'cookie';
       return body;
     });
     expect(await router.preflight(target)).toMatchObject({ ok: true, warnings: [expect.stringMatching(/affinity/)] });
+    await router.claim(target, fence(1));
+    await router.release(target, fence(2));
+    await kube.merge(claimed, { metadata: { annotations: { [`${NGINX}/affinity-canary-behavior`]: 'legacy' } } });
+    expect(await replica(target.traffic).preflight(target)).toMatchObject({ ok: true, warnings: [] });
   });
 });
 
@@ -147,6 +168,68 @@ describe('istio', () => {
     });
     expect(await router.preflight(target)).toMatchObject({ ok: false });
     expect(await router.preflight(named(target, 'api'))).toMatchObject({ ok: true });
+  });
+
+  it('routes by name where another route sends to another Kubernetes Service of the same pods', async () => {
+    const { spec } = await kube.get(world.paths.service);
+    const admin = { selector: spec.selector, ports: [{ name: 'http', port: 81, targetPort: 7778 }] };
+    await kube.call('POST', world.paths.service.replace(/\/world$/, ''), {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'admin' },
+      spec: admin,
+    });
+    const { target, router } = await given(SYSTEMS.istio, (body) => {
+      body.spec.http[0].route = [{ destination: { host: 'admin' } }];
+      return body;
+    });
+    expect(await router.preflight(named(target, 'api'))).toMatchObject({ ok: true });
+  });
+
+  it.each([
+    ['its tcp routes', { http: [], tcp: [{ route: [{ destination: { host: 'world' } }] }] }, /HTTP routes only/],
+    ['its subset', { http: [{ route: [{ destination: { host: 'world', subset: 'v1' } }] }] }, /subset/],
+  ])('says why it cannot route %s', async (_, spec, why) => {
+    const { target, router } = await given(SYSTEMS.istio, (body) => ({ ...body, spec: { hosts: ['world'], ...spec } }));
+    expect(await router.preflight(target)).toMatchObject({ ok: false, refusals: [expect.stringMatching(why)] });
+  });
+
+  it('warns of routes beside the HTTP ones, which go on to stable alone', async () => {
+    const { target, router } = await given(SYSTEMS.istio, (body) => {
+      body.spec.tls = [{ match: [{ sniHosts: ['world'] }], route: [{ destination: { host: 'world' } }] }];
+      return body;
+    });
+    expect(await router.preflight(target)).toMatchObject({
+      ok: true,
+      warnings: [expect.stringMatching(/tls routes send to world/)],
+    });
+  });
+});
+
+describe('smi', () => {
+  it.each([
+    [
+      [
+        { service: 'world', weight: 90 },
+        { service: 'fault', weight: 10 },
+      ],
+    ],
+    [[{ service: 'maintenance', weight: 1 }]],
+  ])('refuses a split that sends to others than the service: %j', async (backends) => {
+    const { target, router } = await given(SYSTEMS.smi, (body) => ({ ...body, spec: { ...body.spec, backends } }));
+    expect(await router.preflight(target)).toMatchObject({
+      ok: false,
+      refusals: [expect.stringMatching(/what is stable there is unclear/)],
+    });
+  });
+
+  it('accepts one whose other backends have no weight', async () => {
+    const backends = [
+      { service: 'world', weight: 1 },
+      { service: 'fault', weight: 0 },
+    ];
+    const { target, router } = await given(SYSTEMS.smi, (body) => ({ ...body, spec: { ...body.spec, backends } }));
+    expect(await router.preflight(target)).toMatchObject({ ok: true });
   });
 });
 

@@ -1,0 +1,207 @@
+/** What a rollout of the Deployment itself writes, and what its controller makes of that: of an API server whose controllers run. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createCluster } from '../../src/adapters/kubernetes/cluster.ts';
+import { createInPlace } from '../../src/adapters/kubernetes/in-place.ts';
+import { createRouter, routerNameOf } from '../../src/adapters/traffic/index.ts';
+import { createBlindAbort } from '../../src/app/blind.ts';
+import type { Fence, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import type { Plan, Target } from '../../src/core/plan.ts';
+import type { Kube } from '../cluster/kube.ts';
+import {
+  IMAGE,
+  imageOf,
+  makeWorld,
+  planFor,
+  silent,
+  unmakeWorld,
+  until,
+  type World,
+  weight,
+} from '../cluster/world.ts';
+
+const fence = (seq: number, epoch = 1, rollout = 'world-1'): Fence => ({ rollout, epoch, seq });
+const DONE = { kind: 'done' };
+
+export function inPlaceContract(kubeconfig: string, kube: Kube): void {
+  describe('in-place as a workload', () => {
+    let world: World;
+    let target: Target;
+    let plan: Plan;
+    let workload: Workload;
+    let other: Workload;
+    let router: TrafficRouter;
+    let clusters: ReturnType<typeof createCluster>[];
+    beforeEach(async () => {
+      world = await makeWorld(kube, { replicas: 4, route: false });
+      const { namespace } = world.target;
+      target = {
+        ...world.target,
+        workload: 'in-place',
+        traffic: { router: 'kubernetes', service: `${namespace}/world` },
+      };
+      plan = planFor(target, 'v2', { steps: [] });
+      clusters = [0, 1].map(() => createCluster({ kubeconfig, log: silent }));
+      const [one, two] = clusters.map((cluster) => createInPlace({ cluster, log: silent }));
+      const [cluster] = clusters;
+      if (!one || !two || !cluster) throw new Error('two workloads are made above');
+      [workload, other] = [one, two];
+      router = createRouter(routerNameOf(target), { cluster, log: silent });
+      await until(async () => (await stable()).status?.availableReplicas === 4);
+    });
+    afterEach(async () => {
+      for (const cluster of clusters) await cluster.close();
+      await unmakeWorld(kube, world);
+    });
+
+    const stable = () => kube.get(world.paths.deployment);
+    const sets = async () =>
+      Object.fromEntries(
+        (await kube.call('GET', world.paths.deployment.replace('/deployments/world', '/replicasets'))).items.map(
+          ({ spec, status }: Awaited<ReturnType<typeof stable>>) => [
+            spec.template.spec.containers[0].image.split(':')[1],
+            status?.readyReplicas ?? 0,
+          ],
+        ),
+      );
+    const made = async () => {
+      expect((await router.claim(target, fence(1))).kind).toBe('done');
+      expect(await workload.claim(target, fence(1))).toEqual(DONE);
+      expect(await workload.createCanary(plan, fence(2))).toEqual(DONE);
+    };
+    /** As `await canary` does: asked for again until it is there. */
+    const reached = (percent: number, by: Fence) =>
+      until(async () => {
+        expect(await workload.scaleCanary(target, percent, by)).toEqual(DONE);
+        return (await workload.canaryState(target, percent, by)).kind === 'ready';
+      });
+
+    it('says what serves, and which share pods can make', async () => {
+      const looked = await workload.preflight(target, IMAGE);
+      expect(looked).toMatchObject({ ok: true, facts: { version: 'v1', container: 'world', epoch: 0 }, warnings: [] });
+      expect(looked.ok && looked.facts.achieved?.(10)).toMatch(/1 of 5 pods = 20%/);
+    });
+
+    it.each<[string, () => Promise<unknown>, RegExp]>([
+      ['a paused Deployment', () => kube.merge(world.paths.deployment, { spec: { paused: true } }), /is paused/],
+      [
+        'the strategy Recreate',
+        () => kube.merge(world.paths.deployment, { spec: { strategy: { type: 'Recreate', rollingUpdate: null } } }),
+        /Recreate/,
+      ],
+      [
+        'an autoscaler',
+        () =>
+          kube.call('POST', `/apis/autoscaling/v2/namespaces/${target.namespace}/horizontalpodautoscalers`, {
+            metadata: { name: 'scaler' },
+            spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'world' }, maxReplicas: 5 },
+          }),
+        /HorizontalPodAutoscaler .*scaler/,
+      ],
+    ])('refuses %s', async (_, change, said) => {
+      await change();
+      expect(await other.preflight(target, IMAGE)).toMatchObject({
+        ok: false,
+        refusals: [expect.stringMatching(said)],
+      });
+    });
+
+    it('rolls nothing before the first share', async () => {
+      const { spec } = await stable();
+      await made();
+      expect(await workload.scaleCanary(target, 0, fence(3))).toEqual(DONE);
+      expect(await workload.canaryState(target, 0, fence(3))).toEqual({ kind: 'ready' });
+      expect((await stable()).spec).toEqual(spec);
+    });
+
+    it('makes the first batch and no more, also when nobody pauses it', async () => {
+      await made();
+      expect(await workload.scaleCanary(target, 25, fence(3))).toEqual(DONE);
+      await until(async () => (await sets()).v2 === 1);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(await sets()).toEqual({ v1: 4, v2: 1 });
+      await reached(25, fence(4));
+      expect((await stable()).spec.paused).toBe(true);
+      expect(await workload.canaryAddresses(target)).toHaveLength(1);
+      expect(await workload.stableTemplate(target)).toMatchObject({ image: imageOf('v1') });
+    });
+
+    it('grows with the weight, never shrinks, and ends as its owners have it', async () => {
+      const { spec } = await stable();
+      await made();
+      await reached(25, fence(3));
+      await reached(50, fence(4));
+      expect(await sets()).toEqual({ v1: 4, v2: 4 });
+      await reached(25, fence(5));
+      expect(await sets()).toEqual({ v1: 4, v2: 4 });
+      await reached(100, fence(6));
+      expect(await workload.promote(plan, fence(7), false)).toEqual(DONE);
+      await until(async () => (await workload.stableState(plan, fence(7))).kind === 'ready');
+      expect(await workload.cleanUp(target, fence(8))).toEqual(DONE);
+      const after = await stable();
+      const { template: _, ...own } = spec;
+      const { template: next, ...rest } = after.spec;
+      expect(rest).toEqual(own);
+      expect(next.spec.containers[0].image).toBe(imageOf('v2'));
+      expect(after.metadata.annotations).not.toHaveProperty(['sluice.dev/restore']);
+    });
+
+    it.each([25, 100])('gives all of it back in one patch at %i%%, and late writers come too late', async (percent) => {
+      const { spec } = await stable();
+      await made();
+      await reached(percent, fence(3));
+      const { metadata } = await stable();
+      expect(await other.demote(target, fence(4, 2))).toEqual({ kind: 'done', mayRoute: true });
+      const after = await stable();
+      expect(after.spec).toEqual(spec);
+      expect(after.metadata.generation).toBe(metadata.generation + 1);
+      expect((await workload.scaleCanary(target, 100, fence(5))).kind).toBe('fenced');
+      expect((await workload.promote(plan, fence(5), true)).kind).toBe('fenced');
+      await until(async () => (await sets()).v1 === 4 && (await sets()).v2 === 0);
+      expect(await other.demote(target, fence(4, 2))).toMatchObject(DONE);
+    });
+
+    it('meets a template that somebody else changed, and puts it back when told to', async () => {
+      await made();
+      await reached(25, fence(3));
+      await kube.call(
+        'PATCH',
+        world.paths.deployment,
+        [{ op: 'replace', path: '/spec/template/spec/containers/0/image', value: imageOf('v7') }],
+        'application/json-patch+json',
+      );
+      const drift = { difference: expect.stringContaining('v7'), weight: null };
+      await until(async () => (await workload.drift(plan, fence(3))) !== null);
+      expect(await workload.drift(plan, fence(3))).toMatchObject(drift);
+      expect(await workload.scaleCanary(target, 50, fence(4))).toMatchObject({ kind: 'drifted', drift });
+      expect(await workload.reapply(target, fence(5), null)).toEqual(DONE);
+      await reached(25, fence(6));
+      expect((await stable()).spec.template.spec.containers[0].image).toBe(imageOf('v2'));
+    });
+
+    it.each<[string, number, number | null]>([
+      ['before its first share is noted', 25, null],
+      ['at a share', 25, 25],
+      ['with all pods new', 100, 100],
+    ])('is aborted without Redis %s', async (_, percent, noted) => {
+      const { spec } = await stable();
+      await made();
+      await reached(percent, fence(3));
+      if (noted !== null) expect(await router.setRoute(target, weight(noted), fence(4), false)).toEqual(DONE);
+      const abort = createBlindAbort({ routerOf: () => router, workloadOf: () => workload });
+      await until(() => workload.isPromoted(target, 'world-1'));
+      expect(await abort(target, 'world-1', 'U0BO@now')).toEqual({ kind: 'done' });
+      expect((await stable()).spec).toEqual(spec);
+      expect((await workload.scaleCanary(target, 100, fence(9))).kind).toBe('fenced');
+    });
+
+    it('leaves an ended promotion alone when somebody aborts without Redis', async () => {
+      await made();
+      await reached(100, fence(3));
+      await router.setRoute(target, weight(100), fence(4), false);
+      await workload.promote(plan, fence(5), false);
+      expect(await router.reset(target, fence(6), {}, false)).toEqual(DONE);
+      const abort = createBlindAbort({ routerOf: () => router, workloadOf: () => workload });
+      expect(await abort(target, 'world-1', 'U0BO@now')).toEqual({ kind: 'promoted' });
+    });
+  });
+}
