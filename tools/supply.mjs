@@ -73,7 +73,7 @@ function withoutDevelopment(sbom) {
 
 /** @param {string | undefined} file where the list goes, CycloneDX as JSON; standard output without one */
 function writeSbom(file) {
-  const { stdout, stderr } = npm('sbom', '--sbom-format', 'cyclonedx');
+  const { stdout, stderr } = npm('sbom', '--package-lock-only', '--sbom-format', 'cyclonedx');
   if (!stdout.startsWith('{')) throw new Complaint(`npm sbom: ${stderr.trim()}`);
   const list = `${JSON.stringify(withoutDevelopment(JSON.parse(stdout)), null, 2)}\n`;
   if (file === undefined) process.stdout.write(list);
