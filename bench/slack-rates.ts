@@ -23,7 +23,7 @@ const POSTS_A_MINUTE = 300;
 const CHANNEL_EVERY_MS = 1_000;
 const CHANNEL_BURST = 5;
 
-export type Posted = { readonly rollout: string; readonly key: string; readonly at: number };
+type Posted = { readonly rollout: string; readonly key: string; readonly at: number };
 export type SlackRates = Awaited<ReturnType<typeof startSlackRates>>;
 
 /** `apiUrl`: of the Slack behind it. */

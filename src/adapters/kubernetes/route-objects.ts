@@ -29,7 +29,7 @@ const serviceProfile = z.looseObject({
 });
 export const ServiceProfiles = of('ServiceProfile', 'linkerd.io/v1alpha2', 'serviceprofiles', serviceProfile);
 
-const destination = z.looseObject({ host: z.string(), subset: z.string().optional() });
+const destination = z.looseObject({ host: z.string(), subset: z.string().optional(), port: z.unknown().optional() });
 export type Destination = z.infer<typeof destination>;
 const weightedDestination = z.looseObject({ destination, weight: z.number().optional() });
 export type WeightedDestination = z.infer<typeof weightedDestination>;
@@ -41,6 +41,7 @@ const httpRoute = z.looseObject({
   route: z.array(weightedDestination).optional(),
   mirror: destination.optional(),
   mirrorPercentage: z.looseObject({ value: z.number().optional() }).optional(),
+  mirrors: z.unknown().optional(),
   delegate: z.looseObject({ name: z.string().optional(), namespace: z.string().optional() }).optional(),
 });
 /** One entry of `spec.http`. */

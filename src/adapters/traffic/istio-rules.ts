@@ -67,7 +67,7 @@ function roleOf(http: IstioRoute, journal: IstioJournal, sides: Sides): Role {
 /** Of a route whose match was edited: the journalled one of its name and port, or of its name. */
 function alike({ name, route = [] }: IstioRoute, journal: IstioJournal) {
   const named = journal.filter((one) => one.name === name);
-  const port = (to: WeightedDestination | undefined) => to?.destination['port'];
+  const port = (to: WeightedDestination | undefined) => to?.destination.port;
   return named.find((one) => isDeepStrictEqual(port(one.route[0]), port(route[0]))) ?? named[0];
 }
 
@@ -121,7 +121,7 @@ function unmirrored(http: IstioRoute, sides: Sides): IstioRoute {
 
 /** A route that copies to somewhere already cannot copy to the canary too. */
 export const hasForeignMirror = (http: IstioRoute, sides: Sides) =>
-  (http.mirror !== undefined && !isOwnMirror(http, sides)) || http['mirrors'] !== undefined;
+  (http.mirror !== undefined && !isOwnMirror(http, sides)) || http.mirrors !== undefined;
 
 export const routedOf = (http: readonly IstioRoute[], journal: IstioJournal, sides: Sides) =>
   http.filter((one) => roleOf(one, journal, sides).kind === 'routed');

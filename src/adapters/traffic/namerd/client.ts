@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 /** One dentry as namerd prints it: `/host/world` and `/srv/world`, weights at two decimals. */
 export type Entry = { readonly prefix: string; readonly dst: string };
-export type Dtab = {
+type Dtab = {
   readonly entries: readonly Entry[];
   /** Opaque; goes back with a write. */
   readonly version: string;

@@ -161,7 +161,7 @@ const pathOf = (text: string): Path | null => {
 };
 
 /** A prefix in its printed form, however it was typed. */
-export function normal(prefix: string): string {
+function normal(prefix: string): string {
   const parsed = parsePrefix(prefix);
   return parsed.ok ? showPath(parsed.value) : prefix;
 }

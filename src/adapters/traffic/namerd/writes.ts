@@ -205,7 +205,7 @@ function send(tree: Tree): string {
     .join(' & ');
 }
 
-export const stillRouted = (seen: Seen) => handWork(seen, 'put the destination of before there by hand');
+const stillRouted = (seen: Seen) => handWork(seen, 'put the destination of before there by hand');
 
 const handWork = ({ place, own }: Seen, what: string) =>
   `${place.subject}: ${place.path} => ${own?.text ?? 'nothing'}, and nobody knows what was there before: ${what}`;
