@@ -75,7 +75,8 @@ test.each([
     expect(shares()).toEqual(both(share));
     await stage.slack.click('bo', stage.slack.root(), 'Abort');
     await said(/aborted/i);
-    expect(shares()).toEqual(both('/srv/world'));
+    // The gate says so as soon as it is recorded.
+    await expect.poll(shares).toEqual(both('/srv/world'));
     await cleaned();
     expect(image('world')).toBe('buoyantio/world:v1');
     await stage.slack.until(() => dtabs().every((dtab) => dtab === DTAB), { what: 'the dtabs as they were' });

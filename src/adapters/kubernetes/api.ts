@@ -97,6 +97,13 @@ export function createApi(connection: Connection, log: Log): Cluster {
     ];
   }
 
+  async function learnVersions(group: string): Promise<readonly string[]> {
+    const versions = await readVersions(group);
+    // A group that is missing may be installed the next moment.
+    if (versions.length > 0) groups.set(group, { at: Date.now(), versions });
+    return versions;
+  }
+
   async function readList<T extends Held>(kind: Kind<T>, namespace: string, labels?: string) {
     const subject = `${kind.plural} in namespace ${namespace}`;
     const answer = await send(subject, 'GET', pathOf(kind, namespace), labels ? { labelSelector: labels } : {});
@@ -205,15 +212,13 @@ export function createApi(connection: Connection, log: Log): Cluster {
     },
     async versions(group) {
       const known = groups.get(group);
-      if (known && Date.now() - known.at < VERSIONS_KEPT_MS) return known.versions;
-      const versions = await readVersions(group).catch((error: unknown) => {
-        // No write waits for this: what was served before will do.
-        if (known) return known.versions;
-        throw error;
-      });
-      // A group that is missing may be installed the next moment.
-      if (versions.length > 0) groups.set(group, { at: Date.now(), versions });
-      return versions;
+      if (!known) return learnVersions(group);
+      // No write waits for this: what was served before will do until the answer is here, and also without one.
+      if (Date.now() - known.at >= VERSIONS_KEPT_MS) {
+        groups.set(group, { ...known, at: Date.now() });
+        learnVersions(group).catch((error: unknown) => log.debug({ group, err: error }, 'API versions not read again'));
+      }
+      return known.versions;
     },
     peek: (kind, ref) => opened(kind, ref.namespace)?.peek(ref.name) ?? null,
     onChange: changes.listen,

@@ -240,6 +240,8 @@ export const StatefulSets = of('StatefulSet', 'apps/v1', 'statefulsets', held);
 export const Services = of('Service', 'v1', 'services', service);
 export const EndpointSlices = of('EndpointSlice', 'discovery.k8s.io/v1', 'endpointslices', endpointSlice);
 export const Pods = of('Pod', 'v1', 'pods', pod);
+/** The same object in both: v1beta1 was all there was before Gateway API 1.0. */
+export const HTTP_ROUTE_VERSIONS = ['v1', 'v1beta1'] as const;
 export const HTTPRoutes = of('HTTPRoute', 'gateway.networking.k8s.io/v1', 'httproutes', httpRoute);
 export const Gateways = of('Gateway', 'gateway.networking.k8s.io/v1', 'gateways', gateway);
 /** Of the whole cluster: reached with an empty namespace. */

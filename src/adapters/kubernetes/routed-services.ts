@@ -2,7 +2,16 @@
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { readMarks } from './marks.ts';
-import { type HTTPRoute, HTTPRoutes, journalSchema, nameOf, type Ref, refOf, Services } from './objects.ts';
+import {
+  HTTP_ROUTE_VERSIONS,
+  type HTTPRoute,
+  HTTPRoutes,
+  journalSchema,
+  nameOf,
+  type Ref,
+  refOf,
+  Services,
+} from './objects.ts';
 import {
   Ingresses,
   ISTIO_VERSIONS,
@@ -83,7 +92,8 @@ export const routeMissing = (ref: Ref, { service }: Target) =>
 
 async function namedByRoutes(cluster: Cluster, target: Target): Promise<NamedServices> {
   const refs = routesOf(target);
-  const routes = await Promise.all(refs.map((ref) => cluster.view(HTTPRoutes, ref.namespace).get(ref.name)));
+  const kind = await servedKind(cluster, HTTPRoutes, HTTP_ROUTE_VERSIONS);
+  const routes = await Promise.all(refs.map((ref) => cluster.view(kind, ref.namespace).get(ref.name)));
   const missing = refs.find((_, index) => routes[index] === null);
   return {
     where: `HTTPRoute ${refs.map(({ namespace, name }) => `${namespace}/${name}`).join(', ')}`,

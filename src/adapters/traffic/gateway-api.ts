@@ -2,8 +2,9 @@
 import type { TrafficRouter } from '../../app/ports.ts';
 import { SUPPORT } from '../../core/support.ts';
 import { replace, test } from '../kubernetes/marks.ts';
-import { type HTTPRoute, HTTPRoutes, type JournalEntry } from '../kubernetes/objects.ts';
+import { HTTP_ROUTE_VERSIONS, type HTTPRoute, HTTPRoutes, type JournalEntry } from '../kubernetes/objects.ts';
 import { parseJournal, routesOf } from '../kubernetes/routed-services.ts';
+import { servedKind } from '../kubernetes/served.ts';
 import type { Dialect } from './dialect.ts';
 import { lookAtRoutes, servingTest } from './gateway-preflight.ts';
 import {
@@ -26,7 +27,7 @@ import { createObjectRouter, type RouterDeps } from './object-router.ts';
 export function createGatewayApiRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<HTTPRoute, Journal>(deps, {
     supports: SUPPORT['gateway-api'],
-    kind: async () => HTTPRoutes,
+    kind: (cluster) => servedKind(cluster, HTTPRoutes, HTTP_ROUTE_VERSIONS),
     refs: routesOf,
     look: lookAtRoutes,
     dialect: (target, ref) => {

@@ -1,7 +1,9 @@
 /** Looks at HTTPRoutes before a rollout touches them. */
 import type { Route, Target } from '../../core/plan.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
+import { ApiFault } from '../kubernetes/errors.ts';
 import { type HTTPRoute, HTTPRoutes, nameOf, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
+import { ServiceProfiles } from '../kubernetes/route-objects.ts';
 import { routeMissing, routesOf } from '../kubernetes/routed-services.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Look } from './dialect.ts';
@@ -50,6 +52,7 @@ async function judgeRules(
   const isServing = servingTest(target, service, home);
   const journal = journalOf(rules, isServing);
   const shared = rules.filter((rule) => (rule.backendRefs ?? []).length > 1 && rule.backendRefs?.some(isServing));
+  const profiles = await lookAtProfiles(cluster, object);
   const isFull = rules.length + journal.length > MAX_RULES;
   const full = `${subject} has no room for preview rules (${MAX_RULES} rules at most)`;
   const refusals = [
@@ -63,8 +66,9 @@ async function judgeRules(
       ? [`${subject} has no rule that sends to ${service} alone. Its rules: ${list(rules)}.`]
       : []),
     ...(await grantRefusals(cluster, target, home, subject)),
+    ...profiles.refusals,
   ];
-  const warnings = isFull ? [`${full}: a step with a preview will be refused.`] : [];
+  const warnings = [...(isFull ? [`${full}: a step with a preview will be refused.`] : []), ...profiles.warnings];
   const routed = rules.filter((rule) => rule.backendRefs?.length === 1 && rule.backendRefs.some(isServing));
   const several =
     routed.length > 1
@@ -73,6 +77,36 @@ async function judgeRules(
         ]
       : [];
   return { refusals, warnings, several };
+}
+
+/** Linkerd takes no notice of an HTTPRoute while the Kubernetes Service that is its parent has a ServiceProfile. */
+async function lookAtProfiles(
+  cluster: Cluster,
+  { metadata, spec }: HTTPRoute,
+): Promise<Pick<Look, 'refusals' | 'warnings'>> {
+  const parents = (spec.parentRefs ?? []).filter(({ kind }) => kind === 'Service');
+  if (parents.length === 0 || (await cluster.versions(ServiceProfiles.group)).length === 0)
+    return { refusals: [], warnings: [] };
+  const subject = nameOf(HTTPRoutes, metadata);
+  const looked = parents.map(async ({ name, namespace = metadata.namespace }) => {
+    const profiles = await cluster.list(ServiceProfiles, namespace);
+    return profiles
+      .filter((profile) => profile.metadata.name.startsWith(`${name}.`))
+      .map(
+        (profile) =>
+          `${subject} would be without effect: Linkerd follows ${nameOf(ServiceProfiles, profile.metadata)} of its parent instead. Delete that, and the TrafficSplit that it may come from.`,
+      );
+  });
+  try {
+    return { refusals: (await Promise.all(looked)).flat(), warnings: [] };
+  } catch (error) {
+    if (!(error instanceof ApiFault) || error.status !== 403) throw error;
+    const remedy = `allow list on ${ServiceProfiles.plural} of ${ServiceProfiles.group} to have it looked at`;
+    return {
+      refusals: [],
+      warnings: [`${subject}: a ServiceProfile of its parent would make it without effect; ${remedy}.`],
+    };
+  }
 }
 
 /** A grant for single names does not cover the Kubernetes Services that Sluice makes. */

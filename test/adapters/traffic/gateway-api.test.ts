@@ -1,6 +1,9 @@
-import { afterAll } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createPlayground } from '../../../playground/playground.ts';
+import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
+import { createGatewayApiRouter } from '../../../src/adapters/traffic/gateway-api.ts';
 import { openKube } from '../../cluster/kube.ts';
+import { makeWorld, silent, unmakeWorld, type World, weight } from '../../cluster/world.ts';
 import { gatewayApiSuite } from './gateway-api.suite.ts';
 
 const playground = await createPlayground({ readyAfterMs: 20, drainMs: 20, world: false });
@@ -11,3 +14,54 @@ afterAll(async () => {
 });
 
 gatewayApiSuite(playground.kubeconfig, kube);
+
+describe('HTTPRoutes on other clusters', () => {
+  let world: World;
+  let cluster: Cluster;
+  beforeEach(async () => {
+    world = await makeWorld(kube);
+    cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
+  });
+  afterEach(async () => {
+    playground.api.serve('gateway.networking.k8s.io', undefined);
+    await cluster.close();
+    await unmakeWorld(kube, world);
+  });
+
+  it('are written in v1beta1 where nothing newer is served', async () => {
+    playground.api.serve('gateway.networking.k8s.io', ['v1beta1']);
+    const router = createGatewayApiRouter({ cluster, log: silent });
+    const fence = (seq: number) => ({ rollout: 'world-1', epoch: 1, seq });
+    expect(await router.preflight(world.target, [])).toMatchObject({ ok: true });
+    expect(await router.claim(world.target, fence(1))).toMatchObject({ kind: 'done' });
+    expect(await router.setRoute(world.target, weight(10), fence(2), false)).toEqual({ kind: 'done' });
+    expect(await router.getRoute(world.target)).toMatchObject({ route: weight(10) });
+  });
+
+  it('are refused where the Gateway API is not installed, with the remedy', async () => {
+    playground.api.serve('gateway.networking.k8s.io', []);
+    expect(await createGatewayApiRouter({ cluster, log: silent }).preflight(world.target, [])).toMatchObject({
+      ok: false,
+      refusals: [expect.stringMatching(/has no HTTPRoute .* install its definition/)],
+    });
+  });
+
+  it('are refused where Linkerd would follow a ServiceProfile of their parent instead', async () => {
+    const { namespace } = world.target;
+    await kube.merge(world.paths.route, {
+      spec: { parentRefs: [{ group: '', kind: 'Service', name: 'world', port: 80 }] },
+    });
+    const router = createGatewayApiRouter({ cluster, log: silent });
+    expect(await router.preflight(world.target, [])).toMatchObject({ ok: true });
+    await kube.call('POST', `/apis/linkerd.io/v1alpha2/namespaces/${namespace}/serviceprofiles`, {
+      apiVersion: 'linkerd.io/v1alpha2',
+      kind: 'ServiceProfile',
+      metadata: { name: `world.${namespace}.svc.cluster.local` },
+      spec: { routes: [] },
+    });
+    expect(await router.preflight(world.target, [])).toMatchObject({
+      ok: false,
+      refusals: [expect.stringMatching(/without effect.*ServiceProfile .*world.*Delete/)],
+    });
+  });
+});
