@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Whole bots under faults: slower than the unit tests, without a real cluster.
+// Whole bots under faults, and on each traffic system: slower than the unit tests, without a real cluster.
 export default defineConfig({
   test: {
     include: ['test/faults/**/*.fault.ts'],

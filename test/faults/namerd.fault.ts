@@ -2,7 +2,7 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { CANARY_ID, STABLE_ID } from '../cluster/namerd-world.ts';
 import { startFakeNamerd } from '../support/fake-namerd.ts';
-import { useStage } from './support/use-stage.ts';
+import { useStage } from '../scenarios/support/use-stage.ts';
 
 const NAMESPACES = ['internal', 'external'];
 const DTAB = '/srv=>/#/io.l5d.k8s/hello/http;/host=>/srv;/svc=>/host;/host/world=>/srv/world';

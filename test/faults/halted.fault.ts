@@ -1,6 +1,6 @@
 /** A promotion whose pods do not become Ready in time: nothing moves without a person. */
 import { expect, test } from 'vitest';
-import { useStage } from './support/use-stage.ts';
+import { useStage } from '../scenarios/support/use-stage.ts';
 
 // Two pods, one after the other, take longer than the promotion may.
 const set = useStage({ readyAfterMs: 2_000, service: { checks: [], tests: [], promoteTimeout: '3s' } });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
 import { BUILT_IN } from '../../src/core/strategies.ts';
-import { useStage } from './support/use-stage.ts';
+import { useStage } from '../scenarios/support/use-stage.ts';
 
 const LONG = 60_000;
 const NGINX = 'nginx.ingress.kubernetes.io';
