@@ -74,8 +74,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the test of whose backends an abort replaces',
     file: 'src/adapters/traffic/gateway-rules.ts',
-    find: "const names = (rule.backendRefs ?? []).map((ref, n) => test(at('backendRefs', n, 'name'), ref.name));",
-    put: 'const names: Op[] = [];',
+    find: "...(rule.backendRefs ?? []).map((ref, n) => test(at('backendRefs', n, 'name'), ref.name)),",
+    put: '',
     tests: ['test/adapters/traffic/gateway-rules.test.ts', ...AT_THE_ROUTE],
   },
   {

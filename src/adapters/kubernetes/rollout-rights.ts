@@ -15,7 +15,7 @@ import {
   Services,
 } from './objects.ts';
 import type { Need } from './rights.ts';
-import { Ingresses, TrafficSplits, VirtualServices } from './route-objects.ts';
+import { DestinationRules, Ingresses, TrafficSplits, VirtualServices } from './route-objects.ts';
 
 const WORKLOAD: readonly Need[] = [
   { kind: Deployments, verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'] },
@@ -46,7 +46,10 @@ const ROUTES: Readonly<Record<Target['traffic']['router'], readonly Need[]>> = {
   'gateway-api': [{ kind: HTTPRoutes, verbs: EDITED }],
   namerd: [],
   smi: [{ kind: TrafficSplits, verbs: MADE }],
-  istio: [{ kind: VirtualServices, verbs: EDITED }],
+  istio: [
+    { kind: VirtualServices, verbs: EDITED },
+    { kind: DestinationRules, verbs: ['list'] },
+  ],
   'ingress-nginx': [{ kind: Ingresses, verbs: MADE }],
   kubernetes: [{ kind: Services, verbs: EDITED }],
 };

@@ -63,6 +63,16 @@ export const VirtualServices: Kind<VirtualService> = of(
   'virtualservices',
   virtualService,
 );
+const destinationRule = z.looseObject({
+  metadata,
+  spec: z.looseObject({ host: z.string(), trafficPolicy: z.looseObject({ tls: z.unknown().optional() }).nullish() }),
+});
+export const DestinationRules: Kind<z.infer<typeof destinationRule>> = of(
+  'DestinationRule',
+  'networking.istio.io/v1',
+  'destinationrules',
+  destinationRule,
+);
 export const ISTIO_VERSIONS = ['v1', 'v1beta1', 'v1alpha3'] as const;
 
 const ingressBackend = z.looseObject({ service: z.looseObject({ name: z.string() }).optional() });

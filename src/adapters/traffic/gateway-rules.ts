@@ -169,7 +169,11 @@ export function restoreOps(rules: readonly Rule[], journal: Journal, sides: Side
     .flatMap((rule, index) => {
       const role = roleOf(rule, journal, sides);
       const at = (...parts: readonly (string | number)[]) => pointer('spec', 'rules', index, ...parts);
-      const names = (rule.backendRefs ?? []).map((ref, n) => test(at('backendRefs', n, 'name'), ref.name));
+      // Whose rule it is stands in its matches: two that changed places meanwhile are read again, not mixed up.
+      const names = [
+        ...(rule.matches ? [test(at('matches'), rule.matches)] : []),
+        ...(rule.backendRefs ?? []).map((ref, n) => test(at('backendRefs', n, 'name'), ref.name)),
+      ];
       if (role.kind === 'preview') return [[...names, { op: 'remove', path: at() } as const]];
       if (role.kind === 'other') return [];
       const backends = refersToSides(rule, sides) ? [...names, replace(at('backendRefs'), [role.was])] : [];

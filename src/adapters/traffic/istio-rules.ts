@@ -154,7 +154,11 @@ export function restoreOps(http: readonly IstioRoute[], journal: IstioJournal, s
     .flatMap((one, index): Op[][] => {
       const at = (...parts: readonly (string | number)[]) => pointer('spec', 'http', index, ...parts);
       const { route = [] } = one;
-      const hosts = route.map(({ destination }, n) => test(at('route', n, 'destination', 'host'), destination.host));
+      // Whose route it is stands in its matches: two that changed places meanwhile are read again, not mixed up.
+      const hosts = [
+        ...(one.match ? [test(at('match'), one.match)] : []),
+        ...route.map(({ destination }, n) => test(at('route', n, 'destination', 'host'), destination.host)),
+      ];
       const role = roleOf(one, journal, sides);
       if (role.kind === 'preview') return [[...hosts, { op: 'remove', path: at() }]];
       const routed = route.some(({ destination }) => isSide(destination, sides));

@@ -21,6 +21,7 @@ import { servedKind } from '../kubernetes/served.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Look } from './dialect.ts';
 import { sidesOf } from './gateway-rules.ts';
+import { lookAtPolicies } from './istio-policies.ts';
 import {
   describe,
   hasForeignMirror,
@@ -142,10 +143,12 @@ async function look(
       `${subject}: its route ${elsewhere.join(', ')} does not send to ${service} alone, so it cannot be routed: take it out of traffic.http of service ${target.service}. Its routes: ${list(http)}.`,
     );
   const sides = sidesOf(target.deployment);
+  const policies = await lookAtPolicies(cluster, target, service);
   const copying = routedOf(http, journal, sides).filter((one) => hasForeignMirror(one, sides));
   return {
-    refusals: [],
+    refusals: policies.refusals,
     warnings: [
+      ...policies.warnings,
       ...copying.map(
         (one) =>
           `${subject}: its route ${titleOf(one)} copies requests already, so a step with a mirror will be refused.`,

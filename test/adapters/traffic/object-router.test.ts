@@ -204,6 +204,37 @@ describe('istio', () => {
       warnings: [expect.stringMatching(/tls routes send to world/)],
     });
   });
+
+  const rule = async (host: string, trafficPolicy: Json) =>
+    kube.call('POST', `/apis/networking.istio.io/v1/namespaces/${world.target.namespace}/destinationrules`, {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'DestinationRule',
+      metadata: { name: host },
+      spec: { host, trafficPolicy },
+    });
+
+  it.each<[string, Json, object]>([
+    [
+      'refuses',
+      { tls: { mode: 'SIMPLE' } },
+      { ok: false, refusals: [expect.stringMatching(/world and not for world-stable and world-canary.*TLS/)] },
+    ],
+    [
+      'warns of',
+      { connectionPool: { http: { maxRetries: 1 } } },
+      {
+        ok: true,
+        warnings: [expect.stringMatching(/world and not for world-stable and world-canary.*policy is missing/)],
+      },
+    ],
+  ])('%s a policy of the service that its two sides would be without', async (_, policy, seen) => {
+    const { target, router } = await given(SYSTEMS.istio);
+    await rule('world', policy);
+    expect(await router.preflight(target)).toMatchObject(seen);
+    await rule('world-stable', policy);
+    await rule('world-canary', policy);
+    expect(await router.preflight(target)).toMatchObject({ ok: true, warnings: [] });
+  });
 });
 
 describe('smi', () => {
