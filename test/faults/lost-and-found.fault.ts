@@ -2,8 +2,8 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
-import { replayAll } from '../support/replay.ts';
 import { type Stage, setStage } from '../scenarios/support/stage.ts';
+import { replayAll } from '../support/replay.ts';
 
 let stage: Stage;
 let bot: Awaited<ReturnType<Stage['startBot']>>;

@@ -1,8 +1,8 @@
 /** The published pipeline of Linkerd 1 as a strategy: no traffic, a test by header, 10%, 100%, and the dtab is permanent. */
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { CANARY_ID, STABLE_ID } from '../cluster/namerd-world.ts';
-import { startFakeNamerd } from '../support/fake-namerd.ts';
 import { useStage } from '../scenarios/support/use-stage.ts';
+import { startFakeNamerd } from '../support/fake-namerd.ts';
 
 const NAMESPACES = ['internal', 'external'];
 const DTAB = '/srv=>/#/io.l5d.k8s/hello/http;/host=>/srv;/svc=>/host;/host/world=>/srv/world';
