@@ -87,7 +87,8 @@ export async function openOffice() {
     /** `more`: environment variables; undefined takes one away. */
     async sluice(args: readonly string[], more: Record<string, string | undefined> = {}) {
       const child = spawn(process.execPath, ['src/cli.ts', ...args], {
-        env: { ...environment, ...more },
+        // Each command is a process: what it compiles, the next one finds.
+        env: { NODE_COMPILE_CACHE: join(tmpdir(), 'sluice-test-compile-cache'), ...environment, ...more },
         stdio: ['ignore', 'pipe', 'pipe'],
       });
       let [out, err] = ['', ''];
