@@ -15,7 +15,7 @@ const closeAll = () => Promise.all(open.splice(0).map((queue) => queue.close()))
 
 const untilTicked = (queue: Queue, seen: readonly string[]) =>
   expect
-    .poll(() => queue.wake('world-cccccc').then(() => seen), { timeout: 8_000, interval: 200 })
+    .poll(() => queue.wake('world-cccccc').then(() => seen), { timeout: 20_000, interval: 200 })
     .toContain('world-cccccc');
 
 queueContract('redis', async () => {
@@ -24,7 +24,7 @@ queueContract('redis', async () => {
 });
 
 describe('the queue without Redis', () => {
-  it('loses hints without harm, and comes to life with Redis', async () => {
+  it('loses hints without harm, and comes to life with Redis', { timeout: 50_000 }, async () => {
     const { url, env, clear } = redisCorner();
     const door = await startDoor(url);
     await door.shut();
