@@ -162,6 +162,12 @@ describe('after edits by others', () => {
     expect(() => applyPatch({ spec: { rules: moved } }, restoreOps(shown, journal, sides))).toThrow(/failed/);
   });
 
+  it('an abort does not write over backends that somebody put in the place of ours', () => {
+    const shown = rendered(route({ weight: 50 }));
+    const replaced = shown.map((one) => ({ ...one, backendRefs: [ref('elsewhere'), ref('other')] }));
+    expect(() => applyPatch({ spec: { rules: replaced } }, restoreOps(shown, journal, sides))).toThrow(/failed/);
+  });
+
   it('an abort does not mind weights that changed since it looked', () => {
     const late = rendered(route({ weight: 77, preview }));
     expect(applyPatch({ spec: { rules: late } }, restoreOps(shown, journal, sides)).spec.rules).toEqual(rules);
