@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, it } from 'vitest';
 import { deploy, expectBackToStable, expectOneResult, type Rollout } from './support/rollout.ts';
-import { approveButton } from './support/slack.ts';
+import { approveButton, wordsOf } from './support/slack.ts';
 import { useStage } from './support/stage.ts';
 import { sleep, until } from './support/wait.ts';
 
@@ -15,6 +15,8 @@ import { sleep, until } from './support/wait.ts';
 const FROZEN_MS = 6_000;
 /** Each bot asks Slack for two groups when it starts, and Slack answers that 20 times a minute. */
 const PACE_MS = 13_500;
+const TRIES = 3;
+const AGAIN_MS = 15_000;
 const stage = useStage({ replicas: 2 });
 const folder = mkdtempSync(join(tmpdir(), 'sluice-e2e-places-'));
 let begun = 0;
@@ -32,7 +34,7 @@ it.each(both(['router.claim', 'workload.createCanary', 'router.setRoute#2', 'rou
   '%s, in a rollout that is aborted',
   async (failpoint) => {
     const disturbed = await disturb(failpoint);
-    const rollout = await deploy(stage(), 'world v2 brisk');
+    const rollout = await begin('world v2 brisk');
     await press(rollout, 1);
     await rollout.history.reaches(10, { from: rollout.from, withinMs: 40_000 });
     await rollout.abort();
@@ -47,7 +49,7 @@ it.each(both(['workload.promote', 'router.reset']).map(([failpoint], n) => [fail
   '%s, in a rollout of %s that goes live',
   async (failpoint, version) => {
     const disturbed = await disturb(failpoint);
-    const rollout = await deploy(stage(), `world ${version} brisk`);
+    const rollout = await begin(`world ${version} brisk`);
     for (const gate of [1, 2, 3, 4]) await press(rollout, gate);
     await rollout.ended(new RegExp(`world ${version} is live`), 60_000);
     await disturbed();
@@ -94,6 +96,23 @@ async function disturb(failpoint: string): Promise<() => Promise<void>> {
   })();
   over.catch(() => undefined);
   return () => over;
+}
+
+/** Types it again where Slack had been asked too often who may: the refusal says so, and nothing was begun. */
+async function begin(text: string): Promise<Rollout> {
+  for (let tries = 1; ; tries += 1) {
+    const after = (await stage().slack.all()).at(-1)?.ts ?? '0';
+    try {
+      return await deploy(stage(), text);
+    } catch (error) {
+      const isRefused = (await stage().slack.all()).some(
+        (message) =>
+          message.ts > after && message.ephemeral_to === 'ana' && /Try again in a minute/.test(wordsOf(message)),
+      );
+      if (!isRefused || tries === TRIES) throw error;
+      await sleep(AGAIN_MS);
+    }
+  }
 }
 
 /** Approves the gate; a press that a stopped bot was given is made again. */
