@@ -14,9 +14,9 @@ import { sleep, until } from './support/wait.ts';
 /** Longer than the lease of a tick (3 s), and than what was loaded may be saved (5 s). */
 const FROZEN_MS = 6_000;
 /** Each bot asks Slack for two groups when it starts, and Slack answers that 20 times a minute. */
-const PACE_MS = 13_500;
+const PACE_MS = 20_000;
 const TRIES = 3;
-const AGAIN_MS = 15_000;
+const AGAIN_MS = 30_000;
 const stage = useStage({ replicas: 2 });
 const folder = mkdtempSync(join(tmpdir(), 'sluice-e2e-places-'));
 let begun = 0;
