@@ -18,11 +18,11 @@ import {
   restoreOps,
   rulesOf,
   shows,
-  sidesOf,
   stableOps,
 } from './gateway-rules.ts';
 import { routeStatus } from './gateway-status.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import { sidesOf } from './sides.ts';
 
 export function createGatewayApiRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<HTTPRoute, Journal>(deps, {

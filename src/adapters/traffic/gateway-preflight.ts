@@ -8,7 +8,8 @@ import { routeMissing, routesOf } from '../kubernetes/routed-services.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Look } from './dialect.ts';
 import { mirrorRefusals } from './gateway-mirror.ts';
-import { journalOf, refersTo, rulesOf, type Sides, sidesOf } from './gateway-rules.ts';
+import { journalOf, refersTo, rulesOf } from './gateway-rules.ts';
+import { type Sides, sidesOf } from './sides.ts';
 
 /** Gateway API allows so many rules in one route. */
 const MAX_RULES = 16;

@@ -7,15 +7,9 @@ import { type Preview, type Route, STABLE_ROUTE } from '../../core/plan.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
 import type { BackendRef, Filter, HTTPRoute, JournalEntry, Match, Rule } from '../kubernetes/objects.ts';
 import { matchOf, previewOf } from './previews.ts';
+import type { Sides } from './sides.ts';
 
-/** Names of the Kubernetes Services that stand for stable and canary. */
-export type Sides = { readonly stable: string; readonly canary: string };
 export type Journal = readonly JournalEntry[];
-
-export const sidesOf = (deployment: string): Sides => ({
-  stable: `${deployment}-stable`,
-  canary: `${deployment}-canary`,
-});
 
 export const rulesOf = (object: HTTPRoute) => object.spec.rules ?? [];
 

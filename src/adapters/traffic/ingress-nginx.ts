@@ -14,8 +14,8 @@ import { otherOwner } from '../kubernetes/owners.ts';
 import { type Ingress, Ingresses, type IngressRule } from '../kubernetes/route-objects.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Dialect, Look, Made } from './dialect.ts';
-import { sidesOf } from './gateway-rules.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import { sidesOf } from './sides.ts';
 
 /** By which an older controller finds the Ingresses that are its own. */
 const CLASS = 'kubernetes.io/ingress.class';

@@ -4,8 +4,8 @@ import type { Cluster } from '../kubernetes/cluster.ts';
 import { nameOf } from '../kubernetes/objects.ts';
 import { DestinationRules, ISTIO_VERSIONS } from '../kubernetes/route-objects.ts';
 import { servedKind } from '../kubernetes/served.ts';
-import { type Sides, sidesOf } from './gateway-rules.ts';
 import { isHost } from './istio-rules.ts';
+import { type Sides, sidesOf } from './sides.ts';
 
 /** TLS settings of its own are refused, since requests would fail without them; anything else is warned about. */
 export async function lookAtPolicies(

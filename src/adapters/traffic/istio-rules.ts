@@ -13,8 +13,8 @@ import type {
   VirtualService,
   WeightedDestination,
 } from '../kubernetes/route-objects.ts';
-import type { Sides } from './gateway-rules.ts';
 import { matchOf, previewOf } from './previews.ts';
+import type { Sides } from './sides.ts';
 
 /** Name of the routes that Sluice puts before its own for a preview. */
 const PREVIEW = 'sluice-preview';

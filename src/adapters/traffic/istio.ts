@@ -20,7 +20,6 @@ import {
 import { servedKind } from '../kubernetes/served.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Look } from './dialect.ts';
-import { sidesOf } from './gateway-rules.ts';
 import { lookAtPolicies } from './istio-policies.ts';
 import {
   describe,
@@ -36,6 +35,7 @@ import {
   shows,
 } from './istio-rules.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import { sidesOf } from './sides.ts';
 
 export function createIstioRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<VirtualService, IstioJournal>(deps, {

@@ -21,8 +21,8 @@ import {
 import { servedKind } from '../kubernetes/served.ts';
 import { findServing, selectsPods } from '../kubernetes/serving.ts';
 import type { Dialect, Look } from './dialect.ts';
-import { type Sides, sidesOf } from './gateway-rules.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import { type Sides, sidesOf } from './sides.ts';
 
 /** Backends as they were; empty: not known. */
 type Journal = readonly SplitBackend[];

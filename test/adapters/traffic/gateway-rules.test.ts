@@ -10,9 +10,9 @@ import {
   render,
   restoreOps,
   shows,
-  sidesOf,
   stableOps,
 } from '../../../src/adapters/traffic/gateway-rules.ts';
+import { sidesOf } from '../../../src/adapters/traffic/sides.ts';
 import { type Route, STABLE_ROUTE } from '../../../src/core/plan.ts';
 import { applyPatch } from '../../cluster/json-patch.ts';
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { Destination, IstioRoute } from '../../../src/adapters/kubernetes/route-objects.ts';
-import { sidesOf } from '../../../src/adapters/traffic/gateway-rules.ts';
 import {
   isHost,
   isRestored,
@@ -9,6 +8,7 @@ import {
   render,
   restoreOps,
 } from '../../../src/adapters/traffic/istio-rules.ts';
+import { sidesOf } from '../../../src/adapters/traffic/sides.ts';
 import { STABLE_ROUTE } from '../../../src/core/plan.ts';
 import { applyPatch } from '../../cluster/json-patch.ts';
 
