@@ -71,7 +71,8 @@ export async function startSlackRates(apiUrl: string) {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
-    const method = (request.url ?? '').split('/').at(-1) ?? '';
+    const path = request.url ?? '';
+    const method = path.split('/').at(-1) ?? '';
     const type = request.headers['content-type'] ?? '';
     const fields = new URLSearchParams(type.includes('urlencoded') ? body.toString() : '');
     const seconds = waitFor(method, fields);
@@ -81,7 +82,8 @@ export async function startSlackRates(apiUrl: string) {
       return { status: 429, headers, body: JSON.stringify({ ok: false, error: 'ratelimited' }) };
     }
     const { authorization = '' } = request.headers;
-    const answer = await fetch(new URL(method, apiUrl), {
+    // A response_url is not of the Web API, and has no tier.
+    const answer = await fetch(new URL(path.startsWith('/response/') ? path : method, apiUrl), {
       method: 'POST',
       headers: { 'content-type': type, authorization },
       body,

@@ -32,6 +32,7 @@ export async function measureSlack({ slack, redis, env }: Deps): Promise<readonl
   for (const name of names) createService(playground.store, name);
   for (let n = 0; n < CHANNELS; n++) slack.workspace.channels.push(aChannel(channelOf(n)));
   const rates = await startSlackRates(slack.apiUrl);
+  slack.shownAt = new URL(rates.apiUrl).origin;
   const place = { kubeconfig: playground.kubeconfig, prometheus: playground.prometheusUrl, namespace: NAMESPACE };
   const services = Object.fromEntries(names.map((name, n) => [name, entryOf(name, channelOf(n))]));
   const options = { slack, redis, env, place, services, slackApi: rates.apiUrl };

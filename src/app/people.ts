@@ -14,6 +14,7 @@ export function createPeople({ store, chat, log, clock }: { store: Store; chat: 
   const known = new Map<string, { users: readonly string[]; atMs: number }>();
   const unreadable = new Map<string, string>();
   const full = new Map<string, boolean>();
+  const asking = new Map<string, Promise<void>>();
 
   /** What was known before this process started: enough for aborts, too old for everything else. */
   async function restore(): Promise<void> {
@@ -29,7 +30,14 @@ export function createPeople({ store, chat, log, clock }: { store: Store; chat: 
     return lastKnown();
   }
 
-  async function refresh(group: string): Promise<void> {
+  /** Who asks at the same time shares the answer: Slack lets a bot read groups 20 times a minute. */
+  function refresh(group: string): Promise<void> {
+    const asked = asking.get(group) ?? read(group).finally(() => asking.delete(group));
+    asking.set(group, asked);
+    return asked;
+  }
+
+  async function read(group: string): Promise<void> {
     const answer = await chat
       .groupMembers(group)
       .catch((error: unknown) => ({ ok: false as const, error: String(error) }));
@@ -56,7 +64,7 @@ export function createPeople({ store, chat, log, clock }: { store: Store; chat: 
     });
   }
 
-  /** Guests, deactivated people and strangers may nothing; asked each time, since people leave. */
+  /** Guests, deactivated people and strangers may nothing; what Slack said is at most 60 s old, since people leave. */
   async function isFullMember(user: string): Promise<boolean> {
     const answer = await chat.isFullMember(user);
     full.set(user, answer);

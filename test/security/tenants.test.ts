@@ -1,5 +1,5 @@
 /** Who is of this installation: everybody else is refused, whatever Slack hands over, and told so. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startAdapter } from '../adapters/slack/support.ts';
 
 let bench: Awaited<ReturnType<typeof startAdapter>> | undefined;
@@ -70,11 +70,13 @@ describe('a person', () => {
   });
 });
 
-it('a channel that another organisation reads is none for rollouts', async () => {
+it('a channel that another organisation reads is none for rollouts, a minute after it was shared at the latest', async () => {
   const { fake, chat } = await start();
   const [deploys] = fake.workspace.channels;
   if (!deploys) throw new Error('there is a channel');
   expect(await chat.channel('deploys')).toMatchObject({ ok: true });
   deploys.isShared = true;
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
+  onTestFinished(() => void vi.useRealTimers());
   expect(await chat.channel('deploys')).toMatchObject({ ok: false, problem: expect.stringContaining('shared with') });
 });

@@ -3,6 +3,7 @@ import type { WebClient } from '@slack/web-api';
 import type { Chat, Log } from '../../app/ports.ts';
 import { reasonOf, slackError, troubleOf } from './errors.ts';
 import { plain } from './mrkdwn.ts';
+import { keepRecent } from './recent.ts';
 
 /** `enterprise` and `app` null: Slack does not say. */
 type Identity = {
@@ -145,5 +146,12 @@ export function createDirectory(client: WebClient, log: Log, teams: readonly str
     }
   }
 
-  return { identity, isOwn, channel, groupMembers, isFullMember, nameOf };
+  return {
+    identity,
+    isOwn,
+    channel: keepRecent(channel, ({ ok }) => ok),
+    groupMembers,
+    isFullMember: keepRecent(isFullMember, (isMember) => isMember),
+    nameOf,
+  };
 }

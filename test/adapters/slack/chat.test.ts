@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Rollout } from '../../../src/core/rollout.ts';
 import type { FakeSlack } from '../../support/fake-slack/index.ts';
 import { bo, gate, plan, rollout, startAdapter, T0, waiting } from './support.ts';
@@ -14,7 +14,10 @@ beforeEach(async () => {
   });
   fake = bench.fake;
 });
-afterEach(() => bench.stop());
+afterEach(() => {
+  vi.useRealTimers();
+  return bench.stop();
+});
 
 const withMessages = (state: Rollout, messages: Rollout['messages']): Rollout => ({ ...state, messages });
 
@@ -300,6 +303,27 @@ describe('looking up', () => {
       ['U0BO', 'U0CY', 'U0DEE', 'U0ELI', 'U0NOBODY'].map((user) => bench.chat.isFullMember(user)),
     );
     expect(found).toEqual([true, false, false, false, false]);
+  });
+
+  it('asks Slack once a minute who is a full member and whether a channel is there, however many want to know', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const asked = (method: string) => fake.calls.filter((call) => call.method === method).length;
+    const look = () => Promise.all([bench.chat.isFullMember('U0BO'), bench.chat.channel('C0DEPLOYS')]);
+    await Promise.all([look(), look()]);
+    await look();
+    expect([asked('users.info'), asked('conversations.info')]).toEqual([1, 1]);
+    fake.workspace.people.bo.deleted = true;
+    vi.advanceTimersByTime(60_000);
+    expect(await bench.chat.isFullMember('U0BO')).toBe(false);
+  });
+
+  it('asks again at once about somebody who was none, or when Slack did not answer', async () => {
+    fake.workspace.people.bo.deleted = true;
+    expect(await bench.chat.isFullMember('U0BO')).toBe(false);
+    fake.workspace.people.bo.deleted = false;
+    fake.fail({ kind: 'down' }, { method: 'users.info', times: 1 });
+    await expect(bench.chat.isFullMember('U0BO')).rejects.toThrow();
+    expect(await bench.chat.isFullMember('U0BO')).toBe(true);
   });
 
   it('throws when Slack does not say who somebody is', async () => {

@@ -41,8 +41,15 @@ export async function startFakeSlack() {
   const faults: Planned[] = [];
   const calls: { readonly method: string; readonly args: Args }[] = [];
   let url = '';
+  let shownAt: string | null = null;
   const methods = createMethods({ workspace, token: TOKEN, base: () => url, changed });
-  const delivery = createDelivery({ workspace, methods, signingSecret: SIGNING_SECRET, base: () => url, changed });
+  const delivery = createDelivery({
+    workspace,
+    methods,
+    signingSecret: SIGNING_SECRET,
+    base: () => shownAt ?? url,
+    changed,
+  });
 
   const server = createServer((request, response) => {
     answer(request).then(
@@ -144,6 +151,10 @@ export async function startFakeSlack() {
     violations: methods.violations,
 
     /** Where the bot takes payloads: `http://127.0.0.1:3000/slack/events` */
+    /** Where its response_urls lead, when something stands before it. */
+    set shownAt(address: string) {
+      shownAt = address;
+    },
     set botUrl(to: string) {
       delivery.setBotUrl(to);
     },
