@@ -1,7 +1,7 @@
 /** The objects of the demo: a service `world` in namespace `hello`, with two pods of v1 behind Gateway `public`. */
 import { apiVersionOf, kinds } from './api-server/kinds.ts';
 import type { Store } from './api-server/store.ts';
-import { type Entry, entryOf, routeOf, type WorldTraffic } from './world-traffic.ts';
+import { type Entry, entryOf, labelsOf, routesOf, type WorldTraffic } from './world-traffic.ts';
 
 export const HOST = 'world.example';
 export const NAMESPACE = 'hello';
@@ -11,6 +11,8 @@ export type WorldOptions = {
   readonly replicas?: number;
   /** What routes to it; default: an HTTPRoute of Gateway `public`. */
   readonly traffic?: WorldTraffic;
+  /** Its Deployment and the Kubernetes Service behind it are called after the version: `world-v1`. */
+  readonly versioned?: boolean;
 };
 
 const names = { name: 'world', namespace: NAMESPACE, host: HOST };
@@ -19,10 +21,12 @@ const names = { name: 'world', namespace: NAMESPACE, host: HOST };
 export const worldEntry = ({ traffic = 'gateway-api' }: WorldOptions): Entry => entryOf(traffic, names);
 
 export function createWorld(store: Store, options: WorldOptions = {}): void {
-  const { version = 'v1', replicas = 2, traffic = 'gateway-api' } = options;
+  const { version = 'v1', replicas = 2, traffic = 'gateway-api', versioned = false } = options;
   const gateway = 'gateway.networking.k8s.io/v1';
   const metadata = { name: 'world', namespace: NAMESPACE };
-  const labels = { app: 'world' };
+  const apex = { app: 'world' };
+  const labels = { ...apex, ...labelsOf(traffic), ...(versioned && { version }) };
+  const own = { ...metadata, name: versioned ? `world-${version}` : 'world' };
   for (const name of ['default', NAMESPACE]) {
     store.create(kinds.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   }
@@ -49,7 +53,7 @@ export function createWorld(store: Store, options: WorldOptions = {}): void {
   store.create(kinds.deployments, {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata: { ...metadata, labels },
+    metadata: { ...own, labels },
     spec: {
       replicas,
       selector: { matchLabels: labels },
@@ -62,14 +66,15 @@ export function createWorld(store: Store, options: WorldOptions = {}): void {
       },
     },
   });
-  store.create(kinds.services, {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata,
-    spec: { selector: labels, ports: [{ name: 'http', port: 80, targetPort: 7778 }] },
-  });
-  const route = routeOf(traffic, names);
-  if (!route) return;
-  const { kind, spec } = route;
-  store.create(kind, { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata, spec });
+  const service = (name: string, selector: Record<string, string>) =>
+    store.create(kinds.services, {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { ...metadata, name },
+      spec: { selector, ports: [{ name: 'http', port: 80, targetPort: 7778 }] },
+    });
+  service('world', traffic === 'kubernetes' ? labels : apex);
+  if (versioned) service(own.name, labels);
+  for (const { kind, spec } of routesOf(traffic, { ...names, to: own.name }))
+    store.create(kind, { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata, spec });
 }

@@ -15,7 +15,7 @@ import type { Bot } from './app/requests.ts';
 /** What writes, and every call to Slack. What only reads leaves nothing behind that a stop could leave half done. */
 const METHODS = {
   store: ['create', 'save', 'requestAbort', 'take', 'untake', 'drop', 'markSending', 'sent'],
-  router: ['claim', 'setRoute', 'reset', 'release', 'blindAbort'],
+  router: ['claim', 'setRoute', 'settle', 'reset', 'release', 'blindAbort'],
   workload: ['claim', 'createCanary', 'scaleCanary', 'reapply', 'promote', 'demote', 'raise', 'cleanUp'],
   cluster: ['create', 'patch', 'remove'],
   queue: ['wake', 'wakeAt'],
@@ -40,7 +40,7 @@ export type Failpoints = {
 
 type Settings = { readonly SLUICE_FAILPOINT?: string; readonly SLUICE_FAILPOINT_LOG?: string };
 
-const SETTING = /^(?<place>[^:#]+)(?:#(?<hit>\d+|\*))?:(?:(?<signal>SIG[A-Z]+)|BLOCK:(?<blockMs>\d+))$/;
+const SETTING = /^(?<place>[^:#]+)(?:#(?<hit>\d+|\*))?:(?:(?<signal>SIG[A-Z0-9]+)|BLOCK:(?<blockMs>\d+))$/;
 const NONE: Failpoints = { around: (_, port) => port, aroundAck: (bot) => bot };
 
 export function createFailpoints({ SLUICE_FAILPOINT: setting, SLUICE_FAILPOINT_LOG: log }: Settings): Failpoints {

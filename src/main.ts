@@ -88,7 +88,7 @@ async function main(): Promise<void> {
     }),
   );
   telemetry.watch({ services: Object.keys(config.services), store });
-  const sweep = createSweep({ ...parts, chat, commands, flush });
+  const sweep = createSweep({ ...parts, chat, commands, flush, settled: returnMemory });
 
   function targetOf(service: string) {
     const found = config.services[service];

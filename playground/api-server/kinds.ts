@@ -98,6 +98,10 @@ export const kinds = {
   }),
   gatewayClasses: define(gateway, 'v1', 'GatewayClass', 'gatewayclasses', { ...gatewayApi, namespaced: false }),
   gateways: define<Gateway>(gateway, 'v1', 'Gateway', 'gateways', gatewayApi),
+  backendTlsPolicies: define(gateway, 'v1', 'BackendTLSPolicy', 'backendtlspolicies', {
+    ...gatewayApi,
+    versions: ['v1'],
+  }),
   referenceGrants: define(gateway, 'v1beta1', 'ReferenceGrant', 'referencegrants', {
     ...plainCustom,
     versions: ['v1', 'v1beta1'],

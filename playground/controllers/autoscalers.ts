@@ -1,11 +1,14 @@
 /**
- * Keeps Deployments within the least and the most of their HorizontalPodAutoscaler. Nothing measures load here, so it never
- * scales between the two; a Deployment of none is left alone, as on a real cluster.
+ * Keeps Deployments within the least and the most of their HorizontalPodAutoscaler, at the size that its annotation says;
+ * a Deployment of none is left alone, as on a real cluster.
  */
 import { kinds } from '../api-server/kinds.ts';
 import type { Autoscaler } from '../api-server/objects.ts';
 import type { Store } from '../api-server/store.ts';
 import { keyOf, type Loop, splitKey, startLoop } from './loop.ts';
+
+/** What its metrics would ask for: nothing measures load here. Without it a Deployment keeps its size. */
+export const ASKED = 'playground/replicas';
 
 export function controlAutoscalers(store: Store): Loop {
   return startLoop(store, {
@@ -27,13 +30,14 @@ function targets({ spec }: Autoscaler, name: string): boolean {
 }
 
 function keepWithin(store: Store, autoscaler: Autoscaler): void {
-  const { name, namespace } = autoscaler.metadata;
+  const { name, namespace, annotations } = autoscaler.metadata;
   const { scaleTargetRef, minReplicas, maxReplicas } = autoscaler.spec;
   if (scaleTargetRef.kind !== 'Deployment') return;
   const deployment = store.get(kinds.deployments, namespace, scaleTargetRef.name);
   if (!deployment) return;
   const { replicas } = deployment.spec;
-  const wanted = replicas === 0 ? 0 : Math.min(maxReplicas, Math.max(minReplicas, replicas));
+  const asked = Number(annotations?.[ASKED] ?? replicas);
+  const wanted = replicas === 0 ? 0 : Math.min(maxReplicas, Math.max(minReplicas, asked));
   if (wanted !== replicas) {
     store.update(kinds.deployments, { ...deployment, spec: { ...deployment.spec, replicas: wanted } }, 'main');
   }

@@ -99,6 +99,8 @@ export type Answer =
     }
   /** Not recorded (Redis does not answer): nothing happened, try again. */
   | { readonly kind: 'not recorded' }
+  /** So many requests wait that this one was not recorded. */
+  | { readonly kind: 'inbox full' }
   /** Recorded, but Redis went away before it was carried out: it is when Redis is back within 5 minutes. */
   | { readonly kind: 'kept' }
   /** The same request came before, or is older than 5 minutes or from the future. */

@@ -3,6 +3,7 @@
  * does nothing after stable took over, and in between gives stable its old template back before traffic.
  */
 import type { Target } from '../core/plan.ts';
+import { locate } from './locate.ts';
 import { reasonOf } from './outcome.ts';
 import type { TrafficRouter, Workload, Written } from './ports.ts';
 
@@ -19,7 +20,7 @@ export type Blind =
 export type BlindAbort = (target: Target, rollout: string, by: string) => Promise<Blind>;
 
 type Deps = {
-  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'getRoute' | 'blindAbort'>;
+  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'getRoute' | 'blindAbort' | 'locate'>;
   readonly workloadOf: (target: Target) => Pick<Workload, 'isPromoted' | 'demote'>;
 };
 
@@ -27,11 +28,14 @@ export function createBlindAbort({ routerOf, workloadOf }: Deps): BlindAbort {
   return (target, rollout, by) =>
     carryOut(target, rollout, by).catch((error: unknown) => ({ kind: 'failed', error: reasonOf(error) }));
 
-  async function carryOut(target: Target, rollout: string, by: string): Promise<Blind> {
+  async function carryOut(configured: Target, rollout: string, by: string): Promise<Blind> {
+    const located = await locate(routerOf(configured), configured, { rollout });
+    if (!located.ok) return { kind: 'failed', error: located.refusal };
+    const { target } = located;
     const [router, workload] = [routerOf(target), workloadOf(target)];
     const [held, promoted] = await Promise.all([router.getRoute(target), workload.isPromoted(target, rollout)]);
     const marks = held?.marks?.rollout === rollout && held.marks.phase === 'active' ? held.marks : null;
-    if (marks && promoted && held?.route?.weight === 0) return { kind: 'promoted' };
+    if (marks && (held?.settled || (promoted && held?.route?.weight === 0))) return { kind: 'promoted' };
     let keepTraffic = false;
     // The second press finds the old template back already, but perhaps no pod of it yet.
     if (marks && (promoted || marks.abort !== null)) {

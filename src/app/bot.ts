@@ -14,7 +14,7 @@ import type { People } from './people.ts';
 import { createPersistence } from './persistence.ts';
 import type { Chat, Log, ReplyTo, Store, TrafficRouter } from './ports.ts';
 import { createRates } from './rates.ts';
-import { actorOf, type Bot, type Request, type Taken } from './requests.ts';
+import { actorOf, type Bot, type Request, type Taken, THREADS } from './requests.ts';
 import { createTurns } from './turns.ts';
 
 type Deps = {
@@ -41,7 +41,7 @@ export function createBot(deps: Deps): Bot {
   const { config, store, chat, people, abort, commands, log } = deps;
   const inTurn = createTurns(ANSWERED_AT_ONCE);
   const { insist, untilSettled } = createPersistence({ store, log, now: people.now, reconcile: deps.reconcile });
-  const { limited } = createRates({ store, log, perMinute: config.slack.perMinute });
+  const { limited } = createRates({ store, tell: chat.tell, log, perMinute: config.slack.perMinute });
 
   return {
     async receive(request) {
@@ -52,48 +52,56 @@ export function createBot(deps: Deps): Bot {
         if (refused) return { after: answering(request.replyTo, async () => refused) };
         return abortAtOnce(request, { rollout, service, reason: what.reason });
       }
-      const service = recordedFor(request);
-      if (service === null) {
-        const look = () => commands.answer(request, null);
-        return {
-          after: answering(request.replyTo, abortOf(request) ? look : () => inTurn(() => limited(request, null, look))),
-        };
+      const stop = abortOf(request);
+      const inbox = inboxOf(request);
+      if (inbox === null) {
+        const look = () => commands.answer(request);
+        return { after: answering(request.replyTo, stop ? look : () => inTurn(() => limited(request, null, look))) };
       }
-      const taken = await takeIn(request, service);
+      const taken = await takeIn(request, inbox);
       if (taken === 'unreachable') {
-        const wanted = abortCommand(request);
-        if (!wanted) throw new Error('the request could not be recorded');
-        return { after: answering(request.replyTo, () => blindCommand(request, service, wanted.target)) };
+        const target = stop?.target ?? null;
+        if (target === null) throw new Error('the request could not be recorded');
+        return { after: answering(request.replyTo, () => blindCommand(request, inbox, target)) };
       }
-      if (taken.kind === 'duplicate') return { after: answering(request.replyTo, async () => ({ kind: 'replayed' })) };
-      const entry = { service, id: taken.id };
-      const wanted = abortCommand(request);
-      if (!wanted) {
-        const act = () => commands.answer(request, entry);
-        return { after: answering(request.replyTo, () => inTurn(() => limited(request, entry, act)), entry) };
+      if (taken.kind === 'duplicate') {
+        // What Slack repeats is answered where it came first.
+        const said: Answer | null = request.isRepeated ? null : { kind: 'replayed' };
+        return { after: answering(request.replyTo, async () => said) };
       }
-      // An abort that was typed does not wait for its acknowledgement.
-      const started = commands
-        .answer(request, entry)
-        .then((said) => (said?.kind === 'no rollout' ? lostCommand(request, service, wanted.target, said) : said));
+      const entry = taken.kind === 'new' ? { service: inbox, id: taken.id } : null;
+      if (!stop) {
+        const act = async (): Promise<Answer | null> =>
+          entry
+            ? inTurn(() => limited(request, entry, () => commands.carryOut(request, entry)))
+            : { kind: 'inbox full' };
+        return { after: answering(request.replyTo, act, entry) };
+      }
+      // An abort that was typed does not wait for its acknowledgement, nor for room in the inbox.
+      const revise = async (said: Answer | null) =>
+        said?.kind === 'no rollout' && stop.target !== null ? lostCommand(request, inbox, stop.target, said) : said;
+      const started = entry ? commands.carryOut(request, entry, revise) : commands.answer(request).then(revise);
       started.catch(() => undefined);
       return { after: answering(request.replyTo, () => started, entry) };
     },
   };
 
-  /** The service whose inbox records the request; null: it changes nothing, or names nothing that exists. */
-  function recordedFor({ what }: Request): string | null {
+  /** Whose inbox records the request, a service's or that of the threads; null: it changes nothing, or names nothing that exists. */
+  function inboxOf({ what }: Request): string | null {
     if (what.kind === 'click') return known(serviceOf(what.click.rollout));
     const parsed = parseCommand(what.text);
     if (!parsed.ok) return null;
     const { command } = parsed;
+    const here = what.thread ? THREADS : null;
     switch (command.kind) {
       case 'deploy':
         return command.dryRun ? null : known(command.service);
       case 'abort':
-        return command.target === null ? null : (known(command.target) ?? known(serviceOf(command.target)));
+        return command.target === null ? here : (known(command.target) ?? known(serviceOf(command.target)));
       case 'rollback':
-        return command.service === null ? null : known(command.service);
+        return command.service === null ? here : known(command.service);
+      case 'approve':
+        return here;
       default:
         return null;
     }
@@ -179,11 +187,6 @@ export function createBot(deps: Deps): Bot {
     return mayDo('abort', request.user, { access, requester }, people.lastKnown(), people.now()).kind === 'allowed';
   }
 
-  function abortCommand(request: Request): { target: string } | null {
-    const target = abortOf(request)?.target ?? null;
-    return target === null ? null : { target };
-  }
-
   function abortOf({ what }: Request) {
     const parsed = what.kind === 'command' ? parseCommand(what.text) : null;
     return parsed?.ok && parsed.command.kind === 'abort' ? parsed.command : null;
@@ -247,9 +250,10 @@ export function createBot(deps: Deps): Bot {
         const reference = deps.newReference();
         log.error({ reference, err: error }, 'request failed');
         answer = { kind: 'fault', reference };
-        if (taken) void insist('drop a failed request', () => store.drop(taken.service, taken.id));
       }
       if (answer) await chat.tell(to, answer);
+      if (taken && answer?.kind === 'fault')
+        void insist('drop a failed request', () => store.drop(taken.service, taken.id));
     };
   }
 }

@@ -10,11 +10,11 @@ import type { Answer } from './answers.ts';
 import { gateEvent, originalOf, type Place } from './clicks.ts';
 import type { Deploy } from './deploy.ts';
 import type { Rollouts } from './handle.ts';
-import { hold } from './lease.ts';
+import { createOnce } from './once.ts';
 import { createOverview } from './overview.ts';
 import type { People } from './people.ts';
 import type { Chat, Loaded, Log, Store } from './ports.ts';
-import { actorOf, type Click, type Request, type Taken } from './requests.ts';
+import { actorOf, type Click, type Request, type Taken, THREADS } from './requests.ts';
 
 type Deps = {
   readonly config: Config;
@@ -30,36 +30,30 @@ type Deps = {
 export type Commands = ReturnType<typeof createCommands>;
 
 const REQUESTERS_KEPT = 10_000;
-/** Renewed while the request is worked on. */
-const INTAKE_LEASE_MS = 5_000;
 
 export function createCommands(deps: Deps) {
   const { config, store, people, rollouts, abort, deploy } = deps;
   const { help, history, list, status, unknownTarget, rolloutOfThread } = createOverview(deps);
+  const once = createOnce(deps);
   const requesters = new Map<string, Actor>();
 
-  /** Does it, drops the inbox entry, answers. null: the change shows itself, nothing to add. */
-  function answer(request: Request, taken: Taken): Promise<Answer | null> {
-    return taken ? once(taken, () => act(request, taken)) : act(request, null);
+  /** What was not recorded. null: the change shows itself, nothing to add. */
+  function answer(request: Request): Promise<Answer | null> {
+    return act(request, null);
+  }
+
+  /** What was recorded, with the answer told. `revise`: has the last word on the answer. Nothing is left to be told. */
+  function carryOut(
+    request: Request,
+    taken: NonNullable<Taken>,
+    revise = async (said: Answer | null) => said,
+  ): Promise<null> {
+    return once(request, taken, async () => revise(await act(request, taken)));
   }
 
   /** Drops an inbox entry that came to nothing for too long: nobody counts on it any more. */
-  function expire(taken: NonNullable<Taken>): Promise<Answer | null> {
-    return once(taken, async () => ({ kind: 'replayed' }));
-  }
-
-  /** null too when another replica works on the entry, or has done so. */
-  async function once({ service, id }: NonNullable<Taken>, work: () => Promise<Answer | null>): Promise<Answer | null> {
-    const lease = await hold(store, `intake:${service}:${id}`, INTAKE_LEASE_MS);
-    if (!lease) return null;
-    try {
-      if (!(await store.isWaiting(service, id))) return null;
-      const said = await work();
-      await store.drop(service, id);
-      return said;
-    } finally {
-      await lease.release();
-    }
+  function expire(request: Request, taken: NonNullable<Taken>): Promise<null> {
+    return once(request, taken, async () => ({ kind: 'replayed' }));
   }
 
   async function act(request: Request, taken: Taken): Promise<Answer | null> {
@@ -69,13 +63,16 @@ export function createCommands(deps: Deps) {
     const parsed = parseCommand(what.text);
     if (!parsed.ok) return { kind: 'command error', error: parsed.error };
     const here = what.thread ? await rolloutOfThread(what.thread) : null;
-    if (taken || !here || !meansThread(parsed.command)) return command(request, parsed.command, here, taken);
-    // Which service it is about is known only now. Slack delivers an event again that it thinks was lost.
+    if (taken?.service !== THREADS || !here || parsed.command.kind === 'abort')
+      return command(request, parsed.command, here, taken);
+    // Which service it is about is known only now: the entry that goes away with the change must be in its inbox.
     const { service } = here.plan.target;
     const recorded = await store.take(service, request.key, request);
-    if (recorded.kind === 'duplicate') return { kind: 'replayed' };
+    // A process that died here has left it there: it is worked on for itself.
+    if (recorded.kind === 'duplicate') return null;
+    if (recorded.kind === 'full') return { kind: 'inbox full' };
     const entry = { service, id: recorded.id };
-    return once(entry, async () => command(request, parsed.command, here, entry));
+    return once(request, entry, async () => command(request, parsed.command, here, entry));
   }
 
   /** An abort never waits for Slack: what was last known counts. */
@@ -262,6 +259,7 @@ export function createCommands(deps: Deps) {
 
   return {
     answer,
+    carryOut,
     expire,
     abortById,
     abortAnswer,
@@ -269,11 +267,6 @@ export function createCommands(deps: Deps) {
     requesterOf: (id: string): Plan['requester'] | null => requesters.get(id) ?? null,
     byHand: (service: string): string => deploy.byHand(service),
   };
-}
-
-/** What is decided by a word in the thread alone. An abort is left out: twice is the same as once. */
-function meansThread(typed: Command): boolean {
-  return typed.kind === 'approve' || (typed.kind === 'rollback' && typed.service === null);
 }
 
 /** Redis TIME at which an inbox entry was recorded. */

@@ -9,6 +9,7 @@ import { nearest } from '../core/suggest.ts';
 import { byHand as handWork } from '../core/traffic.ts';
 import type { Answer } from './answers.ts';
 import type { Rollouts } from './handle.ts';
+import { locate, targetOf } from './locate.ts';
 import { pause } from './pause.ts';
 import type { People } from './people.ts';
 import type { Chat, Log, Release, Store, TrafficRouter, Workload } from './ports.ts';
@@ -76,7 +77,8 @@ export function createDeploy(deps: Deps) {
     }
     if (busy) return busy;
     const releases = await store.releases(service.name);
-    const looked = await look(service, asked.version ?? 'the version before');
+    const meant = pick(releases, await liveVersion(service.name), asked.version)?.version ?? asked.version;
+    const looked = await look(service, meant ?? 'the version before');
     if ('kind' in looked) return looked;
     const live = looked.workload.version;
     const target = pick(releases, live, asked.version) ?? (await revisionOf(service, asked.version));
@@ -94,6 +96,7 @@ export function createDeploy(deps: Deps) {
       strategy: null,
       template: target.template,
       image: target.image,
+      located: looked.target,
       container: looked.workload.container,
       requester: actorOf(request),
       reason: asked.reason,
@@ -107,7 +110,7 @@ export function createDeploy(deps: Deps) {
   /** What the cluster itself still has of a revision, where the workload keeps some. */
   async function revisionOf(service: Service, asked: string | null) {
     if (asked === null || !/^[1-9]\d{0,8}$/.test(asked)) return null;
-    const target: Target = { ...service.target, container: service.target.container ?? '' };
+    const target = targetOf(service);
     const found = await deps.workloadOf(target).revision?.(target, Number(asked));
     return found ? { ...found, version: versionOf(service.image, found.image) ?? `revision-${asked}` } : null;
   }
@@ -148,9 +151,9 @@ export function createDeploy(deps: Deps) {
 
   /** The command that does by hand what an abort would do. */
   function byHand(name: string): string {
-    const target = config.services[name]?.target;
-    if (!target) return '';
-    const { commands, edit } = handWork({ ...target, container: target.container ?? '' });
+    const service = config.services[name];
+    if (!service) return '';
+    const { commands, edit } = handWork(targetOf(service));
     return `${commands.join('; ')}  # ${edit}`;
   }
 
@@ -158,8 +161,9 @@ export function createDeploy(deps: Deps) {
   async function liveVersion(name: string): Promise<string | null> {
     const service = config.services[name];
     if (!service) return null;
-    const target: Target = { ...service.target, container: service.target.container ?? '' };
-    const serving = await deps.workloadOf(target).stableTemplate(target);
+    const configured = targetOf(service);
+    const located = await locate(deps.routerOf(configured), configured, null);
+    const serving = located.ok ? await deps.workloadOf(located.target).stableTemplate(located.target) : null;
     return serving && versionOf(service.image, serving.image);
   }
 

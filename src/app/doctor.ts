@@ -2,9 +2,11 @@
  * Looks at everything a rollout is going to need and says what is wrong, before anybody deploys. It only reads, and every
  * look is on its own: one that fails or hangs hides no other.
  */
-import type { Config, Service } from '../core/config.ts';
+import { type Config, type Service, stepsOf } from '../core/config.ts';
 import type { Check, Target } from '../core/plan.ts';
+import { supportOf } from '../core/support.ts';
 import { routeObjects } from '../core/traffic.ts';
+import { locate, targetOf } from './locate.ts';
 import { reasonOf } from './outcome.ts';
 import type { Chat, TrafficRouter, Workload } from './ports.ts';
 
@@ -133,7 +135,7 @@ type Cluster = {
   readonly config: Config;
   /** Id of the rollout that holds a service. */
   readonly holder: (service: string) => Promise<string | null>;
-  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'preflight'>;
+  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'preflight' | 'locate'>;
   readonly workloadOf: (target: Target) => Pick<Workload, 'preflight'>;
 };
 
@@ -142,13 +144,16 @@ export function looksAtServices(cluster: Cluster): readonly Look[] {
   return Object.values(cluster.config.services).map((service) => lookAtService(cluster, service));
 }
 
-function lookAtService({ holder, routerOf, workloadOf }: Cluster, service: Service): Look {
-  const subject = `service ${service.name}`;
-  const target = targetOf(service);
+function lookAtService({ config, holder, routerOf, workloadOf }: Cluster, service: Service): Look {
+  const subject = subjectOf(service);
+  const configured = targetOf(service);
   return {
     subject,
     after: OUTSIDE.cluster,
     look: async () => {
+      const located = await locate(routerOf(configured), configured, null);
+      if (!located.ok) return [fail(subject, located.refusal)];
+      const { target } = located;
       const [workload, route, running] = await Promise.all([
         workloadOf(target).preflight(target, service.image),
         routerOf(target).preflight(target),
@@ -172,24 +177,55 @@ function lookAtService({ holder, routerOf, workloadOf }: Cluster, service: Servi
           : [];
       const routes = routeObjects(target).join(', ');
       const serves = `Deployment ${target.namespace}/${target.deployment} serves ${version ?? 'an unknown version'}, routed by ${routes}`;
-      return [ok(subject, serves), ...[...strange, ...warnings].map((text) => warn(subject, text))];
+      return [
+        ok(subject, serves),
+        ...[...strange, ...warnings].map((text) => warn(subject, text)),
+        ...(await lookAtCopies(config, service, target, routerOf(target))),
+      ];
     },
   };
 }
 
-type ReadCheck = (target: Target, check: Check) => Promise<CheckReading>;
-
-/** Each check on the version that serves now. */
-export function looksAtChecks(config: Config, readCheck: ReadCheck): readonly Look[] {
-  return Object.values(config.services).flatMap((service) => lookAtChecks(service, readCheck));
+/** Whether requests can be copied, where a strategy does and only the cluster can tell. */
+async function lookAtCopies(
+  config: Config,
+  service: Service,
+  target: Target,
+  router: Pick<TrafficRouter, 'preflight'>,
+): Promise<readonly Finding[]> {
+  if (supportOf(target).asks?.mirror === undefined) return [];
+  const copying = service.strategies.flatMap((name) => {
+    const routes = stepsOf(config, service, name).steps.map(({ route }) => route);
+    return routes.some(({ mirror }) => mirror !== null) ? [{ name, routes }] : [];
+  });
+  if (copying.length === 0) return [];
+  const names = copying.map(({ name }) => name).join(', ');
+  const wanted = copying.flatMap(({ routes }) => routes);
+  const looked = await router.preflight(target, wanted);
+  return looked.ok
+    ? [ok(subjectOf(service), `requests can be copied (${names})`)]
+    : looked.refusals.map((text) => warn(subjectOf(service), `${names} would be refused. ${text}`));
 }
 
-function lookAtChecks(service: Service, readCheck: ReadCheck): readonly Look[] {
-  const target = targetOf(service);
+type ReadCheck = (target: Target, check: Check) => Promise<CheckReading>;
+
+/** With the names of what serves, where each version has its own. */
+type NamesNow = (service: Service) => Promise<Target>;
+
+/** Each check on the version that serves now. */
+export function looksAtChecks(
+  config: Config,
+  readCheck: ReadCheck,
+  namesNow: NamesNow = async (service) => targetOf(service),
+): readonly Look[] {
+  return Object.values(config.services).flatMap((service) => lookAtChecks(service, readCheck, namesNow));
+}
+
+function lookAtChecks(service: Service, readCheck: ReadCheck, namesNow: NamesNow): readonly Look[] {
   return service.checks.map((check) => {
     const subject = `check "${check.name}" of ${service.name}`;
     const look = async (): Promise<readonly Finding[]> => {
-      const reading = await readCheck(target, check);
+      const reading = await readCheck(await namesNow(service), check);
       switch (reading.kind) {
         case 'value':
           return [ok(subject, `${Math.round(reading.value * 100) / 100}${check.unit} now`)];
@@ -211,7 +247,7 @@ function lookAtChecks(service: Service, readCheck: ReadCheck): readonly Look[] {
 
 // ---- small things ----------------------------------------------------------------------------------------------------
 
-const targetOf = ({ target }: Service): Target => ({ ...target, container: target.container ?? '' });
+const subjectOf = ({ name }: Service) => `service ${name}`;
 
 const unique = <T>(items: readonly T[]): readonly T[] => [...new Set(items)];
 

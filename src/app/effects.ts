@@ -100,7 +100,10 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
     }
     case 'end route': {
       // Overwriting is what the abort does too: it does not test the weights that it replaces.
-      const reset = await router.reset(target, fence, rollout.journal, effect.overwrite);
+      const reset =
+        target.versioned && router.settle
+          ? await router.settle(target, fence, rollout.journal, effect.overwrite)
+          : await router.reset(target, fence, rollout.journal, effect.overwrite);
       // Another rollout has the route already: ours has ended there.
       if (reset.kind === 'fenced' && reset.by.rollout !== rollout.id) return happened({ type: 'routed', seq });
       const outcome = written(reset, seq, 'moving', { type: 'routed', seq });

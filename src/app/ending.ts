@@ -1,8 +1,9 @@
 /** How a rollout lets go of the cluster: traffic back, objects gone. What fails here is repeated for ever. */
+import type { Rollout } from '../core/rollout.ts';
 import { ABORT_STALLED_MS } from '../core/schedule.ts';
 import { routeObjects } from '../core/traffic.ts';
 import { type EffectDeps, happened, type Outcome, PENDING, reasonOf } from './outcome.ts';
-import type { Fence, Loaded } from './ports.ts';
+import type { Ended, Fence, Loaded } from './ports.ts';
 import { templateBefore } from './releases.ts';
 
 /**
@@ -13,6 +14,7 @@ export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: bool
   const { target } = rollout.plan;
   const { seq } = rollout;
   const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq };
+  let isRolling = false;
   if (demote) {
     // Stable carries what it was before; should it have lost that, the releases know.
     const before = await templateBefore(deps, rollout).catch(() => null);
@@ -21,6 +23,7 @@ export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: bool
       throw new Error(`give ${target.deployment} its old template back: ${demoted.message}`);
     if (demoted.kind === 'done' && demoted.mayRoute === false)
       throw new Error('waiting for one Ready pod of the old version');
+    isRolling = demoted.kind === 'done' && demoted.rolling === true;
   }
   const reset = await deps.router(rollout).reset(target, fence, rollout.journal, true);
   if (reset.kind === 'drifted') throw new Error(reset.drift.difference);
@@ -28,7 +31,7 @@ export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: bool
     return { kind: 'fenced', by: reset.by };
   }
   // Else gone, or another rollout's: nothing of ours routes there any more.
-  return happened({ type: 'reverted', seq });
+  return isRolling ? PENDING : happened({ type: 'reverted', seq });
 }
 
 /** The canary goes last, and not before the route's controller has taken the write that leaves it without traffic. */
@@ -42,7 +45,7 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
       `the controller of ${routeObjects(target).join(', ')} has not taken the last route; the canary stays until it has`,
     );
   }
-  const cleaned = await deps.workload(rollout).cleanUp(target, fence);
+  const cleaned = await deps.workload(rollout).cleanUp(target, fence, await endOf(deps, rollout));
   // Another rollout's objects are not ours to clean; a newer epoch of our own is.
   if (cleaned.kind === 'fenced' && cleaned.by.rollout === rollout.id) return { kind: 'fenced', by: cleaned.by };
   if (cleaned.kind === 'drifted') throw new Error(`clean up ${rollout.id}: ${cleaned.drift.difference}`);
@@ -51,6 +54,20 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
   if (released.kind === 'fenced' && released.by.rollout === rollout.id) return { kind: 'fenced', by: released.by };
   if (released.kind === 'drifted') throw new Error(`release the route of ${rollout.id}: ${released.drift.difference}`);
   return happened({ type: 'cleaned', seq: rollout.seq });
+}
+
+/** The version before keeps its pods while the routes do not show that the new one has its place. */
+async function endOf(deps: EffectDeps, rollout: Rollout): Promise<Ended> {
+  if (rollout.phase.kind !== 'promoting') return 'aborted';
+  const { target } = rollout.plan;
+  if (!target.versioned) return 'promoted';
+  const held = await deps.router(rollout).getRoute(target);
+  if (held?.settled && held.route?.weight === 100) return 'promoted';
+  deps.log.warn(
+    { rollout: rollout.id, held },
+    'the routes were changed after the promotion: the version before keeps its pods',
+  );
+  return 'disputed';
 }
 
 /** A fault is repeated for ever; of an abort people hear once, with what to run by hand. */

@@ -6,12 +6,12 @@ import { decide } from '../core/decide.ts';
 import { serviceOf } from '../core/id.ts';
 import type { Actor } from '../core/plan.ts';
 import { type AbortCause, type Event, isAbortable, isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
-import { type Next, next, nextLook } from '../core/schedule.ts';
+import { type Next, next, nextLook, STALLED_MS } from '../core/schedule.ts';
 import { routePlaces } from '../core/traffic.ts';
 import { runEffect } from './effects.ts';
 import { hold } from './lease.ts';
 import { observe } from './observe.ts';
-import type { EffectDeps, Outcome } from './outcome.ts';
+import { type EffectDeps, type Outcome, reasonOf } from './outcome.ts';
 import { pause } from './pause.ts';
 import type { Loaded, Marks, Queue, Release } from './ports.ts';
 import { createQuiet } from './quiet.ts';
@@ -133,25 +133,40 @@ export function createRollouts(deps: Deps) {
       return queue.wakeAt(id, now + 200, now);
     }
     let due: Due | null = null;
+    let work: 'done' | 'failed' | 'undone' = 'failed';
     try {
       const poison = lease.abandoned >= POISON_TIMES;
       if (poison) await giveUp(id, lease.abandoned);
       due = await advance(id, poison ? store.load(id) : loading);
+      work = due?.isEarly ? 'undone' : 'done';
       failures.delete(id);
     } catch (error) {
-      const failed = (failures.get(id) ?? 0) + 1;
-      failures.set(id, failed);
-      log.warn({ rollout: id, failed, err: error }, 'tick failed, will be repeated');
+      const times = (failures.get(id) ?? 0) + 1;
+      failures.set(id, times);
+      log.warn({ rollout: id, failed: times, err: error }, 'tick failed, will be repeated');
       // Full jitter, 0.1 to 5 s: an API server that comes back is not met by a herd.
-      const own = 100 + deps.random() * Math.min(4_900, 100 * 2 ** failed);
+      const own = 100 + deps.random() * Math.min(4_900, 100 * 2 ** times);
       const asked = Math.min(askedToWait(error), LONGEST_WAIT_MS);
       if (asked > 0) resting.set(id, deps.clock() + asked);
       const backoff = Math.max(own, asked);
       const now = await store.now();
       due = { at: now + backoff, seen: now };
+      await stall(id, lease.failingSince, now, error);
     } finally {
       // In one round trip: neither waits for the other.
-      await Promise.all([due && schedule(id, due), lease.release()]);
+      await Promise.all([due && schedule(id, due), lease.release(work)]);
+    }
+  }
+
+  /** Nothing gets through for minutes, on no replica: people are told, once. Never rejects. */
+  async function stall(id: string, since: number | null, now: number, error: unknown): Promise<void> {
+    if (since === null || now - since < STALLED_MS) return;
+    try {
+      const rollout = (await store.load(id))?.rollout;
+      if (!rollout || rollout.stalledSince) return;
+      await record(id, { type: 'stalled', seq: rollout.seq, since, message: reasonOf(error) });
+    } catch (fault) {
+      log.error({ rollout: id, since, err: fault }, 'stands still, and nobody can be told');
     }
   }
 
@@ -176,15 +191,18 @@ export function createRollouts(deps: Deps) {
       if (isTerminal(rollout)) return forget(id);
       const rest = (resting.get(id) ?? 0) - deps.clock();
       // An abort waits for nobody.
-      if (rest > 0 && rollout.phase.kind !== 'aborting') return { at: now + rest, seen: now };
-      if (deps.clock() > end) return { at: now, seen: now };
+      if (rest > 0 && rollout.phase.kind !== 'aborting') return { at: now + rest, seen: now, isEarly: true };
+      if (deps.clock() > end) return { at: now, seen: now, isEarly: true };
       // After a sample the phase has its turn, or a Prometheus that answers late would keep it waiting for ever.
       const seen = quiet.overlay(rollout);
       const wish: Next = next(seen, now, { sample: !sampled });
       sampled = wish.kind === 'effect' && wish.effect.kind === 'sample';
       follow(rollout, wish.kind !== 'wait');
       const outcome = await turn(loaded, wish);
-      if (outcome.kind === 'pending') return dueAfter(seen, now, wish.kind === 'effect');
+      if (outcome.kind === 'pending') {
+        if (rollout.stalledSince) await record(id, { type: 'resumed', seq: rollout.seq });
+        return dueAfter(seen, now, wish.kind === 'effect');
+      }
       const sample = outcome.kind === 'event' && outcome.event.type === 'sampled' ? outcome.event.results : null;
       if (sample && quiet.keep(rollout, sample, now)) continue;
       const went =
@@ -299,8 +317,8 @@ function askedToWait(error: unknown): number {
   return 0;
 }
 
-/** `seen`: Redis TIME of the look from which it follows. */
-type Due = { readonly at: number; readonly seen: number };
+/** `seen`: Redis TIME of the look from which it follows; `isEarly`: not all that is wanted had its turn. */
+type Due = { readonly at: number; readonly seen: number; readonly isEarly?: true };
 
 /** Infinity: only an event moves it. */
 function dueAfter(rollout: Rollout, now: number, polling: boolean): Due {

@@ -9,7 +9,7 @@ export async function hold(
   store: Pick<Store, 'lease'>,
   name: string,
   ms: number,
-): Promise<Pick<Lease, 'abandoned' | 'release'> | null> {
+): Promise<Omit<Lease, 'renew'> | null> {
   const lease = await store.lease(name, ms);
   if (!lease) return null;
   let left = RENEWALS;
@@ -18,10 +18,10 @@ export async function hold(
     else lease.renew().catch(() => undefined);
   }, ms / 2);
   return {
-    abandoned: lease.abandoned,
-    release() {
+    ...{ abandoned: lease.abandoned, failingSince: lease.failingSince },
+    release(work) {
       clearInterval(renewing);
-      return lease.release();
+      return lease.release(work);
     },
   };
 }

@@ -6,7 +6,7 @@ import type { Measured } from '../core/analysis.ts';
 import type { Actor, Check, Plan, Route, Target } from '../core/plan.ts';
 import type { Drift, Event, MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
 import type { Support } from '../core/support.ts';
-import type { Foreseen } from '../core/writes.ts';
+import type { Foreseen, ForeseenHold } from '../core/writes.ts';
 import type { Answer } from './answers.ts';
 
 export type Log = {
@@ -64,8 +64,17 @@ export type RouteFacts = {
   readonly several: readonly string[];
 };
 
+/** Whose names a target gets: those of a version to roll out, of a rollout that only the cluster knows, or null, of what serves. */
+export type Wanted = { readonly version: string } | { readonly rollout: string } | null;
+export type Located = { readonly ok: true; readonly target: Target } | { readonly ok: false; readonly refusal: string };
+
 export type TrafficRouter = {
   readonly supports: Support;
+  /**
+   * The target with the names that its versions have now, where the workload is `versioned`: what is live is told by the routes,
+   * and what a rollout holds by marks. Left out: no such workload is routed.
+   */
+  locate?(target: Target, wanted: Wanted): Promise<Located>;
   /**
    * Reads only. Refuses missing routes, ambiguous rules, other owners, an active claim of another rollout. `wanted`: routes of
    * the steps, of which it refuses what only the cluster can tell.
@@ -91,8 +100,18 @@ export type TrafficRouter = {
    * the abort: it does not test weights, claims when unclaimed, and is done when the object is read back (or gone).
    */
   reset(target: Target, fence: Fence, journal: Rollout['journal'], abort: boolean): Promise<Written>;
+  /**
+   * Ends a promotion whose canary stays (workload `versioned`): one write in which the canary has the place that stable had in the
+   * journalled fields. Meets a foreign edit, unless `overwrite`. Left out: no such workload is routed.
+   */
+  settle?(target: Target, fence: Fence, journal: Rollout['journal'], overwrite: boolean): Promise<Written>;
   /** The route as it is; null when it is not a shape that Sluice writes. Reads the watched copy when there is one. */
-  getRoute(target: Target): Promise<{ readonly route: Route | null; readonly marks: Marks | null } | null>;
+  getRoute(target: Target): Promise<{
+    readonly route: Route | null;
+    readonly marks: Marks | null;
+    /** `settle` has written at least one of the objects; the route is then 100% while they show nothing else. */
+    readonly settled?: true;
+  } | null>;
   /** Whether the route's controller took the last write: `pending` while it has not answered. */
   confirmed(
     target: Target,
@@ -135,9 +154,14 @@ export type WorkloadFacts = {
   readonly achieved?: (weight: number) => string | null;
 };
 
+/** `disputed`: promoted, but the routes send elsewhere since: no pods are taken away. */
+export type Ended = 'aborted' | 'promoted' | 'disputed';
+
 export type Workload = {
   /** Reads only: objects, rights (one SelfSubjectRulesReview per namespace), labels, other owners, HPA. */
   preflight(target: Target, imagePattern: string): Promise<Preflight<WorkloadFacts>>;
+  /** What it would hold besides what it rolls out; left out: nothing. */
+  foresee?(target: Target): Promise<readonly ForeseenHold[]>;
   claim(target: Target, fence: Fence): Promise<Written>;
   /** Makes what carries canary traffic (idempotent): for `twin` Deployment and both Kubernetes Services. */
   createCanary(plan: Plan, fence: Fence): Promise<Written>;
@@ -165,18 +189,21 @@ export type Workload = {
   isPromoted(target: Target, rollout: string): Promise<boolean>;
   /**
    * Gives stable its old template back, as the Deployment itself carries it, with the raised epoch. `mayRoute`: whether
-   * traffic can go to stable at once; always where no other template was taken up there since the claim. `before`: as in
-   * `reapply`.
+   * traffic can go to stable at once; always where no other template was taken up there since the claim. `rolling`: pods of the
+   * other template have traffic still, which goes with them. `before`: as in `reapply`.
    */
   demote(
     target: Target,
     fence: Fence,
     before?: Release['template'] | null,
-  ): Promise<Written & { readonly mayRoute?: boolean }>;
+  ): Promise<Written & { readonly mayRoute?: boolean; readonly rolling?: boolean }>;
   /** Raises the epoch on every claimed or made object except routes, and reads it back. */
   raise(target: Target, fence: Fence): Promise<Written>;
-  /** Deletes what was made (preconditions uid and resourceVersion) and takes the claim off stable. */
-  cleanUp(target: Target, fence: Fence): Promise<Written>;
+  /**
+   * Deletes what was made (preconditions uid and resourceVersion) and takes the claim off stable. With `versioned` it depends on
+   * how the rollout ended; left out: aborted.
+   */
+  cleanUp(target: Target, fence: Fence, ended?: Ended): Promise<Written>;
   /** Whole pod template and image that stable has now, from the watched copy; null: the Deployment is gone. */
   stableTemplate(
     target: Target,
@@ -264,10 +291,15 @@ export type RecordedEvent = {
 export type Lease = {
   /** How many holders in a row let it run out: they died, or froze, with the work in hand. */
   readonly abandoned: number;
+  /** Redis TIME at which the work under it failed first, ms; null: it came to its end the last time. */
+  readonly failingSince: number | null;
   /** Prolongs it by its full time, if it is still held. */
   renew(): Promise<void>;
-  /** false: it had run out, so somebody else may have done the same work meanwhile. */
-  release(): Promise<boolean>;
+  /**
+   * `work`: what became of it, `done` when left out; `undone` tells nothing new. false: the lease had run out, so somebody else
+   * may have done the same meanwhile.
+   */
+  release(work?: 'done' | 'failed' | 'undone'): Promise<boolean>;
 };
 
 export type Store = {
@@ -311,12 +343,17 @@ export type Store = {
   /** Newest first. */
   releases(service: string): Promise<readonly Release[]>;
 
-  /** One round trip before the ack: records a command or click once by `key` (replays are `duplicate`). */
+  /**
+   * One round trip before the ack: records a command or click once by `key` (replays are `duplicate`); `full`: so many wait
+   * that it is not taken.
+   */
   take(
     service: string,
     key: string,
     body: unknown,
-  ): Promise<{ readonly kind: 'new'; readonly id: string } | { readonly kind: 'duplicate' }>;
+  ): Promise<
+    { readonly kind: 'new'; readonly id: string } | { readonly kind: 'duplicate' } | { readonly kind: 'full' }
+  >;
   /** Takes back what `take` failed to answer: an entry that came through goes, one still on its way will be a duplicate. */
   untake(service: string, key: string): Promise<void>;
   intakes(service: string): Promise<readonly Intake[]>;

@@ -6,6 +6,7 @@ import { nearest } from '../core/suggest.ts';
 import { refusals } from '../core/support.ts';
 import { type PlannedWrite, writesOf } from '../core/writes.ts';
 import type { Answer } from './answers.ts';
+import { locate, targetOf } from './locate.ts';
 import type { People } from './people.ts';
 import type { Chat, Store, TrafficRouter, Workload, WorkloadFacts } from './ports.ts';
 
@@ -14,17 +15,21 @@ type Deps = {
   readonly store: Pick<Store, 'releases' | 'holder' | 'load'>;
   readonly chat: Pick<Chat, 'channel' | 'permalink'>;
   readonly people: Pick<People, 'unreadableGroups'>;
-  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'preflight' | 'supports' | 'foresee'>;
-  readonly workloadOf: (target: Target) => Pick<Workload, 'preflight'>;
+  readonly routerOf: (target: Target) => Pick<TrafficRouter, 'preflight' | 'supports' | 'foresee' | 'locate'>;
+  readonly workloadOf: (target: Target) => Pick<Workload, 'preflight' | 'foresee'>;
 };
 
 type Asked = Pick<Extract<Command, { kind: 'deploy' }>, 'version' | 'strategy' | 'reason' | 'redeploy'>;
 type Facts = {
+  readonly target: Target;
   readonly workload: WorkloadFacts;
   readonly epoch: number;
   readonly warnings: readonly string[];
   readonly channel: string;
 };
+
+const NO_REDEPLOY =
+  'With the workload versioned a version is rolled out beside the one that serves, under a name of its own: deploy another one, or roll the pods anew with kubectl rollout restart.';
 
 export function createPreparation(deps: Deps) {
   const { config, store, chat, people } = deps;
@@ -65,6 +70,8 @@ export function createPreparation(deps: Deps) {
       version,
       asked?.steps.map(({ route }) => route),
     );
+    if ('kind' in looked && looked.kind === 'already live' && typed.redeploy)
+      return { kind: 'refused', service: service.name, version, refusals: [NO_REDEPLOY] };
     if ('kind' in looked) return looked;
     if (looked.workload.version === version && !typed.redeploy)
       return { kind: 'already live', service: service.name, version };
@@ -76,14 +83,18 @@ export function createPreparation(deps: Deps) {
       strategy: typed.strategy,
       template: null,
       image: null,
+      located: looked.target,
       container: looked.workload.container,
       requester,
       reason: typed.reason,
       channelId: looked.channel,
-      warnings: [...looked.warnings, ...shares(looked.workload, asked?.steps ?? [])],
+      warnings: looked.warnings,
       progressDeadlineMs: looked.workload.progressDeadlineMs,
     });
-    return { plan, epoch: looked.epoch };
+    return {
+      plan: { ...plan, steps: plan.steps.map((step) => withShare(step, looked.workload)) },
+      epoch: looked.epoch,
+    };
   }
 
   async function holding(service: string): Promise<Extract<Answer, { kind: 'busy' }> | null> {
@@ -97,7 +108,12 @@ export function createPreparation(deps: Deps) {
 
   /** Everything at once: channel, groups, workload, route. `wanted`: routes that the cluster may not be able to carry out. */
   async function look(service: Service, version: string, wanted: readonly Route[] = []): Promise<Facts | Answer> {
-    const target: Target = { ...service.target, container: service.target.container ?? '' };
+    const configured = targetOf(service);
+    const located = await locate(deps.routerOf(configured), configured, { version });
+    if (!located.ok) return { kind: 'refused', service: service.name, version, refusals: [located.refusal] };
+    const { target } = located;
+    // Each version has a name of its own: there is no second place for the same one.
+    if (target.versioned?.canary === target.deployment) return { kind: 'already live', service: service.name, version };
     const { access } = service;
     const [channel, groups, workload, route] = await Promise.all([
       chat.channel(service.channel),
@@ -118,6 +134,7 @@ export function createPreparation(deps: Deps) {
       return { kind: 'refused', service: service.name, version, refusals: [...new Set(refusals)] };
     }
     return {
+      target,
       workload: workload.facts,
       epoch: Math.max(workload.facts.epoch, route.facts.epoch),
       warnings: [...workload.warnings, ...route.warnings],
@@ -126,21 +143,25 @@ export function createPreparation(deps: Deps) {
   }
 
   function unsupported({ target }: Service, { strategy, steps }: Pick<Plan, 'strategy' | 'steps'>): readonly string[] {
-    const { supports } = deps.routerOf({ ...target, container: target.container ?? '' });
+    const { supports } = deps.routerOf(targetOf({ target }));
     return refusals(strategy, steps, target, supports);
   }
 
   /** Every write of a plan in order, from the objects as they are. */
   async function foresee(plan: Plan): Promise<readonly PlannedWrite[]> {
     const routes = plan.steps.map(({ route }) => route);
-    return writesOf(plan, await deps.routerOf(plan.target).foresee?.(plan.target, routes));
+    const [moved, holds] = await Promise.all([
+      deps.routerOf(plan.target).foresee?.(plan.target, routes),
+      deps.workloadOf(plan.target).foresee?.(plan.target),
+    ]);
+    return writesOf(plan, moved, holds);
   }
 
   return { prepare, look, holding, foresee };
 }
 
-/** Where the share follows pods, which one each step really gets. */
-function shares({ achieved }: WorkloadFacts, steps: readonly Step[]): readonly string[] {
-  const said = steps.map(({ route }) => achieved?.(route.weight) ?? null).filter((one) => one !== null);
-  return said.length > 0 ? [`The share follows the pods: ${[...new Set(said)].join('; ')}.`] : [];
+/** Where the share follows pods. */
+function withShare(step: Step, facts: WorkloadFacts): Step {
+  const achieved = facts.achieved?.(step.route.weight) ?? null;
+  return achieved === null ? step : { ...step, achieved };
 }

@@ -3,11 +3,12 @@
  * asks for more is told once a minute; nothing that is refused reaches Slack or the cluster, so nobody else waits for it.
  */
 import type { Answer } from './answers.ts';
-import type { Log, Store } from './ports.ts';
+import type { Chat, Log, Store } from './ports.ts';
 import type { Request, Taken } from './requests.ts';
 
 type Deps = {
   readonly store: Pick<Store, 'throttle' | 'drop'>;
+  readonly tell: Chat['tell'];
   readonly log: Log;
   /** Of one person; a channel gets `CHANNEL` times as much. */
   readonly perMinute: number;
@@ -17,16 +18,18 @@ const CHANNEL = 5;
 /** The part of a minute's requests that may come at once. */
 const BURST = 1 / 3;
 
-export function createRates({ store, log, perMinute }: Deps) {
-  /** Does it, unless there are too many. What changes something (`taken`) and what only looks are counted apart. */
+export function createRates({ store, tell, log, perMinute }: Deps) {
+  /** Does it, unless there are too many, which is told here. What changes something (`taken`) and what only looks are counted apart. */
   async function limited(request: Request, taken: Taken, work: () => Promise<Answer | null>): Promise<Answer | null> {
     const waitMs = await wait(request, taken ? 'acts' : 'looks');
     if (waitMs === 0) return work();
-    if (taken) await store.drop(taken.service, taken.id);
     // A flood must not become a flood of answers.
-    if ((await store.throttle(`told:${request.user}`, 1, 1)) > 0) return null;
-    log.warn({ user: request.user, channel: request.replyTo.channel }, 'too many requests');
-    return { kind: 'too many', seconds: Math.ceil(waitMs / 1000) };
+    if ((await store.throttle(`told:${request.user}`, 1, 1)) === 0) {
+      log.warn({ user: request.user, channel: request.replyTo.channel }, 'too many requests');
+      await tell(request.replyTo, { kind: 'too many', seconds: Math.ceil(waitMs / 1000) });
+    }
+    if (taken) await store.drop(taken.service, taken.id);
+    return null;
   }
 
   /** The person first: whose own are used up takes nothing from the channel. */

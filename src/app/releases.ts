@@ -1,6 +1,7 @@
 /** Versions that served, kept with their whole template so that a rollback can bring them back. */
 import type { Plan } from '../core/plan.ts';
 import type { Rollout } from '../core/rollout.ts';
+import { promoted } from '../core/versions.ts';
 import type { EffectDeps } from './outcome.ts';
 import type { Release } from './ports.ts';
 
@@ -25,8 +26,8 @@ export async function templateBefore(
 }
 
 export async function releaseNow(deps: EffectDeps, rollout: Rollout, now: number): Promise<readonly Release[]> {
-  const { kind, version, requester: by } = rollout.plan;
-  const releases = await release(deps, rollout, version, rollout.id, now);
+  const { kind, version, requester: by, target } = rollout.plan;
+  const releases = await release(deps, rollout, version, rollout.id, now, promoted(target));
   return releases.map((one) => ({ ...one, by, ...(kind === 'rollback' && { rolledBack: true }) }));
 }
 
@@ -36,7 +37,8 @@ async function release(
   version: Plan['version'],
   id: string,
   at: number,
+  target = rollout.plan.target,
 ): Promise<readonly Release[]> {
-  const serving = await deps.workload(rollout).stableTemplate(rollout.plan.target);
+  const serving = await deps.workload(rollout).stableTemplate(target);
   return serving ? [{ version, image: serving.image, template: serving.template, rollout: id, at }] : [];
 }

@@ -19,6 +19,8 @@ export type Request = {
   readonly name: string;
   readonly team: string;
   readonly replyTo: ReplyTo;
+  /** Slack delivers it once more, since it had no acknowledgement in time. */
+  readonly isRepeated?: boolean;
   readonly what: /** `thread`: where `@sluice …` was said: service and id default to that thread's rollout. */
     | {
         readonly kind: 'command';
@@ -45,6 +47,9 @@ export type Bot = {
 
 /** The inbox entry that goes away with what the request causes; null: it was not recorded. */
 export type Taken = { readonly service: string; readonly id: string } | null;
+
+/** Inbox of what was said in a thread: which service it is about is known only when the thread was looked up. */
+export const THREADS = '@threads';
 
 export function actorOf(request: Pick<Request, 'user' | 'name'>): Actor {
   return { kind: 'person', user: request.user, name: request.name };

@@ -10,9 +10,10 @@ import { type Event, isTerminal, type Rollout } from '../core/rollout.ts';
 import { routePlaces } from '../core/traffic.ts';
 import { type Commands, timeOf } from './commands.ts';
 import type { Deps as HandleDeps, Rollouts } from './handle.ts';
+import { locate, targetOf } from './locate.ts';
 import { pause } from './pause.ts';
-import type { Chat, Intake, MarkedRoute, TrafficRouter, Workload } from './ports.ts';
-import type { Request } from './requests.ts';
+import type { Chat, Ended, Fence, Intake, MarkedRoute, TrafficRouter, Workload } from './ports.ts';
+import { type Request, THREADS } from './requests.ts';
 
 type Deps = Pick<HandleDeps, 'store' | 'queue' | 'log' | 'clock' | 'random' | 'onMessages'> & {
   readonly config: Config;
@@ -22,6 +23,8 @@ type Deps = Pick<HandleDeps, 'store' | 'queue' | 'log' | 'clock' | 'random' | 'o
   readonly flush: (id: string) => Promise<void>;
   readonly routerOf: (target: Target) => TrafficRouter;
   readonly workloadOf: (target: Target) => Workload;
+  /** Called once, when all that is only read after a start was read. */
+  readonly settled?: () => void;
 };
 
 const DUE_EVERY_MS = 1_000;
@@ -49,6 +52,7 @@ export function createSweep(deps: Deps) {
   const timers = new Set<NodeJS.Timeout>();
   const acquainted = new Set<string>();
   let stopped = false;
+  let isSettled = false;
   let reconciling: Promise<void> | null = null;
 
   function start(): void {
@@ -106,7 +110,7 @@ export function createSweep(deps: Deps) {
   }
 
   async function inbox(): Promise<void> {
-    for (const service of await store.withIntakes(Object.keys(config.services))) {
+    for (const service of await store.withIntakes([...Object.keys(config.services), THREADS])) {
       await guarded(`inbox of ${service}`, async () => {
         const now = await store.now();
         for (const intake of await store.intakes(service)) {
@@ -121,9 +125,7 @@ export function createSweep(deps: Deps) {
     const request = intake.body as Request;
     const taken = { service, id: intake.id };
     log.info({ ...taken, age }, 'a request was left over');
-    const said = age > EXPIRED_MS ? deps.commands.expire(taken) : deps.commands.answer(request, taken);
-    const answer = await said;
-    if (answer) await deps.chat.tell(request.replyTo, answer);
+    await (age > EXPIRED_MS ? deps.commands.expire(request, taken) : deps.commands.carryOut(request, taken));
   }
 
   /** Redis against itself (every active rollout is due some time) and against the cluster's marks; one run at a time. */
@@ -137,7 +139,7 @@ export function createSweep(deps: Deps) {
   async function compareAll(): Promise<void> {
     const active = await store.active(Object.keys(config.services));
     await guarded('lost hints', () => remind(active));
-    void guarded('who asked', () => acquaint(active));
+    void guarded('who asked', () => acquaint(active)).then(settle);
     for (const [router, places] of routed()) {
       for (const place of places) {
         await guarded(`marks in ${place}`, async () => {
@@ -177,11 +179,16 @@ export function createSweep(deps: Deps) {
     }
   }
 
+  function settle(): void {
+    if (!isSettled) deps.settled?.();
+    isSettled = true;
+  }
+
   /** Each router once with all its places: one LIST per place, however many services live there. */
   function routed(): Map<TrafficRouter, readonly string[]> {
     const places = new Map<TrafficRouter, readonly string[]>();
     for (const { target } of Object.values(config.services)) {
-      const router = deps.routerOf({ ...target, container: target.container ?? '' });
+      const router = deps.routerOf(targetOf({ target }));
       places.set(router, [...new Set([...(places.get(router) ?? []), ...routePlaces(target)])]);
     }
     return places;
@@ -202,14 +209,17 @@ export function createSweep(deps: Deps) {
     }
     log.warn({ object, marks }, 'an ended rollout still holds its route: giving it back');
     const epoch = Math.max(marks.epoch, loaded.rollout.epoch) + 1;
-    await giveBack(loaded.rollout.plan.target, marks.rollout, epoch, loaded.rollout.journal);
+    const { phase, plan, journal } = loaded.rollout;
+    const ended = phase.kind === 'succeeded' ? 'promoted' : 'aborted';
+    await giveBack(plan.target, { rollout: marks.rollout, epoch, seq: 1 }, journal, ended);
   }
 
-  async function giveBack(target: Target, rollout: string, epoch: number, journal: Rollout['journal']): Promise<void> {
-    const fence = { rollout, epoch, seq: 1 };
-    await deps.routerOf(target).reset(target, fence, journal, true);
-    await deps.workloadOf(target).cleanUp(target, fence);
-    await deps.routerOf(target).release(target, fence);
+  async function giveBack(target: Target, fence: Fence, journal: Rollout['journal'], ended: Ended): Promise<void> {
+    const router = deps.routerOf(target);
+    if (ended === 'promoted' && target.versioned && router.settle) await router.settle(target, fence, journal, true);
+    else await router.reset(target, fence, journal, true);
+    await deps.workloadOf(target).cleanUp(target, fence, ended);
+    await router.release(target, fence);
   }
 
   /**
@@ -219,12 +229,15 @@ export function createSweep(deps: Deps) {
   async function recover(name: string, id: string, epoch: number, abortedBy: string | null): Promise<void> {
     const service = config.services[name];
     if (!service) return;
-    const target: Target = { ...service.target, container: service.target.container ?? '' };
+    const configured = targetOf(service);
+    const located = await locate(deps.routerOf(configured), configured, { rollout: id });
+    if (!located.ok) throw new Error(located.refusal);
+    const { target } = located;
     const workload = deps.workloadOf(target);
     const held = await deps.routerOf(target).getRoute(target);
-    if (held?.route?.weight === 0 && (await workload.isPromoted(target, id))) {
+    if (held?.settled || (held?.route?.weight === 0 && (await workload.isPromoted(target, id)))) {
       log.warn({ rollout: id }, 'Redis had lost this rollout after its promotion: only the clean-up is left');
-      return giveBack(target, id, epoch + 1, {});
+      return giveBack(target, { rollout: id, epoch: epoch + 1, seq: 1 }, {}, 'promoted');
     }
     const [channel, canary, stable] = await Promise.all([
       deps.chat.channel(service.channel).catch(() => null),
@@ -239,6 +252,7 @@ export function createSweep(deps: Deps) {
       strategy: null,
       template: null,
       image: canary ?? imageOf(service, 'unknown'),
+      located: target,
       container: target.container,
       requester: { kind: 'system' },
       reason: null,

@@ -19,10 +19,11 @@ import {
   ok,
   warn,
 } from '../app/doctor.ts';
+import { locate, targetOf } from '../app/locate.ts';
 import { reasonOf } from '../app/outcome.ts';
 import type { Log } from '../app/ports.ts';
 import { loadConfig, readBotEnv } from '../config.ts';
-import type { Config } from '../core/config.ts';
+import type { Config, Service } from '../core/config.ts';
 import { DONE, FAILED, pause, quietLog, say } from './io.ts';
 import { columns } from './text.ts';
 
@@ -180,7 +181,8 @@ function aroundCluster(
   ];
 }
 
-function aroundPrometheus({ config }: Surroundings): readonly Look[] {
+function aroundPrometheus(given: Surroundings): readonly Look[] {
+  const { config } = given;
   const url = config?.metrics.prometheus;
   if (!config || !url) return [];
   const prometheus = inspectPrometheus(url);
@@ -190,5 +192,23 @@ function aroundPrometheus({ config }: Surroundings): readonly Look[] {
     if (trouble === null) return [ok(subject, `${url} answers`)];
     return [fail(subject, `${url}: ${trouble}. Correct metrics.prometheus in sluice.yaml, or let the bot reach it.`)];
   };
-  return [{ subject, look }, ...looksAtChecks(config, prometheus.readCheck)];
+  return [{ subject, look }, ...looksAtChecks(config, prometheus.readCheck, namesNow(given))];
+}
+
+/** Which version serves is asked of the cluster, where one of its names is in a check. */
+function namesNow({ environment, log, closing }: Surroundings) {
+  let routers: ReturnType<typeof createRouters> | null = null;
+  const open = () => {
+    const cluster = createCluster({ kubeconfig: environment.value('KUBECONFIG'), log });
+    closing.push(() => cluster.close());
+    return createRouters({ cluster, log });
+  };
+  return async (service: Service) => {
+    const configured = targetOf(service);
+    if (configured.workload !== 'versioned') return configured;
+    routers ??= open();
+    const located = await locate(routers[routerNameOf(configured)], configured, null);
+    if (located.ok) return located.target;
+    throw new Error(located.refusal);
+  };
 }

@@ -83,7 +83,7 @@ export function abort(rollout: Rollout, cause: AbortCause, now: number, epoch = 
       stalled: false,
       ...(phase.kind === 'drifted' && !inPlace && isOfStable(phase) && { foreign: phase.drift }),
     },
-    { epoch, gates },
+    { epoch, gates, stalledSince: null },
     [...(gate ? [gateKey(gate)] : []), 'root'],
   );
 }

@@ -2,7 +2,8 @@
 import { place, suggestion } from './config-errors.ts';
 import { type CheckEntry, isPreset, PRESETS, type ServiceEntry, VARIABLES } from './config-schema.ts';
 import type { Traffic } from './plan.ts';
-import { routeObjects } from './traffic.ts';
+import { notVersioned } from './support.ts';
+import { besideRoutes, routeObjects } from './traffic.ts';
 
 export type Parts = {
   readonly services: Readonly<Record<string, ServiceEntry>>;
@@ -28,8 +29,11 @@ export function trafficOf({ namespace, traffic }: ServiceEntry): Traffic {
       return { ...traffic, namespaces: [...new Set(traffic.namespaces)] };
     case 'smi':
       return { ...traffic, split: place(traffic.split) };
-    case 'istio':
-      return { ...traffic, virtualService: place(traffic.virtualService) };
+    case 'istio': {
+      const { destinationRule: rule, ...rest } = traffic;
+      const subsets = rule === undefined ? {} : { destinationRule: place(rule) };
+      return { ...rest, virtualService: place(traffic.virtualService), ...subsets };
+    }
     case 'ingress-nginx':
       return { ...traffic, ingress: place(traffic.ingress) };
     case 'kubernetes':
@@ -44,9 +48,10 @@ function sharedObjects(services: readonly (readonly [string, ServiceEntry])[]): 
   const errors: string[] = [];
   const owners = new Map<string, string>();
   for (const [name, service] of services) {
+    const routed = { traffic: trafficOf(service) };
     const claims = [
       { key: 'deployment', object: `Deployment ${service.namespace}/${service.deployment}` },
-      ...routeObjects({ traffic: trafficOf(service) }).map((object) => ({ key: 'traffic', object })),
+      ...[...routeObjects(routed), ...besideRoutes(routed)].map((object) => ({ key: 'traffic', object })),
     ];
     for (const { key, object } of claims) {
       const owner = owners.get(object);
@@ -56,6 +61,9 @@ function sharedObjects(services: readonly (readonly [string, ServiceEntry])[]): 
   }
   return errors;
 }
+
+/** So that there is room for a version behind it. */
+const LONGEST_BASE = 40;
 
 function serviceErrors(name: string, service: ServiceEntry, { strategies, prometheus }: Parts): readonly string[] {
   const errors: string[] = [];
@@ -71,6 +79,21 @@ function serviceErrors(name: string, service: ServiceEntry, { strategies, promet
     for (const [index, given] of names.entries()) {
       if (names.indexOf(given) !== index) report([kind, index, 'name'], `write another name: "${given}" is taken`);
     }
+  }
+  const { traffic, workload } = service;
+  if (traffic.router === 'istio' && traffic.destinationRule !== undefined && workload !== 'twin')
+    report(
+      ['traffic', 'destinationRule'],
+      'leave it out: only the workload twin keeps both sides behind one Kubernetes Service',
+    );
+  if (workload === 'versioned') {
+    const why = notVersioned(traffic.router);
+    if (why !== null) report(['traffic', 'router'], why);
+    if (service.deployment.length > LONGEST_BASE || !/^[a-z]/.test(service.deployment))
+      report(
+        ['deployment'],
+        `write a name of at most ${LONGEST_BASE} characters that begins with a letter: those of the versions begin with it`,
+      );
   }
   if (service.workload === 'in-place') {
     if (service.traffic.router !== 'kubernetes')

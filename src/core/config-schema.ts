@@ -115,10 +115,11 @@ const ROUTERS = {
     ),
   }),
   smi: object('router and split', { router: z.literal('smi'), split: objectName("a TrafficSplit's name") }),
-  istio: object('router, virtualService and http', {
+  istio: object('router, virtualService, http and destinationRule', {
     router: z.literal('istio'),
     virtualService: namespaced("a VirtualService's name, or namespace/name"),
     http: list('names of its http routes', text('the name of an http route', /^\S{1,253}$/)).prefault([]),
+    destinationRule: namespaced("a DestinationRule's name, or namespace/name").optional(),
   }),
   'ingress-nginx': object('router, ingress and annotations', {
     router: z.literal('ingress-nginx'),
@@ -147,7 +148,7 @@ const Traffic = z.discriminatedUnion(
   },
 );
 
-const WORKLOADS = ['twin', 'in-place'] as const;
+const WORKLOADS = ['twin', 'versioned', 'in-place'] as const;
 
 const ServiceEntry = object('a service: namespace, deployment, image, traffic, access …', {
   namespace: label('the namespace', 63),

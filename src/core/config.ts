@@ -54,6 +54,8 @@ export type PlanRequest = {
   readonly template: Plan['template'];
   /** null: the image that the service's pattern gives. */
   readonly image: string | null;
+  /** With the names that its objects have; left out: as configured. */
+  readonly located?: Omit<Target, 'container'>;
   readonly container: string;
   readonly requester: Actor;
   readonly reason: string | null;
@@ -80,7 +82,7 @@ export function planOf(config: Config, request: PlanRequest): Plan {
   return {
     kind: request.kind,
     env: config.env,
-    target: { ...service.target, container },
+    target: { ...(request.located ?? service.target), container },
     version,
     from,
     image: request.image ?? imageOf(service, version),

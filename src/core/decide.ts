@@ -63,6 +63,7 @@ export function begin(
     gates: [],
     messages: {},
     warnings: plan.warnings,
+    stalledSince: null,
   };
   return { rollout, messages: [{ key: 'root' }] };
 }
@@ -249,6 +250,18 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       return {
         next: { seq: rollout.seq, phase: { ...phase, stalled: true } },
         messages: [{ kind: 'abort stalled', message: event.message }, 'root'],
+      };
+    case 'stalled':
+      if (phase.kind === 'aborting' || rollout.stalledSince) return STALE;
+      return {
+        next: { stalledSince: event.since },
+        messages: [{ kind: 'stalled', since: event.since, message: event.message }, 'root'],
+      };
+    case 'resumed':
+      if (!rollout.stalledSince) return STALE;
+      return {
+        next: { stalledSince: null },
+        messages: [{ kind: 'resumed', ms: now - rollout.stalledSince }, 'root'],
       };
     case 'message_delivered':
       return delivered(rollout, event.key, event.ts, now);

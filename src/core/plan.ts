@@ -33,6 +33,8 @@ export type Step = {
   /** How long the checks are watched; 0: one sample of each, when traffic flows. */
   readonly bakeMs: number;
   readonly gate: GatePlan | null;
+  /** Which share its weight really gets where pods decide, as many as there were at the request; left out: what is asked. */
+  readonly achieved?: string;
 };
 
 /**
@@ -104,6 +106,8 @@ export type Traffic =
       readonly virtualService: string;
       /** Names of its routes that are rolled out; empty: all that send to the service alone. */
       readonly http: readonly string[];
+      /** DestinationRule as `namespace/name`: split by its subsets; left out: split by hosts. */
+      readonly destinationRule?: string;
     }
   | {
       readonly router: 'ingress-nginx';
@@ -125,8 +129,18 @@ export type Target = {
   /** The Deployment that serves now. */
   readonly deployment: string;
   readonly container: string;
-  readonly workload: 'twin' | 'in-place';
+  readonly workload: 'twin' | 'versioned' | 'in-place';
   readonly traffic: Traffic;
+  /** Workload `versioned`, once it is known what serves: absent in the configuration. */
+  readonly versioned?: Versioned;
+};
+
+/** Names of the workload `versioned`, where each version has a Deployment and a Kubernetes Service of its own. */
+export type Versioned = {
+  /** What the names of all versions begin with: `deployment` of the configuration. */
+  readonly base: string;
+  /** Deployment and Kubernetes Service of the version that is rolled out. */
+  readonly canary: string;
 };
 
 export type Actor =

@@ -23,7 +23,10 @@ export type AbortCause =
 /** `announce`: all is Ready, but no traffic moves before the root message was delivered once. */
 export type StartStage = 'create' | 'ready' | 'announce';
 export type StepStage = 'scale' | 'ready' | 'route' | 'confirm' | 'test' | 'bake' | 'judge';
-/** `template` and `ready` are promotion P1 and P2 (an abort still works), the others P3 ("already promoted"). */
+/**
+ * `template` and `ready` are promotion P1 and P2 (an abort still works), the others P3 ("already promoted"); with the workload
+ * `versioned` an abort works at `route` too.
+ */
 export type PromoteStage = 'template' | 'ready' | 'route' | 'confirm' | 'cool' | 'clean';
 type AbortStage = 'route' | 'fence' | 'cool' | 'clean';
 
@@ -141,6 +144,8 @@ export type Rollout = {
   /** Slack timestamps by message key, once delivered. */
   readonly messages: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
+  /** Since when no work on it gets through, once people were told; null: it does. An abort says it in its own words. */
+  readonly stalledSince: number | null;
 };
 
 export type Guard = {
@@ -192,6 +197,10 @@ export type Event =
   | Answer<'reverted'>
   | Answer<'refenced'>
   | Answer<'abort_stalled', { readonly message: string }>
+  /** No work on it gets through. `since`: time of the first failure. */
+  | Answer<'stalled', { readonly since: number; readonly message: string }>
+  /** It gets through again. */
+  | Answer<'resumed'>
   | { readonly type: 'message_delivered'; readonly key: string; readonly ts: string };
 
 /** A message of the rollout that Slack should show; an existing one is edited. Rendered from the newest state. */
@@ -203,7 +212,10 @@ export type MessageKey = string;
 export type Note =
   | { readonly kind: 'reminder'; readonly gate: string; readonly count: number }
   | { readonly kind: 'unconfirmed'; readonly message: string }
-  | { readonly kind: 'abort stalled'; readonly message: string };
+  | { readonly kind: 'abort stalled'; readonly message: string }
+  | { readonly kind: 'stalled'; readonly since: number; readonly message: string }
+  /** `ms`: for how long it stood still. */
+  | { readonly kind: 'resumed'; readonly ms: number };
 
 /** Expected refusals: told to the person, never thrown. */
 export type Rejection =
@@ -227,9 +239,11 @@ export function isTerminal(rollout: Rollout): boolean {
 }
 
 /** False once an abort runs, or stable serves the new version (P3), or all is over. */
-export function isAbortable({ phase }: Rollout): boolean {
+export function isAbortable({ phase, plan }: Rollout): boolean {
   if (phase.kind === 'promoting' || phase.kind === 'halted' || phase.kind === 'drifted') {
-    return phase.stage === undefined || phase.stage === 'template' || phase.stage === 'ready';
+    // A version that is rolled out beside stable takes its place with the route, and not with a template before it.
+    const isBeside = plan.target.versioned !== undefined && phase.stage === 'route';
+    return phase.stage === undefined || phase.stage === 'template' || phase.stage === 'ready' || isBeside;
   }
   return phase.kind !== 'aborting' && phase.kind !== 'succeeded' && phase.kind !== 'aborted';
 }

@@ -41,6 +41,9 @@ export type Next =
 /** After this long an abort that does not get through says in Slack what to run by hand. */
 export const ABORT_STALLED_MS = 30_000;
 
+/** After this long without a look at it that gets through, a rollout says in Slack that it stands still. */
+export const STALLED_MS = 300_000;
+
 /** First what time decides, then due samples (unless `sample` is off), then the phase's own wish. */
 export function next(rollout: Rollout, now: number, { sample = true } = {}): Next {
   if (isTerminal(rollout)) return { kind: 'wait' };

@@ -2,7 +2,7 @@
  * What each router can say, and so which strategies it can carry out: what it cannot is refused when the command is typed,
  * with the reason. The table in docs/strategies.md is made of this.
  */
-import { hasUsers, type Preview, type Route, type Step, type Target, type Traffic } from './plan.ts';
+import { hasUsers, loadOf, type Preview, type Route, type Step, type Target, type Traffic } from './plan.ts';
 
 /** `true`, or the reason why not. */
 type Can = true | string;
@@ -18,6 +18,8 @@ export type Support = {
   /** Testers reach the canary before it has a weight, with what `previewRequest` says; left out: as users do. */
   readonly preview?: Can;
   readonly mirror: Can;
+  /** No pod of the new version runs before the first weight. */
+  readonly startsEmpty?: true;
   /** What the cluster is asked besides, when the command is typed. */
   readonly asks?: { readonly [feature in 'mirror']?: string };
 };
@@ -72,7 +74,16 @@ export const IN_PLACE_SUPPORT: Support = {
   pattern: SAME_SERVICE,
   cookie: SAME_SERVICE,
   mirror: NO_COPY_SERVICE,
+  startsEmpty: true,
 };
+
+const NOT_VERSIONED: Readonly<Partial<Record<Traffic['router'], string>>> = {
+  'ingress-nginx':
+    'the stable Ingress, which says what serves, is never written: use workload twin, or another router with workload versioned',
+  smi: 'a TrafficSplit is there for the rollout only, so nothing says which version serves: use workload twin',
+};
+/** Why the workload `versioned` cannot be routed so; null: it can. */
+export const notVersioned = (router: Traffic['router']): string | null => NOT_VERSIONED[router] ?? null;
 
 export const supportOf = ({ workload, traffic }: Pick<Target, 'workload' | 'traffic'>): Support =>
   workload === 'in-place' ? IN_PLACE_SUPPORT : SUPPORT[traffic.router];
@@ -91,6 +102,7 @@ export function refusals(
   support: Support = supportOf({ workload, traffic }),
 ): readonly string[] {
   const wrong = strategy === 'rolling' && !ROLLING.workloads.includes(workload);
+  const unrouted = workload === 'versioned' ? notVersioned(traffic.router) : null;
   const reasons = steps.flatMap((step) => {
     const { preview, weight, mirror } = step.route;
     // With a preview alone the step is for those users: an override that only testers know is not enough.
@@ -101,7 +113,11 @@ export function refusals(
       ...(weight > 0 && weight < 100 && support.weight !== true ? [`Weights: ${support.weight}`] : []),
     ];
   });
-  const all = [...(wrong ? [`Strategy rolling: ${ROLLING.reason}`] : []), ...reasons];
+  const all = [
+    ...(unrouted === null ? [] : [`Workload versioned: ${unrouted}`]),
+    ...(wrong ? [`Strategy rolling: ${ROLLING.reason}`] : []),
+    ...reasons,
+  ];
   return [...new Set(all.filter((reason) => reason !== null))];
 }
 
@@ -134,12 +150,18 @@ export function unsayable(route: Route, support: Support): string | null {
   return preview && unmatched(preview, support, false);
 }
 
-/** The steps for a router: previews that are there only if one can be had, where one can. */
+/**
+ * The steps for a router: previews that are there only if one can be had, where one can; tests where there is a pod to ask, so
+ * that those of an empty step come with the first weight.
+ */
 export function fitted(
   steps: readonly (Step & { readonly optionalPreview?: boolean })[],
   support: Support,
 ): readonly Step[] {
-  return steps.map(({ optionalPreview, ...step }) => {
+  const first = support.startsEmpty ? steps.findIndex(({ route }) => loadOf(route) > 0) : 0;
+  const isOwed = steps.slice(0, first).some(({ test }) => test);
+  return steps.map(({ optionalPreview, ...asked }, index) => {
+    const step = { ...asked, test: index >= first && (asked.test || (index === first && isOwed)) };
     const { preview } = step.route;
     const drop = optionalPreview && preview !== null && unmatched(preview, support, false) !== null;
     return drop ? { ...step, route: { ...step.route, preview: null } } : step;

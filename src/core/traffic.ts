@@ -1,7 +1,8 @@
 /** What the rest of Sluice asks of a target's `traffic`, whatever its router: a new router is a case in each of these. */
-import type { Preview, Target, Traffic } from './plan.ts';
+import type { Preview, Target, Traffic, Versioned } from './plan.ts';
+import { sidesOf } from './sides.ts';
 
-type Routed = Pick<Target, 'traffic'>;
+type Routed = Pick<Target, 'traffic' | 'versioned'>;
 
 /** Where marked route objects are listed: namespaces of the cluster, or addresses of dtabs. Opaque to all but the router. */
 export function routePlaces({ traffic }: Routed): readonly string[] {
@@ -45,27 +46,48 @@ export function routeObjects({ traffic }: Routed): readonly string[] {
   }
 }
 
+/**
+ * The DestinationRule (`namespace/name`) whose subsets tell stable from canary, both of which stand behind one Kubernetes
+ * Service then; null: each side has a Kubernetes Service of its own.
+ */
+export const subsetRule = ({ traffic }: Routed): string | null =>
+  (traffic.router === 'istio' && traffic.destinationRule) || null;
+
+/** What a rollout claims beside the route objects, for people: it says no share. No two services may share one. */
+export function besideRoutes(target: Routed): readonly string[] {
+  const rule = subsetRule(target);
+  return rule === null ? [] : [`DestinationRule ${rule}`];
+}
+
 /** What a plan says of its writes to the routes. */
 export function writeWords(target: Target): Record<'stable' | 'canary' | 'marks' | 'back', string> {
   const { traffic, deployment, service } = target;
   const marks = 'annotations sluice.dev/…';
   if (traffic.router === 'namerd') {
-    const canary = canaryPath(traffic);
+    const canary = canaryPath(traffic, target.versioned);
     const back = 'its destination of before again';
     return { stable: 'its destination of before', canary, marks: `${marks}, dentries /sluice/${service}…`, back };
   }
   if (traffic.router === 'kubernetes') {
-    const pods = { stable: `pods of ${deployment}`, canary: `pods of ${deployment}-canary` };
+    const pods = { stable: `pods of ${deployment}`, canary: `pods of ${sidesOf(target).canary}` };
     return { ...pods, marks, back: 'its own selector again' };
   }
-  return { stable: `${deployment}-stable`, canary: `${deployment}-canary`, marks, back: 'its own backends again' };
+  if (subsetRule(target) !== null)
+    return {
+      stable: 'its subset of before',
+      canary: `subset ${deployment}-canary`,
+      marks,
+      back: 'its own subset again',
+    };
+  const { stable, canary } = sidesOf(target);
+  return { stable, canary, marks, back: 'its own backends again' };
 }
 
 /** What a request carries to reach the canary while a step has this preview. */
-export function previewRequest({ traffic }: Routed, preview: Preview): Preview {
+export function previewRequest({ traffic, versioned }: Routed, preview: Preview): Preview {
   // Linkerd 1 matches no headers of one's own: a request names the dentry that it wants replaced.
   return traffic.router === 'namerd'
-    ? { header: 'l5d-dtab', value: `${traffic.path} => ${canaryPath(traffic)}` }
+    ? { header: 'l5d-dtab', value: `${traffic.path} => ${canaryPath(traffic, versioned)}` }
     : preview;
 }
 
@@ -79,7 +101,7 @@ export function byHand(
     case 'gateway-api':
       return {
         commands: traffic.routes.map((route) => editCommand('httproute', route)),
-        edit: weightsByHand(deployment),
+        edit: weightsByHand(target),
       };
     case 'namerd': {
       const { url, namespaces, path } = traffic;
@@ -93,9 +115,15 @@ export function byHand(
       };
     }
     case 'smi':
-      return { commands: [editCommand('trafficsplit', traffic.split)], edit: weightsByHand(deployment) };
+      return { commands: [editCommand('trafficsplit', traffic.split)], edit: weightsByHand(target) };
     case 'istio':
-      return { commands: [editCommand('virtualservice', traffic.virtualService)], edit: weightsByHand(deployment) };
+      return {
+        commands: [editCommand('virtualservice', traffic.virtualService)],
+        edit:
+          subsetRule(target) === null
+            ? weightsByHand(target)
+            : `set the weight of subset ${deployment}-canary to 0 and of the other subset to 100`,
+      };
     case 'ingress-nginx':
       return {
         commands: [editCommand('ingress', `${traffic.ingress}-canary`)],
@@ -131,8 +159,11 @@ function editCommand(kind: string, object: string): string {
   return `kubectl -n ${namespace} edit ${kind} ${name}`;
 }
 
-const weightsByHand = (deployment: string) =>
-  `set the weight of ${deployment}-canary to 0 and of ${deployment}-stable to 100`;
+function weightsByHand(target: Target): string {
+  if (target.workload === 'versioned' && !target.versioned) return 'give all of the weight to the version of before';
+  const { stable, canary } = sidesOf(target);
+  return `set the weight of ${canary} to 0 and of ${stable} to 100`;
+}
 
 type Namerd = Extract<Traffic, { router: 'namerd' }>;
 
@@ -141,4 +172,5 @@ export const dtabName = (url: string, namespace: string) => `dtab ${namespace} o
 export const dtabAddress = (url: string, namespace: string) => `${url}/api/1/dtabs/${namespace}`;
 
 /** The workload `twin` has one canary, whatever its version: the Kubernetes Service `<deployment>-canary`. */
-export const canaryPath = ({ names }: Pick<Namerd, 'names'>) => names.replace('{version}', () => 'canary');
+export const canaryPath = ({ names }: Pick<Namerd, 'names'>, versioned?: Versioned): string =>
+  names.replace('{version}', () => (versioned ? versioned.canary.slice(versioned.base.length + 1) : 'canary'));

@@ -1,6 +1,7 @@
 /** Every write that a rollout would make, in order, before it is made: for dry runs and `plan`. */
-import { loadOf, type Plan, type Preview, type Route, type Target } from './plan.ts';
-import { previewRequest, routeObjects, writeWords } from './traffic.ts';
+import { loadOf, type Plan, type Preview, type Route, type Step, type Target } from './plan.ts';
+import { sidesOf } from './sides.ts';
+import { besideRoutes, previewRequest, routeObjects, writeWords } from './traffic.ts';
 
 export type PlannedWrite = {
   /** `start`, `step 2`, `promotion`, `clean-up`, `abort` */
@@ -19,21 +20,32 @@ export type Foreseen = {
   readonly back: readonly string[];
 };
 
+/** What a workload would write to an object besides what it rolls out: at the start, and back at the clean-up. */
+export type ForeseenHold = { readonly object: string; readonly held: string; readonly back: string };
+
+const write = (when: string, object: string, what: string, fields: readonly string[] = []): PlannedWrite => ({
+  when,
+  object,
+  what,
+  fields,
+});
 const SECONDS = (ms: number) => `${ms / 1000} s`;
 
-export function writesOf(plan: Plan, foreseen: readonly Foreseen[] = []): readonly PlannedWrite[] {
+export function writesOf(
+  plan: Plan,
+  foreseen: readonly Foreseen[] = [],
+  holds: readonly ForeseenHold[] = [],
+): readonly PlannedWrite[] {
   const { target, steps } = plan;
   if (target.workload === 'in-place') return inPlaceWrites(plan);
-  const { deployment } = target;
-  const [canary, stable] = [`Deployment ${deployment}-canary`, `Deployment ${deployment}`];
-  const services = `Kubernetes Services ${deployment}-stable and ${deployment}-canary`;
-  const { marks, back } = writeWords(target);
-  const write = (when: string, object: string, what: string, fields: readonly string[] = []): PlannedWrite => ({
-    when,
-    object,
-    what,
-    fields,
-  });
+  const { deployment, versioned } = target;
+  const sides = sidesOf(target);
+  const [canary, stable] = [`Deployment ${sides.canary}`, `Deployment ${deployment}`];
+  const services = sides.keepsStable
+    ? `Kubernetes Service ${sides.canary}`
+    : `Kubernetes Services ${sides.stable} and ${sides.canary}`;
+  const words = writeWords(target);
+  const { marks, back } = words;
   const objects = routeObjects(target);
   const fieldsOf = (object: string, pick: (one: Foreseen) => readonly string[] | undefined) => {
     // What people name may be a part of it: `VirtualService hello/world, route main`.
@@ -51,7 +63,9 @@ export function writesOf(plan: Plan, foreseen: readonly Foreseen[] = []): readon
     );
   return [
     ...objects.map((object) => write('start', object, marks)),
+    ...besideRoutes(target).map((object) => write('start', object, `${marks}, and ${words.canary} added`)),
     write('start', stable, 'annotations sluice.dev/…'),
+    ...holds.map(({ object, held }) => write('start', object, `annotations sluice.dev/…, ${held}`)),
     write('start', canary, `made, with image ${plan.image}`),
     write('start', services, 'made'),
     ...steps.flatMap(({ route }, index) => [
@@ -65,36 +79,55 @@ export function writesOf(plan: Plan, foreseen: readonly Foreseen[] = []): readon
         ),
       ),
     ]),
-    write('promotion', stable, `the pod template of ${plan.version}`),
-    ...restored('promotion'),
-    write('clean-up', `${canary} and both Kubernetes Services`, `deleted after ${SECONDS(plan.coolDownMs)}`),
+    ...(versioned
+      ? objects.map((object) => write('promotion', object, `${words.canary} in the place of ${words.stable}`))
+      : [write('promotion', stable, `the pod template of ${plan.version}`), ...restored('promotion')]),
+    ...besideRoutes(target).map((object) => write('clean-up', object, `${words.canary} taken out again`)),
+    ...holds.map(({ object, back }) => write('clean-up', object, back)),
+    ...(versioned
+      ? [
+          write('clean-up', stable, `scaled to 0 after ${SECONDS(plan.coolDownMs)}, and kept for the way back`),
+          write('clean-up', `what Sluice made for versions before ${deployment}`, 'deleted'),
+        ]
+      : [write('clean-up', `${canary} and both Kubernetes Services`, `deleted after ${SECONDS(plan.coolDownMs)}`)]),
     write('clean-up', [...objects, stable].join(', '), 'only terminal marks stay'),
     ...restored('abort').map((one) => ({ ...one, what: `${one.what}, then the clean-up` })),
   ];
 }
 
+/** New pods are ready to serve, and none of the old ones goes for them. */
+const HELD = [
+  'spec.strategy: maxSurge of these new pods, maxUnavailable 0',
+  'spec.minReadySeconds, spec.progressDeadlineSeconds: longer than any rollout',
+  'spec.paused: true, as soon as they are made',
+];
+const OWNERS = ['spec.strategy, spec.minReadySeconds, spec.progressDeadlineSeconds, spec.paused: as they were'];
+
 /** The Deployment itself is all that rolls; the route objects carry notes. */
-function inPlaceWrites({ target, steps, version }: Plan): readonly PlannedWrite[] {
+function inPlaceWrites({ target, steps, version, image }: Plan): readonly PlannedWrite[] {
   const stable = `Deployment ${target.deployment}`;
   const objects = routeObjects(target);
-  const write = (when: string, object: string, what: string): PlannedWrite => ({ when, object, what, fields: [] });
   const noted = (when: string, what: string) => objects.map((object) => write(when, object, what));
-  const rolled = ({ weight }: Route) => {
-    if (weight === 0) return 'nothing rolls yet';
+  const rolled = (when: string, { route: { weight }, achieved = `${weight}%` }: Step) => {
+    if (weight === 0) return write(when, stable, 'nothing rolls yet');
+    const what = `the pod template of ${version}`;
     return weight === 100
-      ? `the pod template of ${version}, rolling as its owners have it`
-      : `the pod template of ${version}, new pods for ${weight}% beside the old ones, then paused`;
+      ? write(when, stable, `${what} for all pods, rolling as its owners have it`, OWNERS)
+      : write(when, stable, `${what} for new pods beside the old ones (${achieved}), then paused`, HELD);
   };
   return [
     ...noted('start', 'annotations sluice.dev/…'),
-    write('start', stable, 'annotations sluice.dev/…'),
-    ...steps.flatMap(({ route }, index) => [
-      write(`step ${index + 1}`, stable, rolled(route)),
-      ...noted(`step ${index + 1}`, `a note of ${route.weight}%`),
+    write('start', stable, 'annotations sluice.dev/…, among them its pod template and how it rolls'),
+    write('start', stable, `a note of the pod template with image ${image}; nothing rolls yet`),
+    ...steps.flatMap((step, index) => [
+      rolled(`step ${index + 1}`, step),
+      ...noted(`step ${index + 1}`, `a note of ${step.route.weight}%`),
     ]),
     write('promotion', stable, `keeps the pod template of ${version}`),
+    ...noted('promotion', 'its note taken off'),
     write('clean-up', [...objects, stable].join(', '), 'only terminal marks stay'),
-    write('abort', stable, 'its old pod template, and rolling as before, in one patch'),
+    ...noted('abort', 'its note taken off'),
+    write('abort', stable, 'its old pod template, rolling as its owners have it, in one patch', OWNERS),
   ];
 }
 

@@ -7,7 +7,7 @@ import { createCommands } from '../../src/app/commands.ts';
 import type { Deploy } from '../../src/app/deploy.ts';
 import { createPeople } from '../../src/app/people.ts';
 import type { Store, TrafficRouter } from '../../src/app/ports.ts';
-import type { Request } from '../../src/app/requests.ts';
+import { type Request, THREADS } from '../../src/app/requests.ts';
 import { loaded, start } from '../contracts/store.ts';
 import { recordingLog, startPrivateRedis } from '../support/redis.ts';
 import { configOf, heldCluster, listeningChat, marksOf, only, openCorner, pressedAbort, typed } from './support.ts';
@@ -42,6 +42,7 @@ function aBot(store: Store, cluster: ReturnType<typeof heldCluster>) {
   return {
     told,
     reconciled: () => reconciled,
+    receive: bot.receive,
     async ask(request: Request) {
       const { after } = await bot.receive(request);
       await after();
@@ -125,6 +126,49 @@ it('what came through although its reply was lost is not told to have failed, an
   await bot.ask(typed('world v2'));
   expect(bot.told).toEqual([]);
   expect(bot.reconciled()).toBe(1);
+});
+
+describe('what is said in a thread', () => {
+  const thread = { channel: 'C0DEPLOYS', ts: '1700.1' };
+
+  it.each(['approve', 'abort', 'rollback'])('"%s" is recorded before it is acknowledged', async (text) => {
+    const taken: string[] = [];
+    const store: Store = {
+      ...corner.store,
+      take: async (service, ...given) => {
+        taken.push(service);
+        return corner.store.take(service, ...given);
+      },
+    };
+    const bot = aBot(store, heldCluster({ marks: null, weight: 0, promoted: false }));
+    await bot.receive(typed(text, thread));
+    expect(taken).toEqual([THREADS]);
+    expect(bot.told).toEqual([]);
+  });
+
+  it('"status" is only looked at', async () => {
+    const bot = aBot(corner.store, heldCluster({ marks: null, weight: 0, promoted: false }));
+    await bot.ask(typed('status', thread));
+    expect(await corner.store.intakes(THREADS)).toEqual([]);
+    expect(bot.told).toEqual(['status']);
+  });
+});
+
+describe('an inbox that is full', () => {
+  const full = () => aBot({ ...corner.store, take: async () => ({ kind: 'full' }) }, heldCluster(HELD));
+  const HELD = { marks: marksOf(LOST), weight: 50, promoted: false };
+
+  it('takes nothing more, and the person is told', async () => {
+    const bot = full();
+    await bot.ask(typed('world v2'));
+    expect(bot.told).toEqual(['inbox full']);
+  });
+
+  it('keeps no abort from being carried out', async () => {
+    const bot = full();
+    await bot.ask(typed('abort world'));
+    expect(bot.told).toEqual(['aborted blind']);
+  });
 });
 
 it('what is told not to be recorded has no effect, even if Redis was only slow', async () => {

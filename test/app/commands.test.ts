@@ -1,7 +1,9 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Answer } from '../../src/app/answers.ts';
 import { createCommands } from '../../src/app/commands.ts';
 import { createPeople } from '../../src/app/people.ts';
 import type { Store } from '../../src/app/ports.ts';
+import { THREADS } from '../../src/app/requests.ts';
 import { loaded, record, start } from '../contracts/store.ts';
 import { recordingLog } from '../support/redis.ts';
 import { configOf, listeningChat, only, openCorner, typed } from './support.ts';
@@ -12,9 +14,15 @@ beforeEach(() => {
 });
 afterEach(() => corner.close());
 
-function someCommands(store: Store) {
+function someCommands(store: Store, onTold: (kind: Answer['kind']) => void = () => {}) {
   const log = recordingLog();
-  const { chat } = listeningChat();
+  const told: Answer['kind'][] = [];
+  const { chat } = listeningChat({
+    tell: async (_, { kind }) => {
+      told.push(kind);
+      onTold(kind);
+    },
+  });
   const people = createPeople({ store, chat, log, clock: Date.now });
   const aborted: string[] = [];
   const commands = createCommands({
@@ -27,7 +35,7 @@ function someCommands(store: Store) {
       return { kind: 'started', rollout, done: Promise.resolve() };
     },
   });
-  return { commands, aborted };
+  return { commands, aborted, told };
 }
 
 /** The requester of the sample rollout, who may always abort it. */
@@ -43,13 +51,13 @@ async function taken(store: Store, key: string) {
 it('an inbox entry is worked on once, though two found it', async () => {
   const { store } = corner;
   const { id } = await start(store, 'world', corner.env);
-  const { commands, aborted } = someCommands(store);
+  const { commands, aborted, told } = someCommands(store);
   await new Promise((resolve) => setTimeout(resolve, 2));
   const { request, entry } = await taken(store, 'one');
-  const first = await commands.answer(request, entry);
-  expect(first).toMatchObject({ kind: 'aborting' });
+  await commands.carryOut(request, entry);
   // The sweep still holds the listing of before.
-  expect(await commands.answer(request, entry)).toBeNull();
+  await commands.carryOut(request, entry);
+  expect(told).toEqual(['aborting']);
   expect(aborted).toEqual([id]);
 });
 
@@ -58,16 +66,63 @@ it('an abort that was left over does not mean a rollout that began after it', as
   const { request, entry } = await taken(store, 'one');
   await new Promise((resolve) => setTimeout(resolve, 2));
   await start(store, 'world', corner.env);
-  const { commands, aborted } = someCommands(store);
-  expect(await commands.answer(request, entry)).toEqual({ kind: 'no rollout', given: 'world' });
+  const { commands, aborted, told } = someCommands(store);
+  await commands.carryOut(request, entry);
+  expect(told).toEqual(['no rollout']);
   expect(aborted).toEqual([]);
   expect(await store.intakes('world')).toEqual([]);
 });
 
+describe('what is said in a thread is recorded before its service is known', () => {
+  async function said(store: Store, text: string) {
+    const { id } = await start(store, 'world', corner.env);
+    await record(store, await loaded(store, id), { type: 'message_delivered', key: 'root', ts: '1700.1' });
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    const request = byAda(text, { channel: 'C0DEPLOYS', ts: '1700.1' });
+    const recorded = await store.take(THREADS, request.key, request);
+    if (recorded.kind !== 'new') throw new Error('it is new');
+    return { id, request, entry: { service: THREADS, id: recorded.id } };
+  }
+  const left = async (store: Store) => [...(await store.intakes(THREADS)), ...(await store.intakes('world'))];
+
+  it('an abort that was left over is carried out', async () => {
+    const { store } = corner;
+    const { id, request, entry } = await said(store, 'abort');
+    const { commands, aborted, told } = someCommands(store);
+    await commands.carryOut(request, entry);
+    expect(aborted).toEqual([id]);
+    expect(told).toEqual(['aborting']);
+    expect(await left(store)).toEqual([]);
+  });
+
+  it('a word whose worker died with it in both inboxes is worked on once', async () => {
+    const { store } = corner;
+    const { request, entry } = await said(store, 'approve');
+    await store.take('world', request.key, request);
+    const { commands, told } = someCommands(store);
+    await commands.carryOut(request, entry);
+    expect(told).toEqual([]);
+    const [own] = await store.intakes('world');
+    await commands.carryOut(request, { service: 'world', id: own?.id ?? '' });
+    expect(told).toEqual(['rejected']);
+    expect(await left(store)).toEqual([]);
+  });
+
+  it('a word in a thread of no rollout is told so, and goes', async () => {
+    const { store } = corner;
+    const request = byAda('approve', { channel: 'C0DEPLOYS', ts: '1.1' });
+    const recorded = await store.take(THREADS, request.key, request);
+    const { commands, told } = someCommands(store);
+    await commands.carryOut(request, { service: THREADS, id: recorded.kind === 'new' ? recorded.id : '' });
+    expect(told).toEqual(['no rollout']);
+    expect(await left(store)).toEqual([]);
+  });
+});
+
 it('a service without a rollout is still a service', async () => {
   const { commands } = someCommands(corner.store);
-  expect(await commands.answer(typed('abort world'), null)).toEqual({ kind: 'no rollout', given: 'world' });
-  expect(await commands.answer(typed('abort wrold'), null)).toMatchObject({ kind: 'unknown service', near: 'world' });
+  expect(await commands.answer(typed('abort world'))).toEqual({ kind: 'no rollout', given: 'world' });
+  expect(await commands.answer(typed('abort wrold'))).toMatchObject({ kind: 'unknown service', near: 'world' });
 });
 
 it.each([
@@ -78,7 +133,45 @@ it.each([
   const { id } = await start(store, 'world', corner.env);
   await record(store, await loaded(store, id), { type: 'message_delivered', key: 'root', ts: root });
   const { commands, aborted } = someCommands(store);
-  await commands.answer(byAda('abort', { channel, ts: '1700.1' }), null);
-  await commands.answer(byAda('abort', { channel: 'C0OTHER', ts: '1700.1' }), null);
+  await commands.answer(byAda('abort', { channel, ts: '1700.1' }));
+  await commands.answer(byAda('abort', { channel: 'C0OTHER', ts: '1700.1' }));
   expect(aborted).toEqual([id]);
+});
+
+describe('a request that comes to nothing', () => {
+  const order = (store: Store) => {
+    const done: string[] = [];
+    const noting: Store = {
+      ...store,
+      drop: async (...given) => {
+        done.push('dropped');
+        await store.drop(...given);
+      },
+    };
+    return { done, noting };
+  };
+
+  it('is told before it is dropped: a process that dies in between leaves it to be told again', async () => {
+    const { done, noting } = order(corner.store);
+    const { request, entry } = await taken(noting, 'one');
+    await someCommands(noting, (kind) => done.push(kind)).commands.carryOut(request, entry);
+    expect(done).toEqual(['no rollout', 'dropped']);
+  });
+
+  it('is told once where it cannot be dropped at once', async () => {
+    const { request, entry } = await taken(corner.store, 'one');
+    const stuck: Store = { ...corner.store, drop: () => Promise.reject(new Error('no Redis')) };
+    const { commands, told } = someCommands(stuck);
+    await commands.carryOut(request, entry);
+    expect(told).toEqual(['no rollout']);
+    expect(await corner.store.intakes('world')).toHaveLength(1);
+  });
+
+  it('that nobody carried out in time is told, and goes', async () => {
+    const { request, entry } = await taken(corner.store, 'one');
+    const { commands, told } = someCommands(corner.store);
+    await commands.expire(request, entry);
+    expect(told).toEqual(['replayed']);
+    expect(await corner.store.intakes('world')).toEqual([]);
+  });
 });

@@ -31,7 +31,11 @@ function deployOn(live: string, history: readonly string[]) {
       only<TrafficRouter>({
         preflight: async () => ({ ok: true, facts: { objects: [], epoch: 0, several: [] }, warnings: [] }),
       }),
-    workloadOf: () => only<Workload>({ preflight: async () => ({ ok: true, facts, warnings: [] }) }),
+    workloadOf: () =>
+      only<Workload>({
+        preflight: async () => ({ ok: true, facts, warnings: [] }),
+        stableTemplate: async () => ({ template: {}, image: `buoyantio/world:${live}` }),
+      }),
     newId: (service) => `${service}-abcdef`,
     onMessages: () => {},
     remember: () => {},

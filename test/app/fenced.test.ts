@@ -53,7 +53,7 @@ it('the canary stays until the controller has taken the route that leaves it', a
   const { id, cluster, replica, phase } = await atGate({ confirmed: async () => answer });
   answer.kind = 'pending';
   const { env } = corner;
-  await replica.commands.answer(clicked('U0BO', { action: 'abort', rollout: id, env, service: 'world' }), null);
+  await replica.commands.answer(clicked('U0BO', { action: 'abort', rollout: id, env, service: 'world' }));
   await replica.tick(id);
   expect(await phase()).toMatchObject({ kind: 'aborting', stage: 'clean' });
   expect(cluster.state).toMatchObject({ route: { weight: 0 }, canary: 10 });

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { afterAll, expect, it, vi } from 'vitest';
 import { createStore } from '../../src/adapters/redis/store.ts';
 import type { Answer } from '../../src/app/answers.ts';
-import type { RecordedEvent } from '../../src/app/ports.ts';
+import type { Chat, RecordedEvent } from '../../src/app/ports.ts';
 import type { Click, Request } from '../../src/app/requests.ts';
 import { HOLD_MS } from '../../src/core/decide.ts';
 import type { Actor } from '../../src/core/plan.ts';
@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 /** Calls whose order matters; the others are answered at once. */
-const STEPS = new Set(['load', 'save', 'requestAbort', 'isWaiting', 'drop']);
+const STEPS = new Set(['load', 'save', 'requestAbort', 'isWaiting', 'drop', 'tell']);
 const WRITES = new Set([
   ...['claim', 'setRoute', 'reset', 'release', 'createCanary', 'scaleCanary', 'promote', 'demote', 'raise', 'cleanUp'],
   'getRoute',
@@ -63,8 +63,8 @@ function createProcess(scheduler: Scheduler | null, name: string, life: number) 
     flying += 1;
     try {
       const result = await work();
-      // Done, and nobody hears of it. Who has dropped a request has decided it: only its answer would be lost.
-      if (left <= 0 && label !== 'drop') throw DIED;
+      // Done, and nobody hears of it.
+      if (left <= 0) throw DIED;
       return result;
     } finally {
       flying -= 1;
@@ -120,12 +120,7 @@ async function play(scheduler: Scheduler, { presses, abort, life }: Story) {
     await scheduler.schedule(Promise.resolve(), `${user} presses ${what.action}`);
     const taken = await first.take(service, request.key, request);
     if (taken.kind !== 'new') throw new Error('not taken');
-    await Promise.allSettled(
-      on.map(async (n) => {
-        const answer = await replicas[n]?.commands.answer(request, { service, id: taken.id });
-        if (answer) mine.answers.push(answer.kind);
-      }),
-    );
+    await Promise.allSettled(on.map((n) => replicas[n]?.commands.carryOut(request, { service, id: taken.id })));
   }
   async function inAWhile(steps: number, then: () => Promise<void>): Promise<void> {
     for (let n = 0; n < steps; n++) await scheduler.schedule(Promise.resolve(), 'a moment');
@@ -141,12 +136,16 @@ async function play(scheduler: Scheduler, { presses, abort, life }: Story) {
     }
   };
   const cluster = createModelCluster();
-  const lease = async () => ({ abandoned: 0, renew: async () => {}, release: async () => true });
+  const lease = async () => ({ abandoned: 0, failingSince: null, renew: async () => {}, release: async () => true });
+  const chat: Pick<Chat, 'tell'> = {
+    tell: async ({ user }, { kind }) => void made.find((one) => one.user === user)?.answers.push(kind),
+  };
   const replicas = stores.map((store, n) => {
     const guard = createProcess(scheduler, `replica ${n}`, n === 0 ? life : Number.POSITIVE_INFINITY);
     return createReplica({
       env: corner.env,
       store: guard({ ...store, lease }, STEPS),
+      chat: guard(chat, STEPS),
       cluster: { router: guard(cluster.router, WRITES), workload: guard(cluster.workload, WRITES) },
       onTick: begins,
       onTransition: transition,
@@ -167,19 +166,16 @@ async function play(scheduler: Scheduler, { presses, abort, life }: Story) {
   await scheduler.waitFor(rest());
 
   // Another replica finishes: what the dead one had in hand, the gates, the rest.
-  const last = createReplica({ env: corner.env, store: first, cluster, onTick: begins });
-  for (const intake of await first.intakes(service)) {
-    const request = intake.body as Request;
-    const answer = await last.commands.answer(request, { service, id: intake.id });
-    if (answer) made.find(({ user }) => user === request.user)?.answers.push(answer.kind);
-  }
+  const last = createReplica({ env: corner.env, store: first, cluster, chat, onTick: begins });
+  for (const { id: entry, body } of await first.intakes(service))
+    await last.commands.carryOut(body as Request, { service, id: entry });
   for (let turns = 0; turns < 30; turns++) {
     await last.tick(id);
     await rest();
     const { rollout } = await loaded(first, id);
     if (isTerminal(rollout)) break;
     const gate = openGate(rollout);
-    if (gate) await last.commands.answer(clicked('U0Z', { action: 'approve', rollout: id, gate: gate.id }), null);
+    if (gate) await last.commands.answer(clicked('U0Z', { action: 'approve', rollout: id, gate: gate.id }));
   }
   return { id, cluster, made, events: await first.events(id), end: (await loaded(first, id)).rollout };
 }
@@ -243,6 +239,8 @@ function check({ id, cluster, made, events, end }: Awaited<ReturnType<typeof pla
     const what = `I10: ${action} by ${user}, answered ${answers}, in ${id}`;
     const refused = answers.includes('rejected') || answers.includes('no rollout');
     expect(own.length, what).toBeLessThanOrEqual(1);
+    // Who was refused hears so, whoever died: the others see what became of it.
+    if (own.length === 0 && action !== 'abort') expect(refused, what).toBe(true);
     // Two aborts are one: the second is told that it is on its way.
     if (action !== 'abort') expect(refused ? own.length === 0 : own.length === 1, what).toBe(true);
   }

@@ -26,7 +26,7 @@ async function press(
   const before = (await loaded(store, id)).rollout;
   const click: Click =
     action === 'abort' ? { action, rollout: id, env, service: 'world' } : { action, rollout: id, gate: `${id}.1` };
-  const answer = await replica.commands.answer(clicked(user, click), null);
+  const answer = await replica.commands.answer(clicked(user, click));
   const { rollout } = await loaded(store, id);
   return { kind: answer?.kind, changed: rollout.version > before.version };
 }

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Commands } from '../../src/app/commands.ts';
 import { createRollouts } from '../../src/app/handle.ts';
 import type { MarkedRoute, Queue, Store, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import { THREADS } from '../../src/app/requests.ts';
 import { createSweep } from '../../src/app/sweep.ts';
 import { loaded, start } from '../contracts/store.ts';
 import { recordingLog } from '../support/redis.ts';
@@ -25,14 +26,14 @@ type Setting = {
   readonly queue?: Partial<Queue>;
   readonly router?: Partial<TrafficRouter>;
   readonly workload?: Partial<Workload>;
-  readonly answer?: () => Promise<{ kind: 'noted' }>;
+  readonly answer?: () => Promise<void>;
   readonly flush?: (id: string) => Promise<void>;
 };
 
 function aSweep({ services = ['world'], ...given }: Setting) {
   const log = recordingLog();
   const store: Store = { ...corner.store, ...given.store };
-  const { chat, told } = listeningChat();
+  const { chat } = listeningChat();
   const queue = only<Queue>({ wake: async () => {}, wakeAt: async () => {}, backlog: async () => 0, ...given.queue });
   const router = only<TrafficRouter>({ listMarked: async () => [], getRoute: async () => null, ...given.router });
   const workload = only<Workload>({
@@ -46,17 +47,19 @@ function aSweep({ services = ['world'], ...given }: Setting) {
     ...{ ...shared, router: () => router, workload: () => workload, metrics: only({}), prober: only({}) },
   });
   const answered: string[] = [];
+  const expired: string[] = [];
   const sweep = createSweep({
     ...{ ...shared, config: configOf(corner.env, services), chat, rollouts },
     commands: only<Commands>({
       remember: () => {},
-      answer: async (_, taken) => {
-        answered.push(taken?.service ?? '');
-        return (given.answer ?? (async () => ({ kind: 'noted' })))();
+      carryOut: async (_, taken) => {
+        answered.push(taken.service);
+        await given.answer?.();
+        return null;
       },
-      expire: async (taken) => {
-        await store.drop(taken.service, taken.id);
-        return { kind: 'replayed' };
+      expire: async (_, taken) => {
+        expired.push(taken.service);
+        return null;
       },
     }),
     flush: given.flush ?? (async () => {}),
@@ -64,7 +67,7 @@ function aSweep({ services = ['world'], ...given }: Setting) {
     workloadOf: () => workload,
   });
   stops.push(sweep.stop);
-  return { sweep, told, answered, log };
+  return { sweep, answered, expired, log };
 }
 
 /** A write that works. */
@@ -132,10 +135,16 @@ describe('the inbox', () => {
     await expect.poll(() => answered, { timeout: 8_000 }).toEqual(expect.arrayContaining(['alpha', 'beta']));
   });
 
-  it('drops what is older than 5 minutes, and says so', async () => {
-    const { sweep, answered, told } = aSweep({ store: aged(301_000) });
+  it('of the threads is worked through too', async () => {
+    const { sweep, answered } = aSweep({ store: aged(20_000) });
     sweep.start();
-    await expect.poll(() => told, { timeout: 8_000 }).toContain('replayed');
+    await expect.poll(() => answered, { timeout: 8_000 }).toContain(THREADS);
+  });
+
+  it('drops what is older than 5 minutes', async () => {
+    const { sweep, answered, expired } = aSweep({ store: aged(301_000) });
+    sweep.start();
+    await expect.poll(() => expired, { timeout: 8_000 }).toContain('world');
     expect(answered).toEqual([]);
   });
 });

@@ -6,6 +6,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pair } from '../scenarios/support/pairs.ts';
+import { optionsFor } from '../scenarios/support/pairs.ts';
 import { setStage } from '../scenarios/support/stage.ts';
 import { observe, type Path } from './observer.ts';
 import { createPerson } from './person.ts';
@@ -15,7 +17,7 @@ export const PATHS: readonly Path[] = ['approved', 'aborted'];
 export const MODES = ['SIGKILL', 'SIGSTOP', 'BLOCK'] as const;
 export type Mode = (typeof MODES)[number];
 /** `hit`: which time the place is reached. */
-export type Point = { readonly path: Path; readonly place: string; readonly hit: number };
+export type Point = { readonly pair: Pair; readonly path: Path; readonly place: string; readonly hit: number };
 export type Tried = Point & {
   readonly mode: Mode;
   /** false: this time the rollout did not come there so often. */
@@ -37,29 +39,30 @@ const THAWED_MS = 1_500;
 const LOOK_MS = 20;
 
 const check = { interval: '1s', window: '10s', min: 1 };
-const service = { strategies: ['brisk'], checks: [{ name: 'always', query: '1', ...check }], coolDown: '1s' };
+const SERVICE = { checks: [{ name: 'always', query: '1', ...check }], coolDown: '1s' };
 
 /** Every place that the rollout went through; of the aborted one, those that the approved one has not. */
-export async function listPoints(path: Path): Promise<readonly Point[]> {
-  return play(async ({ stage, observer, folder }) => {
+export async function listPoints(pair: Pair, path: Path): Promise<readonly Point[]> {
+  return play(pair, async ({ stage, observer, folder }) => {
     const log = join(folder, 'places');
     const bot = stage.launchBot({ SLUICE_FAILPOINT_LOG: log });
     await bot.ready;
     let from = 0;
-    const person = createPerson(stage, observer, () => {
+    const onAbort = () => {
       from ||= places(log).length;
-    });
-    await person.drive(path);
+    };
+    const person = createPerson(stage, observer, { strategy: pair.strategy, onAbort });
+    await drive(person, pair, path);
     await person.settle();
     const { typed, problems } = person.result();
-    const violations = [...problems, ...(await observer.violations(path, typed))];
+    const violations = [...problems, ...(await observer.violations([path], typed))];
     if (violations.length > 0)
       throw new Error(`undisturbed: ${violations.join('; ')}\n${stage.slack.transcript()}\n${stage.log()}`);
     const hits = new Map<string, number>();
     const points = places(log).map((place): Point => {
       const hit = (hits.get(place) ?? 0) + 1;
       hits.set(place, hit);
-      return { path, place, hit };
+      return { pair, path, place, hit };
     });
     return points.slice(from);
   });
@@ -71,7 +74,8 @@ export async function tryPoint(point: Point, mode: Mode): Promise<Tried> {
 }
 
 function playPoint(point: Point, mode: Mode): Promise<Tried> {
-  return play(async ({ stage, observer, folder }) => {
+  const { pair, path } = point;
+  return play(pair, async ({ stage, observer, folder }) => {
     const log = join(folder, 'places');
     const setting = {
       SLUICE_FAILPOINT: `${point.place}#${point.hit}:${mode === 'BLOCK' ? `BLOCK:${FROZEN_MS}` : mode}`,
@@ -100,16 +104,21 @@ function playPoint(point: Point, mode: Mode): Promise<Tried> {
 
     const disturbed = disturb();
     // A bot that is stopped before it is ready never will be; the other one takes its place.
-    await Promise.race([bot.ready.catch(() => disturbed), disturbed]);
-    const person = createPerson(stage, observer);
-    await person.drive(point.path);
+    const ready = bot.ready.catch((error: unknown) => {
+      if (stopped > 0 || !bot.isAlive()) return disturbed;
+      over = true;
+      throw error;
+    });
+    await Promise.race([ready, disturbed]);
+    const person = createPerson(stage, observer, { strategy: pair.strategy });
+    await drive(person, pair, path);
     await person.settle();
     over = true;
     const ended = Date.now();
     await disturbed;
     await person.settle();
     const { typed, problems: met } = person.result();
-    const violations = [...problems, ...met, ...(await observer.violations(point.path, typed))];
+    const violations = [...problems, ...met, ...(await observer.violations([path], typed))];
     return {
       ...point,
       mode,
@@ -121,21 +130,36 @@ function playPoint(point: Point, mode: Mode): Promise<Tried> {
   });
 }
 
+/** Up to the end, or to the first gate with a share of the traffic and back. */
+async function drive(person: ReturnType<typeof createPerson>, { weights }: Pair, path: Path): Promise<void> {
+  if (!(await person.deploy())) return;
+  if (path === 'approved') await person.approveUpTo(weights.length);
+  else {
+    const at = weights.findIndex((weight) => weight > 0);
+    if (!(await person.approveUpTo(at))) return;
+    await person.gateOpens(at);
+    await person.abort();
+  }
+}
+
 type Play = {
   readonly stage: Awaited<ReturnType<typeof setStage>>;
   readonly observer: ReturnType<typeof observe>;
+  /** For files of this play alone. */
   readonly folder: string;
 };
 
-async function play<T>(act: (play: Play) => Promise<T>): Promise<T> {
-  const stage = await setStage({ service });
-  const observer = observe(stage);
+export async function play<T>(pair: Pair, act: (play: Play) => Promise<T>, service: object = SERVICE): Promise<T> {
+  const ground = await pair.system.open();
+  const stage = await setStage(optionsFor(ground, service));
+  const observer = observe(stage, ground, pair);
   const folder = mkdtempSync(join(tmpdir(), 'sluice-chaos-'));
   try {
     return await act({ stage, observer, folder });
   } finally {
     await observer.stop();
     await stage.stop();
+    await ground.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -5,13 +5,17 @@
  * I9 the chain of hashes verifies, I10 what was acknowledged counts, I12 it comes to its end, I14 the events give the state,
  * I15 Slack says how it ended and asks nothing more, I16 nothing is taken away under traffic.
  */
-import { kinds } from '../../playground/api-server/kinds.ts';
-import type { Deployment, HttpRoute } from '../../playground/api-server/objects.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { allKinds, kinds } from '../../playground/api-server/kinds.ts';
+import type { Deployment, KubeObject } from '../../playground/api-server/objects.ts';
+import { NAMESPACE } from '../../playground/world.ts';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createStore } from '../../src/adapters/redis/store.ts';
 import type { RecordedEvent } from '../../src/app/ports.ts';
 import { isTerminal, type Rollout } from '../../src/core/rollout.ts';
 import { complaints, type Revision } from '../e2e/support/history.ts';
+import type { Ground, Owned } from '../scenarios/support/grounds.ts';
+import type { Pair } from '../scenarios/support/pairs.ts';
 import type { Stage } from '../scenarios/support/stage.ts';
 import type { Message } from '../support/fake-slack/index.ts';
 import { recordingLog, withRedis } from '../support/redis.ts';
@@ -20,32 +24,54 @@ import { replayAll } from '../support/replay.ts';
 export type Path = 'approved' | 'aborted';
 export type Observer = ReturnType<typeof observe>;
 
-/** Weights of the steps. */
-const PLAN = [50, 100];
 const MARK = 'sluice.dev/';
 const APPROVER = 'U0BO';
 const DECIDING = /^(approve|promote|hold|abort|retry|keep|re-apply|accept)/i;
-const OLD = 'buoyantio/world:v1';
 const NEW = 'buoyantio/world:v2';
+/** Controllers make and change these. */
+const THEIRS: readonly string[] = [kinds.pods, kinds.replicaSets, kinds.endpointSlices, kinds.events].map(
+  ({ plural }) => plural,
+);
 
-export function observe(stage: Stage) {
+export function observe(stage: Stage, ground: Ground, { system, weights }: Pair) {
   const { playground, corner, slack } = stage;
   const store = createStore({ ...corner, log: recordingLog() });
   const keys = createKeys(corner.env);
-  const revisions: Revision[] = [];
+  /** By route object. */
+  const revisions = new Map<string, Revision[]>();
   const broken: string[] = [];
   const images = new Set<string>();
-  const before = stage.get(kinds.httpRoutes, 'world')?.spec;
 
+  const objects = (): readonly KubeObject[] =>
+    allKinds
+      .filter(({ namespaced, plural }) => namespaced && !THEIRS.includes(plural))
+      .flatMap((kind) => playground.store.list(kind, NAMESPACE));
+  /** All that its owners have, without Sluice's marks and what Sluice leaves at rest. */
+  const owned = (): Owned => {
+    const found = objects().map((object) => [nameOf(object), plain(object)] as const);
+    return { ...Object.fromEntries(found), ...ground.more() };
+  };
+  const before = owned();
+  /** As it is to be once v2 is live. */
+  const after = system.promoted(before);
+
+  const isRouted = () =>
+    [...revisions.values()].some((all) => (all.at(-1)?.canary ?? 0) > 0 || all.at(-1)?.preview === true);
+  const isPromoted = () => [...revisions.values()].every((all) => all.at(-1)?.stable === 0);
+  const unfollow = ground.follow(stage, (object, revision) => {
+    const known = revisions.get(object) ?? [];
+    if (known.at(-1)?.version !== revision.version) revisions.set(object, [...known, revision]);
+  });
   const unsubscribe = playground.store.subscribe(({ type, kind, object, previous }) => {
-    if (kind === kinds.httpRoutes) revisions.push(revisionOf(object as HttpRoute));
     if (kind !== kinds.deployments) return;
     const [now, old] = [object as Deployment, previous as Deployment | undefined];
-    const routed = (revisions.at(-1)?.canary ?? 0) > 0;
     const isLess = type === 'DELETED' || (now.spec.replicas ?? 1) < (old?.spec.replicas ?? 0);
-    if (isLess && now.metadata.name === 'world') broken.push('I16 stable was scaled down');
-    else if (isLess && routed) broken.push(`I16 ${now.metadata.name} went away with traffic on it`);
-    if (now.metadata.name === 'world') images.add(imageOf(now) ?? '');
+    const isStable = now.metadata.name === system.stable;
+    // The version before keeps its pods as long as a request may come to it.
+    const mayRest = system.workload === 'versioned' && isPromoted();
+    if (isLess && isStable && !mayRest) broken.push('I16 stable was scaled down');
+    else if (isLess && !isStable && isRouted()) broken.push(`I16 ${now.metadata.name} went away with traffic on it`);
+    if (isStable) images.add(imageOf(now) ?? '');
   });
 
   /** Oldest first. */
@@ -78,48 +104,59 @@ export function observe(stage: Stage) {
       Promise.all([redis.zrange(keys.due, '0', '-1'), redis.zrange(keys.unsent, '0', '-1')]),
     );
     if (hints.flat().length > 0) left.push(`I6 due or unsent: ${hints.flat()}`);
-    if (stage.get(kinds.deployments, 'world-canary')) left.push('I6 the canary is left');
-    const claimed = [stage.get(kinds.httpRoutes, 'world'), stage.get(kinds.deployments, 'world')];
-    for (const object of claimed) {
-      if (object?.metadata.annotations?.[`${MARK}phase`] === 'active') left.push(`I6 ${object.kind} is claimed`);
+    for (const object of objects()) {
+      const isMade = !(nameOf(object) in before) && !(nameOf(object) in after) && !ground.isAtRest(object);
+      const isClaimed = object.metadata.annotations?.[`${MARK}phase`] === 'active';
+      if (isMade || isClaimed) left.push(`I6 ${nameOf(object)} is ${isMade ? 'left' : 'claimed'}`);
+    }
+    for (const [name, text] of Object.entries(ground.more())) {
+      if (text !== before[name] && text !== after[name]) left.push(`I6 ${name} is ${text}`);
     }
     return left;
   }
 
-  /** What does not hold, after the end. `typed`: how often the rollout was asked for. */
-  async function violations(path: Path, typed: number): Promise<readonly string[]> {
+  /** What does not hold, after the end. `typed`: how often rollouts were asked for, of which these are the first. */
+  async function violations(paths: readonly Path[], typed: number): Promise<readonly string[]> {
     const found = [...broken];
     const all = await rollouts();
-    const [rollout] = all;
-    if (!rollout) return ['I10 there is no rollout'];
+    if (all.length < paths.length) found.push(`I10 ${all.length} rollouts of ${paths.length}`);
     if (all.length > typed) found.push(`I7 ${all.length} rollouts for ${typed} commands`);
     found.push(...(await replayAll(corner)).problems.map((problem) => `I9 I14 ${problem}`));
-    const events = await store.events(rollout.id);
-    const approved = events.filter(({ event }) => event.type === 'approved');
-    found.push(
-      ...complaints(
-        revisions.filter(ofRollout(rollout.id)),
-        PLAN,
-        approved.map(({ at }) => at),
-      ),
-    );
-    found.push(...decisions(rollout, events));
-    found.push(...(await ending(rollout, path)));
+    for (const [n, path] of paths.entries()) {
+      const rollout = all[n];
+      if (!rollout) continue;
+      const events = await store.events(rollout.id);
+      const approved = events.filter(({ event }) => event.type === 'approved').map(({ at }) => at);
+      for (const [object, seen] of revisions) {
+        const own = seen.filter(ofRollout(rollout.id));
+        const missed =
+          path === 'approved' ? weights.filter((weight) => !own.some(({ canary }) => canary === weight)) : [];
+        const wrong = [...complaints(own, weights, approved), ...missed.map((weight) => `I3 it never had ${weight}%`)];
+        found.push(...wrong.map((one) => `${object}: ${one}`));
+      }
+      if (revisions.size === 0) found.push('nothing was seen of what routes');
+      found.push(...decisions(rollout, events));
+      const wanted = path === 'approved' ? 'succeeded' : 'aborted';
+      if (rollout.phase.kind !== wanted) found.push(`it is ${JSON.stringify(rollout.phase)}, not ${wanted}`);
+    }
+    found.push(...ending(paths.at(-1) ?? 'aborted'));
+    if (!paths.includes('approved') && system.workload !== 'in-place' && images.has(NEW))
+      found.push('I5 stable got the new template without an approval');
     for (const one of all) found.push(...told(one));
     const refused = slack.violations.filter(({ level }) => level === 'error');
     found.push(...refused.map(({ method, what }) => `Slack refuses ${method}: ${what}`));
     return found;
   }
 
-  async function ending(rollout: Rollout, path: Path): Promise<readonly string[]> {
+  /** All is as it was, but for the version. */
+  function ending(path: Path): readonly string[] {
     const found: string[] = [];
-    const wanted = path === 'approved' ? 'succeeded' : 'aborted';
-    if (rollout.phase.kind !== wanted) found.push(`it is ${JSON.stringify(rollout.phase)}, not ${wanted}`);
-    const serves = imageOf(stage.get(kinds.deployments, 'world'));
-    if (serves !== (path === 'approved' ? NEW : OLD)) found.push(`I6 stable serves ${serves}`);
-    if (path === 'aborted' && images.has(NEW)) found.push('I5 stable got the new template without an approval');
-    const route = stage.get(kinds.httpRoutes, 'world')?.spec;
-    if (JSON.stringify(route) !== JSON.stringify(before)) found.push(`I6 the route is ${JSON.stringify(route)}`);
+    const now = owned();
+    const wanted = path === 'approved' ? after : before;
+    for (const name of new Set([...Object.keys(wanted), ...Object.keys(now)])) {
+      if (!isDeepStrictEqual(now[name], wanted[name]))
+        found.push(`I6 ${name} is ${JSON.stringify(now[name])}, not ${JSON.stringify(wanted[name])}`);
+    }
     return found;
   }
 
@@ -143,14 +180,31 @@ export function observe(stage: Stage) {
     return found;
   }
 
+  /** The object, unless Sluice leaves it at rest. */
+  function plain(object: KubeObject): unknown {
+    if (ground.isAtRest(object)) return undefined;
+    const { metadata, spec } = object;
+    const annotations = Object.entries(metadata.annotations ?? {}).filter(
+      ([key]) => !/^(sluice\.dev|deployment\.kubernetes\.io)\//.test(key),
+    );
+    // Each Kubernetes Service gets another address; the copy says no field that is undefined.
+    const { clusterIP: _, clusterIPs: __, ...rest } = Object(spec);
+    return JSON.parse(JSON.stringify({ labels: metadata.labels ?? {}, annotations, spec: rest }));
+  }
+
   return {
     rollouts,
     waiting,
     unfinished,
     violations,
     show: () =>
-      revisions.map(({ version, canary, marks }) => `#${version} ${canary}% ${JSON.stringify(marks)}`).join('\n'),
+      [...revisions]
+        .flatMap(([object, seen]) =>
+          seen.map(({ version, canary, marks }) => `${object} #${version} ${canary}% ${JSON.stringify(marks)}`),
+        )
+        .join('\n'),
     async stop() {
+      unfollow();
       unsubscribe();
       await store.close();
     },
@@ -176,31 +230,11 @@ function decisions({ gates }: Rollout, events: readonly RecordedEvent[]): readon
 const ofRollout = (id: string) => (revision: Revision, index: number, all: readonly Revision[]) =>
   revision.marks.rollout === id || all[index + 1]?.marks.rollout === id;
 
+const nameOf = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.name}`;
+
 const imageOf = (deployment: Deployment | undefined) => deployment?.spec.template.spec.containers[0]?.image;
 
 function keyOf({ metadata }: Message, rollout: string): string | null {
   const { event_payload: payload } = Object(metadata) as { event_payload?: { rollout?: string; key?: string } };
   return payload?.rollout === rollout ? (payload.key ?? null) : null;
-}
-
-function revisionOf({ metadata, spec }: HttpRoute): Revision {
-  const isPreview = (rule: NonNullable<HttpRoute['spec']['rules']>[number]) =>
-    rule.matches?.some(({ headers }) => headers && headers.length > 0) ?? false;
-  const refs = spec.rules?.find((rule) => !isPreview(rule))?.backendRefs ?? [];
-  const sum = (some: readonly { readonly weight?: number }[]) =>
-    some.reduce((all, { weight }) => all + (weight ?? 1), 0);
-  const canary = sum(refs.filter(({ name }) => name === 'world-canary'));
-  const alone = refs.length === 1 && canary === 0;
-  return {
-    at: Date.now(),
-    version: metadata.resourceVersion,
-    canary,
-    stable: alone ? 100 : sum(refs) - canary,
-    preview: spec.rules?.some(isPreview) ?? false,
-    marks: Object.fromEntries(
-      Object.entries(metadata.annotations ?? {})
-        .filter(([key]) => key.startsWith(MARK) && !key.endsWith('restore'))
-        .map(([key, value]) => [key.slice(MARK.length), value]),
-    ),
-  };
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerminal, type Rollout } from '../../src/core/rollout.ts';
 import type { Stage } from '../scenarios/support/stage.ts';
 import type { Name } from '../support/fake-slack/index.ts';
-import type { Observer, Path } from './observer.ts';
+import type { Observer } from './observer.ts';
 
 const EVERY_MS = 50;
 /** A request that was neither acknowledged nor recorded by then was lost with the process: Slack has said so. */
@@ -13,11 +13,23 @@ const END_MS = 60_000;
 type Delivered = { readonly error: string | null };
 export type Driven = { readonly typed: number; readonly problems: readonly string[] };
 
-export function createPerson(stage: Stage, observer: Observer, onAbort: () => void = () => {}) {
+type Wish = {
+  readonly strategy: string;
+  readonly onAbort?: () => void;
+  /** How long it may take altogether. */
+  readonly limitMs?: number;
+};
+
+export function createPerson(
+  stage: Stage,
+  observer: Observer,
+  { strategy, onAbort = () => undefined, limitMs = END_MS }: Wish,
+) {
   const { slack } = stage;
-  const end = Date.now() + END_MS;
+  const end = Date.now() + limitMs;
   const problems: string[] = [];
   let typed = 0;
+  let wanted = 0;
 
   const newest = async () => (await observer.rollouts()).at(-1);
 
@@ -51,16 +63,18 @@ export function createPerson(stage: Stage, observer: Observer, onAbort: () => vo
     return false;
   }
 
-  const deploy = () =>
-    insist(
+  async function deploy(): Promise<boolean> {
+    wanted += 1;
+    return insist(
       'the command',
       'ana',
       () => {
         typed += 1;
-        return slack.command('ana', 'world v2 brisk');
+        return slack.command('ana', `world v2 ${strategy}`);
       },
-      async () => (await newest()) !== undefined,
+      async () => (await observer.rollouts()).length >= wanted,
     );
+  }
 
   const approve = (gate: number) =>
     insist(
@@ -95,28 +109,35 @@ export function createPerson(stage: Stage, observer: Observer, onAbort: () => vo
       async () => isOver(await newest()) || (await newest())?.phase.kind === 'aborting',
     );
 
-  async function gateOpens(): Promise<void> {
-    while (Date.now() < end && !slack.thread().some((one) => slack.buttons(one).includes('Hold 15 min')))
-      await sleep(EVERY_MS);
+  /** Until people are asked there. */
+  async function gateOpens(gate: number): Promise<void> {
+    for (; Date.now() < end; await sleep(EVERY_MS)) {
+      const rollout = await newest();
+      if (rollout?.gates.length === gate + 1 && rollout.messages[`gate:${gate + 1}`] !== undefined) return;
+    }
+    problems.push(`I12 gate ${gate + 1} never opened`);
+  }
+
+  /** The first so many gates; false: it did not come to that. */
+  async function approveUpTo(gates: number): Promise<boolean> {
+    for (let gate = 0; gate < gates; gate += 1) if (!(await approve(gate))) return false;
+    return true;
   }
 
   return {
-    async drive(path: Path): Promise<void> {
-      if (!(await deploy())) return;
-      if (path === 'approved') {
-        if (await approve(0)) await approve(1);
-      } else {
-        await gateOpens();
-        await abort();
-      }
-    },
+    deploy,
+    approve,
+    approveUpTo,
+    gateOpens,
+    abort,
     /** Waits until nothing is left to do. A command that was thought lost may have begun another rollout: that is aborted. */
     async settle(): Promise<void> {
       let left = await observer.unfinished();
       for (; left.length > 0 && Date.now() < end; left = await observer.unfinished()) {
         const all = await observer.rollouts();
         const late = all.at(-1);
-        if (all.length > 1 && late && !isOver(late)) await slack.command('ana', 'abort world').catch(() => undefined);
+        if (all.length > wanted && late && !isOver(late))
+          await slack.command('ana', 'abort world').catch(() => undefined);
         await sleep(2 * EVERY_MS);
       }
       problems.push(...left);

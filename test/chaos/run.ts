@@ -2,8 +2,10 @@
  * `npm run chaos`: every place of an approved and of an aborted rollout, killed and frozen. `--sample 40` takes so many of
  * them, spread over all places; `--seed 7` makes another choice; `--only save` takes those whose name has this; `--mode SIGKILL`
  * one way, `--mode BLOCK` a third; `--at-once 4` so many side by side; `--list` only lists; `--show` shows what was seen.
+ * `--router istio --strategy ab` plays another traffic system and strategy, `--workload in-place` another workload.
  */
 import { parseArgs } from 'node:util';
+import { findPair } from '../scenarios/support/pairs.ts';
 import { listPoints, MODES, PATHS, type Tried, tryPoint } from './matrix.ts';
 import { choose, inParallel, nameOf, table } from './report.ts';
 
@@ -16,15 +18,20 @@ const { values } = parseArgs({
     'at-once': { type: 'string', default: '4' },
     list: { type: 'boolean', default: false },
     show: { type: 'boolean', default: false },
+    router: { type: 'string', default: 'gateway-api' },
+    workload: { type: 'string', default: 'twin' },
+    strategy: { type: 'string', default: 'brisk' },
   },
 });
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-const recorded = (await Promise.all(PATHS.map(listPoints))).flat();
+const pair = findPair(values);
+const recorded = (await Promise.all(PATHS.map((path) => listPoints(pair, path)))).flat();
 const wanted = recorded.filter((point) => nameOf(point).includes(values.only));
 const points = values.sample === undefined ? wanted : choose(wanted, Number(values.sample), Number(values.seed));
 const modes = MODES.filter((mode) => (values.mode === '' ? mode !== 'BLOCK' : mode === values.mode));
-say(`${recorded.length} places on the way, ${points.length} of them tried in ${modes.length} ways`);
+if (modes.length === 0) throw new Error(`--mode ${values.mode}: there are ${MODES.join(', ')}`);
+say(`${pair.name}: ${recorded.length} places on the way, ${points.length} of them tried in ${modes.length} ways`);
 if (values.list) for (const point of points) say(nameOf(point));
 else {
   const start = performance.now();

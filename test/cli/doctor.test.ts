@@ -236,7 +236,9 @@ const RIGHTS: readonly { readonly verb: Verb; readonly resource: string }[] = pa
 );
 
 it('each right missing in turn: one line with what to add to the Role', async () => {
-  const { rights } = office.playground.api;
+  const { api, store } = office.playground;
+  const { rights } = api;
+  store.create(kinds.autoscalers, autoscaler());
   for (const { verb, resource } of RIGHTS) {
     // Only a route elsewhere needs a grant.
     if (resource === 'referencegrants') continue;
@@ -309,12 +311,16 @@ function relabel(): void {
   store.update(kinds.services, { ...service, spec: { ...service.spec, selector: labels } }, 'main');
 }
 
-const AUTOSCALER = {
+const autoscaler = (labels: Readonly<Record<string, string>> = {}) => ({
   apiVersion: 'autoscaling/v2',
   kind: 'HorizontalPodAutoscaler',
-  metadata: { name: 'world', namespace: 'hello' },
-  spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'world' }, maxReplicas: 3 },
-};
+  metadata: { name: 'world', namespace: 'hello', labels },
+  spec: {
+    scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'world' },
+    minReplicas: 1,
+    maxReplicas: 3,
+  },
+});
 const BUDGET = {
   apiVersion: 'policy/v1',
   kind: 'PodDisruptionBudget',
@@ -346,9 +352,9 @@ const CLUSTER: readonly (readonly [string, () => unknown, RegExp])[] = [
     /^fail service world: Deployment hello\/world selects its pods by none of app, app\.kubernetes\.io\/name, name/,
   ],
   [
-    'an HPA',
-    () => void office.playground.store.create(kinds.autoscalers, AUTOSCALER),
-    /^fail service world: HorizontalPodAutoscaler hello\/world scales Deployment world: .*Delete it/,
+    "KEDA's autoscaler",
+    () => void office.playground.store.create(kinds.autoscalers, autoscaler({ 'scaledobject.keda.sh/name': 'load' })),
+    /^fail service world: HorizontalPodAutoscaler hello\/world belongs to KEDA's ScaledObject load, .*pause that/,
   ],
   [
     'a PodDisruptionBudget for stable only',
@@ -365,6 +371,21 @@ const CLUSTER: readonly (readonly [string, () => unknown, RegExp])[] = [
 it.each(CLUSTER)('%s: one line', async (_, change, line) => {
   change();
   expect(await wrong()).toEqual([expect.stringMatching(line)]);
+});
+
+it('a strategy that copies requests: whether the Gateway can', async () => {
+  office.write(({ services }) => {
+    services.world.strategies = ['brisk', 'mirror'];
+  });
+  expect(await look()).toContain('ok service world: requests can be copied (mirror)');
+  const found = office.playground.store.get(kinds.gatewayClasses, '', 'proxy');
+  if (!found) throw new Error('the world has a GatewayClass');
+  office.playground.store.update(kinds.gatewayClasses, { ...found, status: {} }, 'status');
+  expect(await wrong()).toEqual([
+    expect.stringMatching(
+      /^warn service world: mirror would be refused\. .*GatewayClass proxy does not list HTTPRouteRequestMirror/,
+    ),
+  ]);
 });
 
 it('two rules that qualify are both routed: said, with what to do if one should not', async () => {

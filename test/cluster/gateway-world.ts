@@ -28,11 +28,21 @@ const RULES = [
   },
 ];
 
+/** The same where each version has a name of its own. */
+const VERSIONED = JSON.parse(JSON.stringify(RULES).replaceAll('"world"', '"world-v1"'));
+
 /** A world for the router contract behind the API server of a kubeconfig. */
-export async function gatewayWorld(kubeconfig: string, kube: Kube): Promise<RouterWorld> {
-  const world = await makeWorld(kube, { rules: RULES });
+export async function gatewayWorld(
+  kubeconfig: string,
+  kube: Kube,
+  workload: 'twin' | 'versioned' = 'twin',
+): Promise<RouterWorld> {
+  const isTwin = workload === 'twin';
+  const world = await makeWorld(kube, isTwin ? { rules: RULES } : { rules: VERSIONED, version: 'v1' });
   const { route } = world.paths;
-  const clusters = [0, 1].map(() => createCluster({ kubeconfig, log: silent }));
+  const sent: string[] = [];
+  const onRequest = (verb: string) => void sent.push(verb);
+  const clusters = [{ onRequest }, {}].map((more) => createCluster({ kubeconfig, log: silent, ...more }));
   const [router, other] = clusters.map((cluster) => createGatewayApiRouter({ cluster, log: silent }));
   if (!router || !other) throw new Error('two routers are made above');
   const edit = async (change: (rules: Json[]) => void) => {
@@ -43,7 +53,10 @@ export async function gatewayWorld(kubeconfig: string, kube: Kube): Promise<Rout
   return {
     router,
     other,
-    target: world.target,
+    target: isTwin
+      ? world.target
+      : { ...world.target, workload, deployment: 'world-v1', versioned: { base: 'world', canary: 'world-v2' } },
+    sent: () => sent,
     async read() {
       const { metadata, spec } = await kube.get(route);
       const annotations = Object.entries(metadata.annotations ?? {}).filter(([key]) => !key.startsWith('sluice.dev/'));

@@ -1,5 +1,6 @@
 /** A world for the router contract in a namerd: whoever has one says how somebody else reads and writes its dtabs. */
 import { randomBytes } from 'node:crypto';
+import { createNamerdClient, type NamerdClient } from '../../src/adapters/traffic/namerd/client.ts';
 import { createNamerdRouter } from '../../src/adapters/traffic/namerd/router.ts';
 import type { Target } from '../../src/core/plan.ts';
 import type { RouterWorld } from '../contracts/router.ts';
@@ -52,21 +53,19 @@ export async function namerdWorld(dtabs: Dtabs): Promise<RouterWorld> {
   };
   const setOwn = (dst: string) =>
     edit((dentry) => (dentry.startsWith('/host/world=>') ? `/host/world=>${dst}` : dentry));
+  const sent: string[] = [];
   return {
-    router: createNamerdRouter({ log: silent }),
+    router: createNamerdRouter({ log: silent, client: counted(createNamerdClient(), sent) }),
     other: createNamerdRouter({ log: silent }),
     target: namerdTarget(dtabs.url, namespaces),
     subject: id,
     forgets: true,
+    readsBack: true,
+    sent: () => sent,
     read: async () => (await all()).map((dentries) => dentries.filter((dentry) => !isOwn(dentry))),
     async marks() {
       const [dentries = []] = await all();
-      const at = (mark: string) => dentries.find((one) => one.startsWith(`/sluice/world${mark}=>`))?.split('=>')[1];
-      const [, rollout, epoch, seq] = at('')?.split('/') ?? [];
-      if (rollout === undefined || epoch === undefined || seq === undefined) return {};
-      const by = at('/abort')?.slice(1).replaceAll('\\x', '');
-      const abort = by === undefined ? {} : { abort: Buffer.from(by, 'hex').toString() };
-      return { rollout, epoch, seq, phase: 'active', ...abort };
+      return dtabMarks(dentries);
     },
     revision: async () => JSON.stringify(await all()),
     setWeight: (weight) => setOwn(`${weight}*/srv/world-canary & ${100 - weight}*/srv/world`),
@@ -77,5 +76,33 @@ export async function namerdWorld(dtabs: Dtabs): Promise<RouterWorld> {
       for (const namespace of namespaces) await dtabs.remove(namespace);
     },
     end: async () => undefined,
+  };
+}
+
+/** Sluice's marks in the dentries of a dtab, by the short names that annotations have. */
+export function dtabMarks(dentries: readonly string[]): Readonly<Record<string, string>> {
+  const at = (mark: string) => dentries.find((one) => one.startsWith(`/sluice/world${mark}=>`))?.split('=>')[1];
+  const [, rollout, epoch, seq] = at('')?.split('/') ?? [];
+  if (rollout === undefined || epoch === undefined || seq === undefined) return {};
+  const by = at('/abort')?.slice(1).replaceAll('\\x', '');
+  const abort = by === undefined ? {} : { abort: Buffer.from(by, 'hex').toString() };
+  return { rollout, epoch, seq, phase: 'active', ...abort };
+}
+
+/** Each call of the client is one request. */
+function counted(client: NamerdClient, sent: string[]): NamerdClient {
+  return {
+    read(...given) {
+      sent.push('get');
+      return client.read(...given);
+    },
+    write(...given) {
+      sent.push('update');
+      return client.write(...given);
+    },
+    bound(...given) {
+      sent.push('get');
+      return client.bound(...given);
+    },
   };
 }

@@ -10,18 +10,46 @@ type System = {
   readonly traffic: (namespace: string) => Traffic;
   /** What its owners made. */
   readonly given: (namespace: string) => Record<string, Json>;
+  /** … and what says no share: the contract is about the rest. */
+  readonly beside?: (namespace: string) => Record<string, Json>;
+  /** What its Deployment selects by besides `app`. */
+  readonly labels?: Json;
   /** Path of the object that Sluice claims. */
   readonly claimed: (namespace: string) => string;
   /** What of the claimed object is Sluice's own from birth, or undefined to compare all of it. */
   readonly isAtRest?: (object: Json) => boolean;
+  /** Path of what the claimed object was made for, by Sluice. */
+  readonly owner?: (namespace: string) => string;
+  /** What of the owner the claimed object repeats. */
+  readonly moved?: (owner: Json) => Json;
   readonly setWeight: (object: Json, weight: number) => Json;
   readonly editOther: (object: Json) => Json;
 };
 
 const istio = (namespace: string) => `/apis/networking.istio.io/v1/namespaces/${namespace}/virtualservices`;
 const smi = (namespace: string) => `/apis/split.smi-spec.io/v1alpha2/namespaces/${namespace}/trafficsplits`;
+const rules = (namespace: string) => `/apis/networking.istio.io/v1/namespaces/${namespace}/destinationrules`;
 const ingresses = (namespace: string) => `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`;
 const NGINX = 'nginx.ingress.kubernetes.io';
+
+const withWeight = ({ spec }: Json, weight: number) => ({
+  spec: {
+    http: spec.http.map((one: Json) => {
+      const [stable, canary] = one.route;
+      if (!canary) return one;
+      return {
+        ...one,
+        route: [
+          { ...stable, weight: 100 - weight },
+          { ...canary, weight },
+        ],
+      };
+    }),
+  },
+});
+const withTimeout = ({ spec }: Json) => ({
+  spec: { http: spec.http.map((one: Json) => (one.timeout ? { ...one, timeout: '20s' } : one)) },
+});
 
 export const SYSTEMS = {
   smi: {
@@ -53,6 +81,7 @@ export const SYSTEMS = {
     given: () => ({}),
     claimed: (namespace) => `${smi(namespace)}/world`,
     isAtRest: ({ spec }) => JSON.stringify(spec.backends) === '[{"service":"world","weight":100}]',
+    owner: (namespace) => `/api/v1/namespaces/${namespace}/services/world`,
     setWeight: ({ spec }, weight) => {
       const [canary, stable] = spec.backends;
       return {
@@ -92,24 +121,70 @@ export const SYSTEMS = {
       },
     }),
     claimed: (namespace) => `${istio(namespace)}/world`,
-    setWeight: ({ spec }, weight) => ({
-      spec: {
-        http: spec.http.map((one: Json) => {
-          const [stable, canary] = one.route;
-          if (!canary) return one;
-          return {
-            ...one,
-            route: [
-              { ...stable, weight: 100 - weight },
-              { ...canary, weight },
-            ],
-          };
-        }),
+    setWeight: withWeight,
+    editOther: withTimeout,
+  },
+  'istio, by subsets': {
+    traffic: (namespace) => ({
+      router: 'istio',
+      virtualService: `${namespace}/world`,
+      http: [],
+      destinationRule: `${namespace}/world`,
+    }),
+    labels: { version: 'v1' },
+    given: (namespace) => ({
+      [istio(namespace)]: {
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'VirtualService',
+        metadata: { name: 'world', labels: { team: 'hello' } },
+        spec: {
+          hosts: ['world'],
+          http: [
+            { name: 'other', match: [{ uri: { prefix: '/other' } }], route: [{ destination: { host: 'other' } }] },
+            {
+              name: 'api',
+              match: [{ uri: { prefix: '/api' } }, { headers: { 'x-api': { exact: 'yes' } } }],
+              retries: { attempts: 2, perTryTimeout: '1s' },
+              route: [
+                { destination: { host: `world.${namespace}.svc.cluster.local`, subset: 'one', port: { number: 80 } } },
+              ],
+            },
+            {
+              timeout: '10s',
+              route: [
+                {
+                  destination: { host: 'world', subset: 'one' },
+                  weight: 100,
+                  headers: { response: { add: { 'x-a': 'b' } } },
+                },
+              ],
+            },
+          ],
+        },
       },
     }),
-    editOther: ({ spec }) => ({
-      spec: { http: spec.http.map((one: Json) => (one.timeout ? { ...one, timeout: '20s' } : one)) },
+    beside: (namespace) => ({
+      [rules(namespace)]: {
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'DestinationRule',
+        metadata: { name: 'world' },
+        spec: {
+          host: 'world',
+          trafficPolicy: { loadBalancer: { simple: 'LEAST_REQUEST' } },
+          subsets: [
+            {
+              name: 'one',
+              labels: { version: 'v1' },
+              trafficPolicy: { connectionPool: { http: { maxRetries: 1 } } },
+            },
+            { name: 'none', labels: { version: 'v0' } },
+          ],
+        },
+      },
     }),
+    claimed: (namespace) => `${istio(namespace)}/world`,
+    setWeight: withWeight,
+    editOther: withTimeout,
   },
   'ingress-nginx': {
     traffic: (namespace) => ({ router: 'ingress-nginx', ingress: `${namespace}/world`, annotations: NGINX }),
@@ -139,6 +214,10 @@ export const SYSTEMS = {
       annotations[`${NGINX}/canary`] === 'true' &&
       annotations[`${NGINX}/canary-weight`] === '0' &&
       !annotations[`${NGINX}/canary-by-header`],
+    owner: (namespace) => `${ingresses(namespace)}/world`,
+    moved: ({ spec }) => ({
+      spec: { rules: spec.rules.map((rule: Json) => ({ ...rule, host: 'moved.example.com' })) },
+    }),
     setWeight: (_, weight) => ({ metadata: { annotations: { [`${NGINX}/canary-weight`]: `${weight}` } } }),
     editOther: () => ({ metadata: { annotations: { [`${NGINX}/affinity-canary-behavior`]: 'sticky' } } }),
   },
@@ -152,15 +231,22 @@ export const SYSTEMS = {
 } as const satisfies Record<string, System>;
 
 /** A world for the router contract. */
-export async function routeWorld(kubeconfig: string, kube: Kube, system: System): Promise<RouterWorld> {
-  const world = await makeWorld(kube, { route: false });
+export async function routeWorld(
+  kubeconfig: string,
+  kube: Kube,
+  { owner, moved, ...system }: System,
+): Promise<RouterWorld> {
+  const world = await makeWorld(kube, { route: false, ...(system.labels && { labels: system.labels }) });
   const { namespace } = world.target;
   const traffic = system.traffic(namespace);
   const target: Target = { ...world.target, traffic };
   const given = Object.entries(system.given(namespace));
-  for (const [path, body] of given) await kube.call('POST', path, body);
+  const beside = Object.entries(system.beside?.(namespace) ?? {});
+  for (const [path, body] of [...given, ...beside]) await kube.call('POST', path, body);
   const claimed = system.claimed(namespace);
-  const clusters = [0, 1].map(() => createCluster({ kubeconfig, log: silent }));
+  const sent: string[] = [];
+  const onRequest = (verb: string) => void sent.push(verb);
+  const clusters = [{ onRequest }, {}].map((more) => createCluster({ kubeconfig, log: silent, ...more }));
   const [router, other] = clusters.map((cluster) => createRouter(traffic.router, { cluster, log: silent }));
   if (!router || !other) throw new Error('two routers are made above');
 
@@ -190,6 +276,7 @@ export async function routeWorld(kubeconfig: string, kube: Kube, system: System)
     router,
     other,
     target,
+    sent: () => sent,
     read,
     async marks() {
       const { annotations = {} } = (await stored()).metadata;
@@ -214,9 +301,19 @@ export async function routeWorld(kubeconfig: string, kube: Kube, system: System)
       await kube.merge(path, { metadata: { annotations: { 'flagger.app/owner': 'world' } } });
     },
     async remove() {
-      const paths = [...given.map(([list, { metadata }]) => `${list}/${metadata.name}`), claimed, world.paths.service];
+      // What is made for another object goes before that: else the garbage collector may be faster.
+      const paths = [claimed, ...given.map(([list, { metadata }]) => `${list}/${metadata.name}`), world.paths.service];
       for (const path of new Set(paths)) if (await kube.get(path)) await kube.call('DELETE', path);
     },
+    ...(owner && {
+      owner: {
+        ...(moved && {
+          move: async () => kube.merge(owner(namespace), moved(await kube.get(owner(namespace)))),
+        }),
+        remove: async () => kube.call('DELETE', owner(namespace)),
+        hasLeft: async () => (await kube.get(claimed)) === null,
+      },
+    }),
     async end() {
       for (const cluster of clusters) await cluster.close();
       await unmakeWorld(kube, world);

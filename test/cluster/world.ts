@@ -38,13 +38,23 @@ export type World = {
 export const IMAGE = 'buoyantio/world:{version}';
 export const imageOf = (version: string) => IMAGE.replace('{version}', version);
 
-/** `rules`: of the HTTPRoute; default one for `/` that sends to `world`; `route`: whether there is one. */
+/**
+ * `rules`: of the HTTPRoute; default one for `/` that sends to `world`; `route`: whether there is one; `labels`: what the
+ * Deployment selects by besides `app`; `version`: Deployment and Kubernetes Service are called after it, and select by it.
+ */
 export async function makeWorld(
   kube: Kube,
-  { replicas = 3, rules, route = true }: { replicas?: number; rules?: Json[]; route?: boolean } = {},
+  {
+    replicas = 3,
+    rules,
+    route = true,
+    version,
+    labels = version === undefined ? {} : { version },
+  }: { replicas?: number; rules?: Json[]; route?: boolean; version?: string; labels?: Json } = {},
 ): Promise<World> {
   const namespace = `hello-${randomBytes(4).toString('hex')}`;
-  const metadata = { name: 'world', labels: { team: 'hello' } };
+  const name = version === undefined ? 'world' : `world-${version}`;
+  const metadata = { name, labels: { team: 'hello' } };
   const at = {
     deployments: `/apis/apps/v1/namespaces/${namespace}/deployments`,
     services: `/api/v1/namespaces/${namespace}/services`,
@@ -57,9 +67,9 @@ export async function makeWorld(
     metadata,
     spec: {
       replicas,
-      selector: { matchLabels: { app: 'world' } },
+      selector: { matchLabels: { app: 'world', ...labels } },
       template: {
-        metadata: { labels: { app: 'world', team: 'hello' } },
+        metadata: { labels: { app: 'world', team: 'hello', ...labels } },
         spec: {
           containers: [{ name: 'world', image: imageOf('v1'), ports: [{ containerPort: 7778 }] }],
           topologySpreadConstraints: [
@@ -78,16 +88,19 @@ export async function makeWorld(
     apiVersion: 'v1',
     kind: 'Service',
     metadata,
-    spec: { selector: { app: 'world' }, ports: [{ name: 'http', port: 80, targetPort: 7778 }] },
+    spec: {
+      selector: { app: 'world', ...(version !== undefined && { version }) },
+      ports: [{ name: 'http', port: 80, targetPort: 7778 }],
+    },
   });
   const httpRoute = {
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'HTTPRoute',
-    metadata,
+    metadata: { ...metadata, name: 'world' },
     spec: {
       parentRefs: [{ name: 'public', namespace: 'default' }],
       hostnames: [`${namespace}.example.com`],
-      rules: rules ?? [{ backendRefs: [{ name: 'world', port: 80 }] }],
+      rules: rules ?? [{ backendRefs: [{ name, port: 80 }] }],
     },
   };
   if (route) await kube.call('POST', at.routes, httpRoute);
@@ -101,8 +114,8 @@ export async function makeWorld(
       traffic: { router: 'gateway-api', routes: [`${namespace}/world`] },
     },
     paths: {
-      deployment: `${at.deployments}/world`,
-      service: `${at.services}/world`,
+      deployment: `${at.deployments}/${name}`,
+      service: `${at.services}/${name}`,
       route: `${at.routes}/world`,
       canary: `${at.deployments}/world-canary`,
     },

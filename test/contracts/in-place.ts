@@ -1,4 +1,5 @@
 /** What a rollout of the Deployment itself writes, and what its controller makes of that: of an API server whose controllers run. */
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCluster } from '../../src/adapters/kubernetes/cluster.ts';
 import { createInPlace } from '../../src/adapters/kubernetes/in-place.ts';
@@ -88,15 +89,6 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
         () => kube.merge(world.paths.deployment, { spec: { strategy: { type: 'Recreate', rollingUpdate: null } } }),
         /Recreate/,
       ],
-      [
-        'an autoscaler',
-        () =>
-          kube.call('POST', `/apis/autoscaling/v2/namespaces/${target.namespace}/horizontalpodautoscalers`, {
-            metadata: { name: 'scaler' },
-            spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'world' }, maxReplicas: 5 },
-          }),
-        /HorizontalPodAutoscaler .*scaler/,
-      ],
     ])('refuses %s', async (_, change, said) => {
       await change();
       expect(await other.preflight(target, IMAGE)).toMatchObject({
@@ -145,19 +137,40 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
       expect(after.metadata.annotations).not.toHaveProperty(['sluice.dev/restore']);
     });
 
+    it.each([
+      ['more', 8, { v1: 7, v2: 3 }],
+      ['so few that no new one is left', 1, { v1: 1, v2: 1 }],
+    ])('keeps its share when an autoscaler makes it %s, and goes on from there', async (_, replicas, wanted) => {
+      await made();
+      await reached(25, fence(3));
+      await kube.merge(world.paths.deployment, { spec: { replicas } });
+      // As the looks at a rollout do: what they see of the scaling may be older than it.
+      await until(async () => {
+        await reached(25, fence(4));
+        return isDeepStrictEqual(await sets(), wanted) && (await stable()).spec.paused === true;
+      });
+      await reached(50, fence(5));
+      expect((await sets()).v2).toBe(replicas);
+      await reached(100, fence(6));
+      expect(await workload.promote(plan, fence(7), false)).toEqual(DONE);
+      await until(async () => (await workload.stableState(plan, fence(7))).kind === 'ready');
+      expect((await stable()).spec.replicas).toBe(replicas);
+    });
+
     it.each([25, 100])('gives all of it back in one patch at %i%%, and late writers come too late', async (percent) => {
       const { spec } = await stable();
       await made();
       await reached(percent, fence(3));
       const { metadata } = await stable();
-      expect(await other.demote(target, fence(4, 2))).toEqual({ kind: 'done', mayRoute: true });
+      expect(await other.demote(target, fence(4, 2))).toEqual({ kind: 'done', mayRoute: true, rolling: true });
       const after = await stable();
       expect(after.spec).toEqual(spec);
       expect(after.metadata.generation).toBe(metadata.generation + 1);
       expect((await workload.scaleCanary(target, 100, fence(5))).kind).toBe('fenced');
       expect((await workload.promote(plan, fence(5), true)).kind).toBe('fenced');
-      await until(async () => (await sets()).v1 === 4 && (await sets()).v2 === 0);
-      expect(await other.demote(target, fence(4, 2))).toMatchObject(DONE);
+      const isBack = async () => (await other.demote(target, fence(4, 2))).rolling === false;
+      await until(isBack);
+      expect(await sets()).toMatchObject({ v2: 0 });
     });
 
     it('meets a template that somebody else changed, and puts it back when told to', async () => {

@@ -18,6 +18,10 @@ export type RouterWorld = {
   readonly subject?: string;
   /** After the release no mark stays on the route objects: how high epochs were is known from the Deployment alone. */
   readonly forgets?: true;
+  /** A write is read back: what holds the routes may show them as they were for a moment. */
+  readonly readsBack?: true;
+  /** Verbs of the requests that `router` has sent, as in a Role; a watch counts when it is opened. */
+  sent(): readonly string[];
   /** The route objects as stored, without Sluice's marks and the server's own metadata. */
   read(): Promise<unknown>;
   /** Sluice's marks on the route object, by their short names. */
@@ -33,6 +37,14 @@ export type RouterWorld = {
   /** Another rollout controller takes the route. */
   giveAway(): Promise<void>;
   remove(): Promise<void>;
+  /** Where the route object is made by Sluice for another one: the hands of those whose that is. */
+  readonly owner?: {
+    /** To the host `moved.example.com`, where the route object repeats it. */
+    move?(): Promise<unknown>;
+    remove(): Promise<unknown>;
+    /** Whether the route object is gone. */
+    hasLeft(): Promise<boolean>;
+  };
   end(): Promise<void>;
 };
 
@@ -204,6 +216,24 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
         }
       });
 
+      it('changes the weight with one write and at most one read', async () => {
+        await claimed();
+        const places = routePlaces(target).length;
+        for (const [n, weight] of (shares() ? [10, 50, 100] : [100]).entries()) {
+          const before = world.sent().length;
+          expect(await router.setRoute(target, at(weight), fence(n + 2), false)).toEqual({ kind: 'done' });
+          // One that is opened goes on for as long as the rollout does.
+          const made = world
+            .sent()
+            .slice(before)
+            .filter((verb) => verb !== 'watch');
+          const reads = made.filter((verb) => verb === 'get' || verb === 'list').length;
+          const writes = made.filter((verb) => verb === 'patch' || verb === 'update').length;
+          expect({ writes, others: made.length - reads - writes }).toEqual({ writes: places, others: 0 });
+          expect(reads).toBeLessThanOrEqual((world.readsBack ? 2 : 1) * places);
+        }
+      });
+
       it('answers a repeat with done and writes nothing', async () => {
         await routed(10);
         const revision = await world.revision();
@@ -295,6 +325,44 @@ export function routerContract(name: string, make: () => Promise<RouterWorld>): 
         await world.other.setRoute(target, at(50), fence(3), false);
         expect(await router.drift(target, at(10), fence(2))).toBeNull();
       });
+    });
+
+    describe('being made for another object', () => {
+      it('repeats what that is now: an edit of it is a foreign one, and re-applied it is followed', async () => {
+        if (!world.owner?.move) return;
+        const moved = async () => JSON.stringify(await world.read()).match(/moved\.example\.com/g)?.length;
+        await routed(10);
+        expect(await router.drift(target, at(10), fence(2))).toBeNull();
+        await world.owner.move();
+        const drift = await world.other.drift(target, at(10), fence(2));
+        expect(drift).toMatchObject({
+          weight: null,
+          difference: expect.stringMatching(/any more: .*moved\.example\.com/),
+        });
+        expect(await moved()).toBe(1);
+        expect(await world.other.setRoute(target, at(10), fence(3), true)).toEqual({ kind: 'done' });
+        expect(await moved()).toBe(2);
+        expect(await router.getRoute(target)).toMatchObject({ route: at(10) });
+        for (const one of [router, world.other]) expect(await one.drift(target, at(10), fence(3))).toBeNull();
+      });
+
+      it.each(['in a rollout', 'at rest'])(
+        'goes when that goes, %s',
+        async (when) => {
+          if (!world.owner) return;
+          const { owner } = world;
+          await routed(10);
+          if (when === 'at rest') {
+            await router.reset(target, fence(3), {}, false);
+            await router.release(target, fence(4));
+          }
+          expect(await owner.hasLeft()).toBe(false);
+          await owner.remove();
+          await expect.poll(owner.hasLeft, { timeout: 40_000 }).toBe(true);
+          expect(await world.other.reset(target, fence(5, 2), {}, true)).toEqual({ kind: 'done' });
+        },
+        60_000,
+      );
     });
 
     describe('giving back', () => {

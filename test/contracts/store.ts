@@ -473,6 +473,26 @@ export function storeContract(name: string, open: OpenStores): void {
         expect((await took(60_000))?.abandoned).toBe(0);
       });
 
+      it('know since when the work under a lease fails, until it comes to its end once', async () => {
+        const name = aService();
+        const since = async (work: 'done' | 'failed' | 'undone', by = other) => {
+          const taken = await by.lease(name, 60_000);
+          await taken?.release(work);
+          return taken?.failingSince ?? null;
+        };
+        const before = await store.now();
+        expect(await since('undone')).toBeNull();
+        expect(await since('failed')).toBeNull();
+        expect(await since('undone')).not.toBeNull();
+        const first = await since('failed', store);
+        expect(first).toBeGreaterThanOrEqual(before);
+        expect(first).toBeLessThanOrEqual(await store.now());
+        // A holder that dies in between says nothing of its work.
+        await store.lease(name, 1);
+        await expect.poll(() => since('done')).toBe(first);
+        expect(await since('done', store)).toBeNull();
+      });
+
       it('keep a lease that is renewed, and never take one back that ran out', async () => {
         const name = aService();
         const first = await store.lease(name, 150);

@@ -45,6 +45,7 @@ const NAMERD = {
   path: '/host/world',
   names: '/srv/world-{version}',
 };
+const SUBSETS = { router: 'istio', virtualService: 'world', destinationRule: 'world' };
 /** The steps of `canary`, or of another strategy, for a service that is written so. */
 const stepsFor = (over: object, strategy = 'canary') => {
   const config = read(service(over));
@@ -130,6 +131,11 @@ describe('what may be written', () => {
       'dtabs of namerd',
       () => worldOf(service({ traffic: NAMERD })).target.traffic,
       { ...NAMERD, url: 'http://namerd:4180', namespaces: ['internal', 'external'] },
+    ],
+    [
+      'a VirtualService with its subsets',
+      () => worldOf(service({ traffic: { ...SUBSETS, virtualService: 'edge/world' } })).target.traffic,
+      { router: 'istio', virtualService: 'edge/world', http: [], destinationRule: 'hello/world' },
     ],
     ['a duration in hours', () => worldOf(service({ promoteTimeout: '2h' })).promoteTimeoutMs, 7_200_000],
     ['no cool-down', () => worldOf(service({ coolDown: '0s' })).coolDownMs, 0],
@@ -261,8 +267,18 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
     ],
     [
       'an unknown workload',
-      service({ workload: 'versioned' }),
-      'services.world.workload: unknown workload "versioned"; known: twin, in-place',
+      service({ workload: 'triplet' }),
+      'services.world.workload: unknown workload "triplet"; known: twin, versioned, in-place',
+    ],
+    [
+      'versions behind an Ingress, which never says what serves',
+      service({ workload: 'versioned', traffic: { router: 'ingress-nginx', ingress: 'world' } }),
+      'services.world.traffic.router: the stable Ingress, which says what serves, is never written: use workload twin, or another router with workload versioned',
+    ],
+    [
+      'versions of a Deployment whose name leaves no room for them',
+      service({ workload: 'versioned', deployment: 'w'.repeat(41) }),
+      'services.world.deployment: write a name of at most 40 characters that begins with a letter: those of the versions begin with it',
     ],
     [
       'an unknown router',
@@ -308,6 +324,11 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
       'a name of the canary without a place for it',
       service({ traffic: { ...NAMERD, names: '/srv/world-v2' } }),
       'services.world.traffic.names: write the canary\'s name with {version} in it, such as /srv/world-{version}, not "/srv/world-v2"',
+    ],
+    [
+      'subsets where each version has a Kubernetes Service',
+      service({ traffic: SUBSETS, workload: 'versioned' }),
+      'services.world.traffic.destinationRule: leave it out: only the workload twin keeps both sides behind one Kubernetes Service',
     ],
     [
       'nobody may deploy',
@@ -475,6 +496,17 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
     expect(errorsOf({ ...file, services: { world, other } })).toEqual([
       'services.other.deployment: write another one: Deployment hello/world is of services.world',
       'services.other.traffic: write another one: HTTPRoute hello/world is of services.world',
+    ]);
+  });
+
+  it('refuses two services on one DestinationRule', () => {
+    const [first, other] = ['one', 'two'].map((name) => ({
+      ...world,
+      deployment: name,
+      traffic: { ...SUBSETS, virtualService: name },
+    }));
+    expect(errorsOf({ ...file, services: { first, other } })).toEqual([
+      'services.other.traffic: write another one: DestinationRule hello/world is of services.first',
     ]);
   });
 

@@ -27,6 +27,7 @@ import {
   result,
   results,
   SECOND,
+  START,
   type Story,
 } from './support.ts';
 
@@ -66,6 +67,8 @@ const EVENTS: Readonly<Record<Event['type'], (rollout: Rollout) => Event>> = {
   reverted: ({ seq }) => ({ type: 'reverted', seq }),
   refenced: ({ seq }) => ({ type: 'refenced', seq }),
   abort_stalled: ({ seq }) => ({ type: 'abort_stalled', seq, message: 'no answer' }),
+  stalled: ({ seq }) => ({ type: 'stalled', seq, since: START, message: 'no answer' }),
+  resumed: ({ seq }) => ({ type: 'resumed', seq }),
   message_delivered: () => ({ type: 'message_delivered', key: 'root', ts: '2' }),
 };
 const gateOf = (rollout: Rollout) => openGate(rollout)?.id ?? 'world-1.1';
@@ -76,6 +79,7 @@ const moves = (to: string, ...phases: string[]) => Object.fromEntries(phases.map
 const STEPPING = ['scale', 'ready', 'route', 'confirm', 'test', 'bake', 'judge'].map((stage) => `stepping ${stage}`);
 const STARTING = ['starting create', 'starting ready', 'starting announce'];
 const ABORTING = ['route', 'fence', 'cool', 'clean'].map((stage) => `aborting ${stage}`);
+const RUNNING = PHASES.filter((phase) => !/^(aborting|aborted|succeeded)/.test(phase));
 const PROMOTING = ['template', 'ready', 'route', 'confirm', 'cool', 'clean'].map((stage) => `promoting ${stage}`);
 
 describe('each event moves only the phases that ask for it', () => {
@@ -141,6 +145,9 @@ describe('each event moves only the phases that ask for it', () => {
     ['reverted', moves('aborting fence', 'aborting route')],
     ['refenced', moves('aborting cool', 'aborting fence')],
     ['abort_stalled', stays(...ABORTING)],
+    ['stalled', stays(...RUNNING)],
+    // What did not stand still does not go on.
+    ['resumed', {}],
     ['message_delivered', { ...stays(...PHASES), 'starting announce': 'stepping scale' }],
   ])('%s', (type, expected) => {
     const taken = PHASES.flatMap((phase) => {
@@ -156,7 +163,7 @@ describe('each event moves only the phases that ask for it', () => {
   });
 
   it('has a row for every event', () => {
-    expect(Object.keys(EVENTS)).toHaveLength(35);
+    expect(Object.keys(EVENTS)).toHaveLength(37);
   });
 });
 
@@ -819,6 +826,44 @@ describe('abort', () => {
     expect(story.said).toEqual(['abort stalled', 'root']);
     expect(story.refusal({ type: 'abort_stalled', seq, message: 'no answer' })).toEqual({ kind: 'stale' });
     expect(story.tell({ type: 'reverted', seq }).label).toBe('aborting fence');
+  });
+});
+
+describe('a rollout of which nothing gets through', () => {
+  const stalled = ({ seq }: Rollout, since: number) => ({ type: 'stalled', seq, since, message: 'no answer' }) as const;
+
+  it('says so once, stays the same write, and says when it goes on', () => {
+    const story = createStory().until('stepping route');
+    const { seq } = story.rollout;
+    const since = story.now;
+    story.pass(5 * 60 * SECOND).tell(stalled(story.rollout, since));
+    expect(story.said).toEqual(['stalled', 'root']);
+    expect(story.rollout).toMatchObject({ seq, stalledSince: since, phase: { kind: 'stepping', stage: 'route' } });
+    expect(story.refusal(stalled(story.rollout, since))).toEqual({ kind: 'stale' });
+    story.pass(60 * SECOND).tell({ type: 'resumed', seq });
+    expect(story.said).toEqual(['resumed', 'root']);
+    expect(story.rollout.stalledSince).toBeNull();
+    expect(story.tell({ type: 'routed', seq }).label).toBe('stepping confirm');
+  });
+
+  it('takes what people decide meanwhile, and says the next time anew', () => {
+    const story = createStory().until('waiting');
+    story.tell(stalled(story.rollout, story.now));
+    const gate = openGate(story.rollout)?.id ?? '';
+    story.tell({ type: 'approved', gate, actor: ann, reason: 'seen' });
+    expect(story.label).toBe('stepping scale');
+    expect(story.rollout.stalledSince).not.toBeNull();
+    story.tell({ type: 'resumed', seq: story.rollout.seq });
+    story.pass(SECOND).tell(stalled(story.rollout, story.now));
+    expect(story.rollout.stalledSince).toBe(story.now);
+  });
+
+  it('ends that with an abort, which has words of its own', () => {
+    const story = createStory().until('waiting');
+    story.tell(stalled(story.rollout, story.now)).tell(abortBy(ann));
+    expect(story.rollout.stalledSince).toBeNull();
+    expect(story.refusal(stalled(story.rollout, story.now))).toEqual({ kind: 'stale' });
+    expect(story.refusal({ type: 'resumed', seq: story.rollout.seq })).toEqual({ kind: 'stale' });
   });
 });
 

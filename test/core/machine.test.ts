@@ -96,6 +96,7 @@ const moves = fc.oneof(
   often(3, fc.record({ do: fc.constant('drift'), weight: fc.constantFrom(null, 0, 5, 30, 70, 100) })),
   often(15, fc.record({ do: fc.constant('press'), type: fc.constantFrom(...BUTTONS), who: people })),
   often(2, fc.record({ do: fc.constant('trouble'), type: fc.constantFrom(...TROUBLES) })),
+  often(4, fc.record({ do: fc.constant('stand still'), over: fc.boolean() })),
   often(10, fc.record({ do: fc.constant('deliver'), key: fc.constantFrom('root', 'gate:1', 'gate:2', 'gate:3') })),
   often(1, fc.record({ do: fc.constant('abort'), who: people, fenced: fc.boolean(), epoch: fc.nat(12) })),
 );
@@ -143,6 +144,8 @@ function eventOf(move: Move, rollout: Rollout, now: number, told: readonly Told[
       return { type: move.type, gate, actor: move.who };
     case 'trouble':
       return { type: move.type, seq, message: 'no' };
+    case 'stand still':
+      return move.over ? { type: 'resumed', seq } : { type: 'stalled', seq, since: now, message: 'no' };
     case 'deliver':
       return { type: 'message_delivered', key: move.key, ts: '1' };
     case 'abort':
@@ -166,6 +169,10 @@ function checkTransition(before: Rollout, event: Event, after: Rollout): void {
   if (isTerminal(before)) holds(event.type === 'message_delivered', `I6: ${event.type} was taken after the end`);
   const wasAborting = before.phase.kind === 'aborting';
   const aborting = after.phase.kind === 'aborting';
+  if (event.type === 'stalled' || event.type === 'resumed') {
+    const told = { version: after.version, stalledSince: after.stalledSince };
+    holds(isDeepStrictEqual(after, { ...before, ...told }), 'what only tells changes nothing else');
+  }
   if (aborting && !wasAborting) {
     holds(after.epoch > before.epoch, 'an abort raises the epoch');
     const promoted = 'stage' in before.phase && ['route', 'confirm', 'cool', 'clean'].includes(before.phase.stage);

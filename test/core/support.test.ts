@@ -1,7 +1,7 @@
 /** Which steps which router can go: refused when they are typed, with the reason. */
 import { describe, expect, it } from 'vitest';
 import type { Preview, Step, Target, Traffic } from '../../src/core/plan.ts';
-import { fitted, refusals, SUPPORT, unsayable } from '../../src/core/support.ts';
+import { fitted, IN_PLACE_SUPPORT, refusals, SUPPORT, type Support, unsayable } from '../../src/core/support.ts';
 import { aStep } from './support.ts';
 
 const traffic: Readonly<Record<'smi' | 'istio' | 'ingress-nginx' | 'namerd', Traffic>> = {
@@ -72,5 +72,27 @@ describe('a preview that is there only if it can be had', () => {
     expect(fitted([optional], SUPPORT.smi)).toEqual([
       { ...shown(header), route: { weight: 0, preview: null, mirror: null } },
     ]);
+  });
+});
+
+describe('the tests of steps', () => {
+  const step = (weight: number, test: boolean) => aStep(weight, { test });
+  const tested = (steps: readonly Step[], support: Support) => fitted(steps, support).map((one) => one.test);
+
+  it.each<[string, readonly Step[], readonly boolean[]]>([
+    [
+      'before the first share come with that share',
+      [step(0, true), step(10, false), step(100, false)],
+      [false, true, false],
+    ],
+    ['of all steps before it come once', [step(0, true), step(0, true), step(100, true)], [false, false, true]],
+    ['with a share stay where they are', [step(10, true), step(50, false), step(100, true)], [true, false, true]],
+    ['that nobody asked for do not come', [step(0, false), step(10, false), step(100, true)], [false, false, true]],
+  ])('%s where no new pod runs without one', (_, steps, wanted) => {
+    expect(tested(steps, IN_PLACE_SUPPORT)).toEqual(wanted);
+  });
+
+  it('stay before the first share where the canary runs beside stable', () => {
+    expect(tested([step(0, true), step(100, false)], SUPPORT.kubernetes)).toEqual([true, false]);
   });
 });

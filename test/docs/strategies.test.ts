@@ -5,7 +5,7 @@ import type { Config } from '../../src/core/config.ts';
 import { parseConfig } from '../../src/core/parse-config.ts';
 import type { Target, Traffic } from '../../src/core/plan.ts';
 import { BUILT_IN } from '../../src/core/strategies.ts';
-import { fitted, refusals, type Support, supportOf } from '../../src/core/support.ts';
+import { fitted, notVersioned, refusals, type Support, supportOf } from '../../src/core/support.ts';
 
 const PAGE = 'docs/strategies.md';
 const [START, END] = ['<!-- tables -->', '<!-- end -->'];
@@ -82,10 +82,16 @@ function tables(): string {
     ['preview for testers', ...supports.map((support) => can(support.preview ?? support.header))],
     ['mirror', ...supports.map((support) => `${can(support.mirror)}${asked(support, true)}`)],
   ];
+  const routers = Object.values(TRAFFIC).map(({ router }) => router);
+  const versioned = routers.map((router) => {
+    const why = notVersioned(router);
+    return why === null ? 'yes' : no([why]);
+  });
   return [
     table(['strategy', ...columns.map(({ title }) => title)], strategyRows),
     table(['a step can say', ...columns.map(({ title }) => title)], featureRows),
-    'The last column is the workload `in-place`; the others are the workload `twin`.',
+    'The last column is the workload `in-place`; the others are the workload `twin`, and `versioned` where it can be had:',
+    table(['workload', ...routers.map((router) => `\`${router}\``)], [['`versioned`', ...versioned]]),
     reasons.map((reason, index) => `${index + 1}. ${reason}.`).join('\n'),
   ].join('\n\n');
 }

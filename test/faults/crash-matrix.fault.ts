@@ -2,13 +2,15 @@
 import { expect, test } from 'vitest';
 import { listPoints, MODES, type Mode, PATHS, type Point, tryPoint } from '../chaos/matrix.ts';
 import { choose, inParallel, nameOf, table } from '../chaos/report.ts';
+import { findPair } from '../scenarios/support/pairs.ts';
 
+const PAIR = findPair({ router: 'gateway-api', workload: 'twin', strategy: 'brisk' });
 const COUNT = 28;
 /** Another one tries other places. */
 const SEED = Number(process.env.SLUICE_CHAOS_SEED ?? 1);
 
 test('whoever is killed or frozen anywhere, the rollout comes to its end and every invariant holds', async () => {
-  const points = (await Promise.all(PATHS.map(listPoints))).flat();
+  const points = (await Promise.all(PATHS.map((path) => listPoints(PAIR, path)))).flat();
   const tries = choose(points, COUNT, SEED).map((point, index): [Point, Mode] => [
     point,
     MODES[index % 2] ?? 'SIGKILL',

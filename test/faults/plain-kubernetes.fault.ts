@@ -1,6 +1,7 @@
 /** No mesh at all: a Kubernetes Service whose selector is switched, and a Deployment that is rolled out in place. */
 import { describe, expect, test } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
+import { useAutoscaler } from '../scenarios/support/autoscaler.ts';
 import type { Stage } from '../scenarios/support/stage.ts';
 import { useStage } from '../scenarios/support/use-stage.ts';
 
@@ -185,10 +186,32 @@ describe('in place', () => {
     for (const label of approvals) await press('bo', label);
     await gate(at);
     await stage.slack.click('bo', stage.slack.root(), 'Abort');
-    await said(/aborted/i);
+    await said(/All traffic is on v1/);
+    expect(pods().v2).toBe(0);
     await settled();
     expect(deployment()?.spec).toEqual(before);
-    await stage.slack.until(() => pods().v2 === 0, { what: 'no new pods', ...soon });
+    expect(await load.stop()).toMatchObject(NONE_FAILED);
+  });
+
+  test('an autoscaler that adds pods meanwhile adds to both sides, and all of them end new', async () => {
+    const { stage, press, said, gate } = set();
+    const { appear, asksFor, until } = useAutoscaler(stage);
+    const load = users();
+    appear();
+    asksFor(4);
+    await stage.slack.command('ana', 'world v2 half');
+    await gate('Approve 50%');
+    expect(pods()).toEqual({ v1: 4, v2: 1 });
+    asksFor(8);
+    await until('both sides have grown', () => pods().v1 === 7 && pods().v2 === 2);
+    await press('bo', 'Approve 50%');
+    await gate('Approve 100%');
+    expect(pods()).toEqual({ v1: 7, v2: 8 });
+    await press('bo', 'Approve 100%');
+    await press('bo', 'Promote');
+    await said(/v2 is live/i);
+    await until('the old ones are gone', () => pods().v1 === 0);
+    expect(pods().v2).toBe(8);
     expect(await load.stop()).toMatchObject(NONE_FAILED);
   });
 

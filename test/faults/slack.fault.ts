@@ -202,3 +202,25 @@ describe('people press twice, late, or at once', () => {
     expect(stage.weights).toEqual([0, 50]);
   });
 });
+
+describe('a word in the thread, and the process dies', () => {
+  test.each([
+    ['before it is acknowledged: Slack says it again', 'before ack', 'approve', 100],
+    ['right after it was acknowledged', 'after ack', 'approve', 100],
+    ['right after it was acknowledged', 'after ack', 'abort', 0],
+  ])('%s (%s, %s): it counts, once', async (_, place, word, weight) => {
+    const { stage, bot } = set();
+    const { slack } = stage;
+    await atTheGate();
+    await bot.kill();
+    const dying = await stage.startBot({ SLUICE_FAILPOINT: `${place}:SIGKILL` });
+    const said = await slack.mention('bo', slack.root()?.ts ?? '', word);
+    await dying.ended;
+    await stage.startBot();
+    if (said.error !== null) await slack.replay({ retry: 1 });
+    await slack.until(() => stage.weights.at(-1) === weight, { what: `${weight}%`, timeoutMs: 25_000 });
+    expect(stage.weights).toEqual([0, 50, weight]);
+    await pause(1_000);
+    expect(slack.ephemerals('bo').filter((text) => /came twice|no effect/.test(text))).toEqual([]);
+  });
+});

@@ -1,20 +1,13 @@
 /** Each built-in strategy, with its bakes shortened, on a traffic system that can carry it out; and what cannot be. */
 import { describe, expect, test } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
-import { BUILT_IN } from '../../src/core/strategies.ts';
+import { QUICK } from '../scenarios/support/pairs.ts';
 import { useStage } from '../scenarios/support/use-stage.ts';
 
 const LONG = 60_000;
 const NGINX = 'nginx.ingress.kubernetes.io';
 
-/** The built-in strategies as somebody would write them, with bakes that last no minute. */
-const strategies = Object.fromEntries(
-  Object.entries(BUILT_IN).map(([name, steps]) => [
-    name,
-    steps.map(({ bake, gate, ...step }) => ({ ...step, ...(bake && { bake: '300ms' }), ...(gate && { gate: true }) })),
-  ]),
-);
-const config = { strategies };
+const config = { strategies: QUICK };
 const open = { checks: [], coolDown: '0s' };
 
 describe('blue-green, on Istio', () => {
@@ -41,6 +34,64 @@ describe('blue-green, on Istio', () => {
       await said(/v2 is live/i);
       await cleaned();
       expect(image('world')).toBe('buoyantio/world:v2');
+    },
+    LONG,
+  );
+});
+
+describe('canary, on Istio by subsets', () => {
+  const set = useStage({
+    world: { traffic: 'istio/subsets' },
+    service: {
+      ...open,
+      coolDown: '500ms',
+      traffic: { router: 'istio', virtualService: 'world', destinationRule: 'world' },
+      strategies: undefined,
+    },
+    config,
+  });
+  const subsets = () =>
+    set()
+      .stage.get(kinds.destinationRules, 'world')
+      ?.spec.subsets?.map(({ name }) => name);
+
+  test(
+    'shares the pods of one Kubernetes Service, back and to the end, and no request fails',
+    async () => {
+      const { stage, gate, press, said, cleaned, image } = set();
+      const { playground, slack } = stage;
+      const { entry } = playground;
+      const given = stage.get(kinds.virtualServices, 'world')?.spec;
+      const load = playground.load({ ...entry, perSecond: 100 });
+      const over = async () => {
+        await cleaned();
+        await slack.until(() => subsets()?.join() === 'one', { what: 'the subset is taken out' });
+        expect(stage.get(kinds.virtualServices, 'world')?.spec).toEqual(given);
+      };
+      await slack.command('ana', 'plan world v2 canary');
+      const plan = await set().told('ana', /Dry run/);
+      expect(plan).toContain('DestinationRule hello/world: annotations sluice.dev/…, and subset world-canary added');
+      expect(plan).toContain('its subset of before 90, subset world-canary 10');
+
+      await slack.command('ana', 'world v2 canary');
+      await gate('Approve 10%');
+      expect(subsets()).toEqual(['one', 'world-canary']);
+      expect((await playground.ask({ ...entry, headers: { 'x-canary': 'always' } })).version).toBe('v2');
+      expect(load.counts().versions.v2).toBeUndefined();
+      await press('bo', 'Approve 10%');
+      await gate('Approve 50%');
+      await slack.click('bo', slack.root(), 'Abort');
+      await said(/aborted/i);
+      await over();
+      expect(image('world')).toBe('buoyantio/world:v1');
+
+      await slack.command('ana', 'world v2 canary');
+      for (const label of ['Approve 10%', 'Approve 50%', 'Approve 100%', 'Promote']) await press('bo', label);
+      await said(/v2 is live/i);
+      await over();
+      expect(image('world')).toBe('buoyantio/world:v2');
+      const { broken, gatewayErrors } = await load.stop();
+      expect({ broken, gatewayErrors }).toEqual({ broken: 0, gatewayErrors: 0 });
     },
     LONG,
   );
@@ -76,7 +127,7 @@ describe('ab, on ingress-nginx', () => {
     service: { ...open, traffic: { router: 'ingress-nginx', ingress: 'world' }, strategies: ['ab', 'cookie'] },
     config: {
       strategies: {
-        ...strategies,
+        ...QUICK,
         cookie: [
           { preview: { cookie: 'beta=always' }, bake: '1s', gate: true },
           { weight: 100, gate: true },

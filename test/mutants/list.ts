@@ -19,6 +19,8 @@ const AT_THE_ROUTE = [
   'test/playground/router.test.ts',
 ];
 const AT_THE_WORKLOAD = ['test/adapters/kubernetes/meanwhile.test.ts', 'test/playground/workload.test.ts'];
+const AT_THE_AUTOSCALER = ['test/adapters/kubernetes/autoscaler.test.ts', 'test/playground/autoscaler.test.ts'];
+const AT_THE_VERSIONS = ['test/playground/versioned.test.ts'];
 const AT_THE_BUTTONS = ['test/app/rights.test.ts', 'test/app/commands.test.ts'];
 const INTERLEAVED = ['test/app/fenced.test.ts', 'test/app/interleavings.test.ts'];
 const IN_THE_STORE = ['test/adapters/redis/model.test.ts', 'test/adapters/redis/store.test.ts'];
@@ -31,6 +33,7 @@ const ABORT = 'src/adapters/redis/abort.lua';
 const FENCE = 'src/adapters/kubernetes/fence.ts';
 const ROUTE = 'src/adapters/traffic/object-intents.ts';
 const TWIN = 'src/adapters/kubernetes/twin-writes.ts';
+const SCALER = 'src/adapters/kubernetes/autoscaler-writes.ts';
 const DECIDE = 'src/core/decide.ts';
 const GATES = 'src/core/gates.ts';
 
@@ -109,8 +112,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'marks that are gone count as a foreign edit',
     file: ROUTE,
-    find: "if (met === 'unmarked' && !overwrite) return drifted(marksLost(subject));",
-    put: '',
+    find: "if (met === 'unmarked' && !overwrite) return drifted(marksLost(subject));\n      const drift = overwrite || repeat",
+    put: 'const drift = overwrite || repeat',
     tests: AT_THE_ROUTE,
   },
   {
@@ -144,7 +147,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the claim stays while the route still sends to the canary',
     file: ROUTE,
-    find: '      if (!dialect.isRestored(object)) return refused(stillRouted);\n',
+    find: '      if (!isMarkedSettled(object) && !dialect.isRestored(object)) return refused(stillRouted);\n',
     put: '',
     tests: AT_THE_ROUTE,
   },
@@ -154,6 +157,34 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const late = created.length > 0 ? await lateFor(target, fence, created) : null;',
     put: 'const late = null;',
     tests: AT_THE_WORKLOAD,
+  },
+  {
+    name: 'the test of the replaced value: least size of the autoscaler',
+    file: SCALER,
+    find: 'return [test(path, found), found === null',
+    put: 'return [found === null',
+    tests: AT_THE_AUTOSCALER,
+  },
+  {
+    name: 'the autoscaler keeps as many pods as stable has',
+    file: SCALER,
+    find: 'const raised = raisedFor(object, replicas);\n  const note',
+    put: 'const raised = leastOf(object);\n  const note',
+    tests: AT_THE_AUTOSCALER,
+  },
+  {
+    name: 'what somebody else made of the autoscaler stays',
+    file: SCALER,
+    find: "if (!('ops' in released) || !note || leastOf(object) !== note.raised) return released;",
+    put: "if (!('ops' in released) || !note) return released;",
+    tests: AT_THE_AUTOSCALER,
+  },
+  {
+    name: 'the raised epoch on the autoscaler',
+    file: 'src/adapters/kubernetes/autoscaler.ts',
+    find: 'return ref ? send(ref, (object) => intendRaise(object, fence)) : DONE;',
+    put: 'return DONE;',
+    tests: AT_THE_AUTOSCALER,
   },
   {
     name: 'the canary never shrinks while it is routed',
@@ -521,8 +552,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a request that was left over too long is not acted on',
     file: 'src/app/sweep.ts',
-    find: 'const said = age > EXPIRED_MS ? deps.commands.expire(taken) : deps.commands.answer(request, taken);',
-    put: 'const said = deps.commands.answer(request, taken);',
+    find: 'await (age > EXPIRED_MS ? deps.commands.expire(request, taken) : deps.commands.carryOut(request, taken));',
+    put: 'await deps.commands.carryOut(request, taken);',
     tests: ['test/app/sweep.test.ts'],
   },
   {
@@ -534,10 +565,52 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an entry of the inbox is worked on once',
-    file: 'src/app/commands.ts',
+    file: 'src/app/once.ts',
     find: '      if (!(await store.isWaiting(service, id))) return null;\n',
     put: '',
     tests: ['test/app/commands.test.ts'],
+  },
+  {
+    name: 'a refusal is told before its request is dropped',
+    file: 'src/app/once.ts',
+    find: '      if (said) await chat.tell(replyTo, said);\n',
+    put: '      await store.drop(service, id);\n      if (said) await chat.tell(replyTo, said);\n',
+    tests: ['test/app/commands.test.ts', 'test/app/interleavings.test.ts'],
+  },
+  {
+    name: 'a full inbox takes nothing more',
+    file: 'src/adapters/redis/take.lua',
+    find: "if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[3]) then return '' end\n",
+    put: '',
+    tests: IN_THE_STORE,
+  },
+  {
+    name: 'an approval in the thread is recorded before it is acknowledged',
+    file: 'src/app/bot.ts',
+    find: "      case 'approve':\n        return here;\n",
+    put: '',
+    tests: ['test/app/bot.test.ts'],
+  },
+  {
+    name: 'what is said in a thread is acknowledged when it is recorded',
+    file: 'src/adapters/slack/events.ts',
+    find: '    await process({ ...event, ack: async () => undefined });\n',
+    put: '    await acknowledge();\n    await process({ ...event, ack: async () => undefined });\n',
+    tests: AT_SLACK,
+  },
+  {
+    name: 'people hear once of a rollout that stands still',
+    file: DECIDE,
+    find: "      if (phase.kind === 'aborting' || rollout.stalledSince) return STALE;\n",
+    put: "      if (phase.kind === 'aborting') return STALE;\n",
+    tests: IN_THE_CORE,
+  },
+  {
+    name: 'the first of many failures is the one that counts',
+    file: 'src/adapters/redis/release.lua',
+    find: "redis.call('HSETNX', KEYS[2], 'failing'",
+    put: "redis.call('HSET', KEYS[2], 'failing'",
+    tests: ['test/adapters/redis/store.test.ts'],
   },
   {
     name: 'a version is never latest',
@@ -617,5 +690,63 @@ export const MUTANTS: readonly Mutant[] = [
     find: "if (rollout.confirmed && (await router.confirmed(target)).kind === 'pending') {",
     put: 'if (false) {',
     tests: INTERLEAVED,
+  },
+
+  // ---- versions beside each other ----
+  {
+    name: 'the foreign edit that the promotion of a version meets',
+    file: ROUTE,
+    find: 'const drift = overwrite ? null : isMarkedSettled(object) ? changedSince(object) : driftOf(object);',
+    put: 'const drift = null;',
+    tests: AT_THE_VERSIONS,
+  },
+  {
+    name: 'all of the traffic first, in the patch that gives the canary its place',
+    file: ROUTE,
+    find: 'return [...all, ...dialect.restore(applied(object, all), dialect.succeed(journal))];',
+    put: 'return dialect.restore(object, dialect.succeed(journal));',
+    tests: AT_THE_VERSIONS,
+  },
+  {
+    name: 'the abort without Redis that comes too late',
+    file: 'src/app/blind.ts',
+    find: 'held?.settled || ',
+    put: '',
+    tests: AT_THE_VERSIONS,
+  },
+  {
+    name: 'the pods that come back before the traffic',
+    file: 'src/adapters/kubernetes/versioned.ts',
+    find: "mayRoute: deploymentState(now).kind === 'ready'",
+    put: 'mayRoute: true',
+    tests: AT_THE_VERSIONS,
+  },
+  {
+    name: 'what Sluice did not make is never deleted',
+    file: 'src/adapters/kubernetes/versioned.ts',
+    find: 'isOurs(one) && isRetired(one, target)',
+    put: 'isRetired(one, target)',
+    tests: AT_THE_VERSIONS,
+  },
+  {
+    name: 'the pods that the version before keeps where the route was changed since',
+    file: 'src/app/ending.ts',
+    find: "if (held?.settled && held.route?.weight === 100) return 'promoted';",
+    put: "if (held) return 'promoted';",
+    tests: ['test/app/ending.test.ts'],
+  },
+  {
+    name: "somebody else's Deployment of a version's name",
+    file: 'src/adapters/kubernetes/versioned-names.ts',
+    find: 'isRetired(object, target) || (isOurs(object) && !isOfAnother(object, target));',
+    put: 'true;',
+    tests: AT_THE_VERSIONS,
+  },
+  {
+    name: 'the abort that works until a version has its place',
+    file: 'src/core/rollout.ts',
+    find: "const isBeside = plan.target.versioned !== undefined && phase.stage === 'route';",
+    put: 'const isBeside = false;',
+    tests: ['test/core/versions.test.ts'],
   },
 ];

@@ -264,12 +264,17 @@ describe('metrics', () => {
 });
 
 describe('the world', () => {
-  it.each(['gateway-api', 'gateway-api/service', 'smi', 'istio', 'ingress-nginx', 'kubernetes'] as const)(
-    'is reached where its users go: %s',
-    async (traffic) => {
-      const own = await createPlayground({ readyAfterMs: 1, propagationMs: 0, world: { traffic } });
-      await expect.poll(async () => (await own.ask(own.entry)).version).toBe('v1');
-      await own.stop();
-    },
-  );
+  it.each([
+    'gateway-api',
+    'gateway-api/service',
+    'smi',
+    'istio',
+    'istio/subsets',
+    'ingress-nginx',
+    'kubernetes',
+  ] as const)('is reached where its users go: %s', async (traffic) => {
+    const own = await createPlayground({ readyAfterMs: 1, propagationMs: 0, world: { traffic } });
+    await expect.poll(async () => (await own.ask(own.entry)).version).toBe('v1');
+    await own.stop();
+  });
 });

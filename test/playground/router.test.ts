@@ -14,6 +14,7 @@ afterAll(async () => {
 });
 
 routerContract('gateway-api', () => gatewayWorld(playground.kubeconfig, kube));
+routerContract('gateway-api, versions', () => gatewayWorld(playground.kubeconfig, kube, 'versioned'));
 
 for (const [name, system] of Object.entries(SYSTEMS)) {
   routerContract(name, () => routeWorld(playground.kubeconfig, kube, system));

@@ -1,6 +1,7 @@
 /** Buttons that say something else than the bot wrote, or stand somewhere else than it posted them: refused, and told why. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { clickOf } from '../../src/adapters/slack/payloads.ts';
+import { THREADS } from '../../src/app/requests.ts';
 import { openCorner, typed } from '../app/support.ts';
 import { loaded, playTo, start } from '../contracts/store.ts';
 import { aBot, atGate, clicked, GATE_TS, ROOT_TS } from './support.ts';
@@ -141,8 +142,11 @@ describe('the same message delivered twice', () => {
     const said = { ...typed(text, { channel, ts: ROOT_TS }), user: 'U0BO' };
     await bot.ask(said);
     await playTo(corner.store, id, (phase, { gates }) => phase.kind === 'waiting' && gates.length === 2);
+    // What Slack repeats by itself was answered before.
+    expect(await bot.ask({ ...said, isRepeated: true })).toBeUndefined();
     expect(await bot.ask(said)).toEqual({ kind: 'replayed' });
     expect((await loaded(corner.store, id)).rollout.gates[1]?.decision).toBeNull();
     expect(await corner.store.intakes('world')).toEqual([]);
+    expect(await corner.store.intakes(THREADS)).toEqual([]);
   });
 });

@@ -45,12 +45,14 @@ export async function startFakeNamerd() {
   const requests: Recorded[] = [];
   /** Concrete names that are bound, with their number of addresses. */
   const services = new Map<string, number>();
+  const listeners = new Set<(namespace: string) => void>();
   let staleReads = 0;
 
   function store(namespace: string, dtab: readonly Dentry[]): void {
     const was = stored.get(namespace);
     stored.set(namespace, { version: (was?.version ?? 0) + 1, dtab });
     if (was && staleReads > 0) before.set(namespace, { was, reads: staleReads });
+    for (const listener of listeners) listener(namespace);
   }
 
   function readOf(namespace: string): Stored | undefined {
@@ -155,6 +157,11 @@ export async function startFakeNamerd() {
     get: (namespace: string) => showDtab(stored.get(namespace)?.dtab ?? []),
     version: (namespace: string) => stored.get(namespace)?.version ?? 0,
     remove: (namespace: string) => stored.delete(namespace),
+    /** Calls back after each write of a dtab; returns how to stop. */
+    onWrite(listener: (namespace: string) => void): () => void {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     /** The next request of this method meets it. */
     fail: (fault: Fault) => void faults.push(fault),
     /** So many reads after each write still see the dtab of before. */

@@ -23,6 +23,8 @@ export type Connection = {
 export type Draft = {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
+  /** As `belongsTo` gives them. */
+  readonly ownerReferences?: readonly unknown[];
   readonly spec: Readonly<Record<string, unknown>>;
 };
 

@@ -98,6 +98,14 @@ export function underFence(
 
 const active = ({ rollout, epoch, seq }: Fence): MarkChanges => ({ rollout, epoch, seq, phase: 'active' });
 
+/** What a claim meets before it looks at content; null: nothing speaks against it. */
+export function beforeClaim(object: Held, subject: string, by: Fence, service: string): Written | null {
+  const marks = readMarks(object);
+  const ours = marks?.rollout === by.rollout;
+  if (marks && !ours && marks.phase === 'active') return refused(heldMessage(subject, marks, service));
+  return behind(marks, by) ?? (ours && marks.epoch === by.epoch ? DONE : null);
+}
+
 /** Takes an object for a rollout: exactly the one that was read, unchanged in any way. */
 export function claimOps(object: Held, fence: Fence, restore: string, other: MarkChanges = {}): Op[] {
   return [...asRead(object), ...setMarks(object, { abort: null, ...other, ...active(fence), restore })];

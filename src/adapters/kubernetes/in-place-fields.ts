@@ -95,12 +95,28 @@ export function level(object: Deployment, { next }: InPlaceJournal): number {
     .object({ maxSurge: z.number().catch(0) })
     .catch({ maxSurge: 0 })
     .parse(object.spec.strategy?.rollingUpdate);
-  return maxSurge;
+  return maxSurge + replaced(object);
+}
+
+/** Its status tells of the Deployment as it is now. */
+export const isTakenUp = ({ metadata, status }: Deployment) =>
+  (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
+
+/**
+ * How many new pods stand for old ones, besides those of `maxSurge`: whoever scales a Deployment that has both, as autoscalers
+ * do, scales both in proportion, and from then on Kubernetes fills up with new ones.
+ */
+function replaced(object: Deployment): number {
+  const { replicas = 0, updatedReplicas = 0 } = object.status ?? {};
+  return isTakenUp(object) ? Math.max(0, object.spec.replicas - (replicas - updatedReplicas)) : 0;
 }
 
 /** One patch to `pods` new ones: from there on it rolls by itself, to there and no further. */
-export const rollTo = (object: Deployment, journal: InPlaceJournal, pods: number): Op[] =>
-  write(object, journal.next ?? journal.template, Number.isFinite(pods) ? heldAt(pods) : journal.own);
+export function rollTo(object: Deployment, journal: InPlaceJournal, pods: number): Op[] {
+  const template = journal.next ?? journal.template;
+  const standing = level(object, journal) > 0 ? replaced(object) : 0;
+  return write(object, template, Number.isFinite(pods) ? heldAt(Math.max(1, pods - standing)) : journal.own);
+}
 
 export const pause = (object: Deployment): Op[] => field(object, 'paused', true);
 

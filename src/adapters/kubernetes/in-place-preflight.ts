@@ -6,8 +6,9 @@ import type { Cluster } from './cluster.ts';
 import { achieved } from './in-place-fields.ts';
 import { IN_PLACE_LIMIT } from './in-place-writes.ts';
 import { highestEpoch } from './marks.ts';
-import { Autoscalers, type Deployment, Deployments, nameOf } from './objects.ts';
+import { type Deployment, Deployments, nameOf } from './objects.ts';
 import { missingRolloutRights } from './rollout-rights.ts';
+import { dryWarnings } from './run-dry.ts';
 import { deploymentOf, findServing } from './serving.ts';
 import { chooseContainer, containerRefusal, ownerRefusals } from './twin-preflight.ts';
 
@@ -21,20 +22,11 @@ export async function lookInPlace(
   const serving = await findServing(cluster, target);
   if (!serving.ok) return { ok: false, refusals: [serving.refusal] };
   const { deployment, service } = serving;
-  const autoscalers = await cluster.list(Autoscalers, target.namespace);
-  const scaler = autoscalers.find(
-    ({ spec }) => spec.scaleTargetRef.kind === 'Deployment' && spec.scaleTargetRef.name === target.deployment,
-  );
   const container = chooseContainer(deployment, target);
   const refusals = [
     ...ownerRefusals(target, deployment, service),
     ...(container === null ? [containerRefusal(deployment, target)] : []),
     ...shapeRefusals(target, deployment),
-    ...(scaler
-      ? [
-          `HorizontalPodAutoscaler ${target.namespace}/${scaler.metadata.name} scales Deployment ${target.deployment}: the share follows the pods, and it would change their number. Delete it for the rollout.`,
-        ]
-      : []),
   ];
   if (refusals.length > 0 || container === null) return { ok: false, refusals };
   const { template, replicas, progressDeadlineSeconds } = deployment.spec;
@@ -49,7 +41,7 @@ export async function lookInPlace(
       epoch: highestEpoch([deployment]),
       achieved: (weight) => achieved(weight, replicas),
     },
-    warnings: [],
+    warnings: dryWarnings(deployment, 'requests fail meanwhile'),
   };
 }
 

@@ -106,7 +106,7 @@ export function watchInPlace(cluster: Cluster): Watching {
   /** `pods` new ones are Ready, and the Deployment is paused there. */
   async function shareState(object: Deployment, pods: number): Promise<Progress> {
     const of = `Deployment ${object.metadata.name}`;
-    if (!isMade(object)) {
+    if (!isMade(object, pods)) {
       const state = deploymentState(object);
       return state.kind === 'ready' ? waiting(`${of} has not made its new pods yet`) : state;
     }

@@ -3,15 +3,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Fence } from '../../app/ports.ts';
 import {
   barrier,
+  beforeClaim,
   behind,
   claimOps,
   DONE,
   drifted,
-  heldMessage,
   type Intent,
   marksLost,
   meet,
-  refused,
   underFence,
 } from './fence.ts';
 import {
@@ -19,6 +18,7 @@ import {
   giveBack,
   type InPlaceJournal,
   isHeld,
+  isTakenUp,
   level,
   type Own,
   ownOf,
@@ -41,14 +41,12 @@ function journalOf(object: Deployment, service: string): InPlaceJournal {
 }
 
 export function claimInPlace(object: Deployment, by: Fence, owner: string, service: string): Intent {
+  const met = beforeClaim(object, nameIn(object), by, owner);
+  if (met) return met;
   const marks = readMarks(object);
-  const ours = marks?.rollout === by.rollout;
-  if (marks && !ours && marks.phase === 'active') return refused(heldMessage(nameIn(object), marks, owner));
-  const stopped = behind(marks, by);
-  if (stopped) return stopped;
-  if (marks && ours && marks.epoch === by.epoch) return DONE;
   // Taken over from an older epoch of the same rollout: it may have rolled already.
-  const restore = ours && marks?.restore ? marks.restore : JSON.stringify(journalOf(object, service));
+  const own = marks?.rollout === by.rollout ? marks.restore : null;
+  const restore = own ?? JSON.stringify(journalOf(object, service));
   return { ops: claimOps(object, by, restore) };
 }
 
@@ -75,17 +73,19 @@ export function growTo(object: Deployment, by: Fence, pods: number): Intent {
     if (strange) return drifted(strange);
     return { ops: [...rollTo(object, journal, pods), ...underFence(object, by)] };
   }
-  if (!isHeld(object) || object.spec.paused === true || !isMade(object)) return DONE;
-  return { ops: [...pause(object), ...underFence(object, by)] };
+  if (!isHeld(object)) return DONE;
+  const told = level(object, journal);
+  if (object.spec.paused !== true) {
+    return isMade(object, told) ? { ops: [...pause(object), ...underFence(object, by)] } : DONE;
+  }
+  // Scaled while it was paused, as autoscalers do: old and new pods in proportion, rounded in disfavour of the new ones.
+  if (!isTakenUp(object) || isMade(object, pods)) return DONE;
+  return { ops: [...rollTo(object, journal, told), ...underFence(object, by)] };
 }
 
-/** Its controller has made the new pods that it was told to make. */
-export function isMade({ metadata, spec, status = {} }: Deployment): boolean {
-  const { observedGeneration = 0, updatedReplicas = 0 } = status;
-  const surge = spec.strategy?.rollingUpdate;
-  const wanted = typeof surge === 'object' && surge !== null && 'maxSurge' in surge ? Number(surge.maxSurge) : 0;
-  return observedGeneration >= (metadata.generation ?? 0) && updatedReplicas >= wanted;
-}
+/** Its controller has made so many new pods of the template that it has now. */
+export const isMade = (object: Deployment, pods: number): boolean =>
+  isTakenUp(object) && (object.status?.updatedReplicas ?? 0) >= pods;
 
 /** Somebody else's template; null: it is the one before or the next. */
 export function strangeTemplate(object: Deployment, journal: InPlaceJournal) {

@@ -7,13 +7,14 @@ import type { Log, Workload, Written } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { DONE, type Intent, type Result, refused, write } from './fence.ts';
-import { podsFor, readJournal } from './in-place-fields.ts';
+import { isTakenUp, podsFor, readJournal } from './in-place-fields.ts';
 import { lookInPlace } from './in-place-preflight.ts';
 import { watchInPlace } from './in-place-watch.ts';
 import { claimInPlace, growTo, noteNext, reapply, releaseInPlace, settle, undo } from './in-place-writes.ts';
 import { type Deployment, Deployments, type PodTemplate, parseTemplate } from './objects.ts';
 import { deploymentOf, findServing } from './serving.ts';
 import { newTemplate } from './twin-canary.ts';
+import { deploymentState } from './twin-state.ts';
 import { intendRaise } from './twin-writes.ts';
 
 export function createInPlace({ cluster, log }: { cluster: Cluster; log: Log }): Workload {
@@ -64,15 +65,25 @@ export function createInPlace({ cluster, log }: { cluster: Cluster; log: Log }):
       return send(target, (object) => reapply(object, fence, service, before && parseTemplate(before)));
     },
 
-    // A rolling update back always leaves pods that answer, and there is nothing to route.
+    // A rolling update back always leaves pods that answer, and there is nothing to route: the traffic goes with the pods.
     async demote(target, fence, before = null) {
-      const written = await send(target, (object) => undo(object, fence, before && parseTemplate(before)));
+      const { object, ...written } = await write(cluster, Deployments, deploymentOf(target), (found) =>
+        undo(found, fence, before && parseTemplate(before)),
+      );
       log.debug({ deployment: target.deployment, kind: written.kind }, 'rolling back in place');
-      return written.kind === 'done' ? { ...DONE, mayRoute: true } : written;
+      return written.kind === 'done' ? { ...DONE, mayRoute: true, rolling: isRollingBack(object) } : written;
     },
 
     raise: (target, fence) => send(target, (object) => intendRaise(object, fence), DONE),
 
     cleanUp: (target, fence) => send(target, (object) => releaseInPlace(object, fence), DONE),
   };
+}
+
+/** Old pods that do not start are Kubernetes' to report: all that can be written is written. */
+function isRollingBack(object: Deployment | undefined): boolean {
+  if (!object) return false;
+  const { replicas = 0, updatedReplicas = 0 } = object.status ?? {};
+  const isRolled = isTakenUp(object) && replicas <= updatedReplicas;
+  return !isRolled && deploymentState(object).kind === 'waiting';
 }

@@ -18,9 +18,15 @@ export const pointer = (...parts: readonly (string | number)[]) =>
 export const test = (path: string, value: unknown): Op => ({ op: 'test', path, value });
 export const replace = (path: string, value: unknown): Op => ({ op: 'replace', path, value });
 
-/** What Sluice writes in annotations, `null` takes one off. `route`: the route that was written last; `env`: whose bot it is. */
+/**
+ * What Sluice writes in annotations, `null` takes one off. `route`: the route that was written last; `env`: whose bot it is;
+ * `replicas`: how many a Deployment had before it was scaled to 0.
+ */
 export type MarkChanges = Partial<
-  Record<'rollout' | 'epoch' | 'seq' | 'phase' | 'restore' | 'route' | 'abort' | 'env', string | number | null>
+  Record<
+    'rollout' | 'epoch' | 'seq' | 'phase' | 'restore' | 'route' | 'abort' | 'env' | 'replicas',
+    string | number | null
+  >
 >;
 
 const annotation = (object: Held, mark: string) => object.metadata.annotations?.[PREFIX + mark] ?? null;
@@ -46,6 +52,9 @@ function count(text: string | null): number | null {
 
 /** The route that was written last, as JSON. */
 export const readRouteMark = (object: Held) => annotation(object, 'route');
+
+/** Replicas of a Deployment before a rollout scaled it to 0; null: none did. */
+export const readReplicas = (object: Held) => count(annotation(object, 'replicas'));
 
 /** `env` of the bot whose rollout claimed the object. */
 export const readEnv = (object: Held) => annotation(object, 'env');

@@ -208,8 +208,13 @@ const gatewayClass = z.looseObject({
 
 const autoscaler = z.looseObject({
   metadata,
-  spec: z.looseObject({ scaleTargetRef: z.looseObject({ kind: z.string(), name: z.string() }) }),
+  spec: z.looseObject({
+    scaleTargetRef: z.looseObject({ kind: z.string(), name: z.string() }),
+    minReplicas: z.number().optional(),
+    maxReplicas: z.number(),
+  }),
 });
+export type Autoscaler = z.infer<typeof autoscaler>;
 const networkPolicy = z.looseObject({ metadata, spec: z.looseObject({ podSelector: selector.optional() }) });
 const disruptionBudget = z.looseObject({ metadata, spec: z.looseObject({ selector: selector.nullish() }) });
 const referenceGrant = z.looseObject({

@@ -1,4 +1,4 @@
-import type { Held } from './objects.ts';
+import { apiVersion, type Held, type Kind } from './objects.ts';
 
 const ARGO = /^(argo-rollouts|rollouts?)\.argoproj\.io\//;
 const FLAGGER = /^flagger\.app\//;
@@ -12,3 +12,11 @@ export function otherOwner({ metadata }: Held): string | null {
   const owner = ownerReferences.find(({ controller }) => controller);
   return owner ? `${owner.kind} ${owner.name}` : null;
 }
+
+/**
+ * For an object of the same namespace: it is deleted with this one. Set at birth only, and blocking nothing: to change owners, or
+ * to block their deletion, takes rights that a rollout does not have (OwnerReferencesPermissionEnforcement).
+ */
+export const belongsTo = (kind: Kind, { metadata: { name, uid } }: Held) => [
+  { apiVersion: apiVersion(kind), kind: kind.kind, name, uid },
+];

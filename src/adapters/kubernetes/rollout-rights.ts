@@ -1,6 +1,6 @@
 /** What a rollout does in the namespaces of its target, as a Role has to allow it (manifests/namespace/role.yaml). */
 import type { Target } from '../../core/plan.ts';
-import { routePlaces } from '../../core/traffic.ts';
+import { routePlaces, subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from './cluster.ts';
 import {
   Autoscalers,
@@ -12,6 +12,7 @@ import {
   Pods,
   ReferenceGrants,
   ReplicaSets,
+  refOf,
   Services,
 } from './objects.ts';
 import type { Need } from './rights.ts';
@@ -26,6 +27,8 @@ const WORKLOAD: readonly Need[] = [
   { kind: NetworkPolicies, verbs: ['list'] },
   { kind: DisruptionBudgets, verbs: ['list'] },
 ];
+/** For a stable Deployment that has one. */
+export const AUTOSCALED: readonly Need[] = [{ kind: Autoscalers, verbs: ['get', 'patch'] }];
 /** Nothing is made beside the Deployment. */
 const IN_PLACE: readonly Need[] = [
   { kind: Deployments, verbs: ['get', 'list', 'watch', 'patch'] },
@@ -33,9 +36,8 @@ const IN_PLACE: readonly Need[] = [
   { kind: Services, verbs: ['get', 'list', 'watch', 'patch'] },
   { kind: EndpointSlices, verbs: ['list', 'watch'] },
   { kind: Pods, verbs: ['list', 'watch'] },
-  { kind: Autoscalers, verbs: ['list'] },
 ];
-const WORKLOADS = { twin: WORKLOAD, 'in-place': IN_PLACE } as const;
+const WORKLOADS = { twin: WORKLOAD, versioned: WORKLOAD, 'in-place': IN_PLACE } as const;
 /** A route in another namespace needs a grant where the service is. */
 const GRANTS: readonly Need[] = [{ kind: ReferenceGrants, verbs: ['list'] }];
 const EDITED = ['get', 'list', 'watch', 'patch'] as const;
@@ -54,6 +56,9 @@ const ROUTES: Readonly<Record<Target['traffic']['router'], readonly Need[]>> = {
   kubernetes: [{ kind: Services, verbs: EDITED }],
 };
 
+/** The subset of the canary is written into it. */
+const SUBSETS: readonly Need[] = [{ kind: DestinationRules, verbs: EDITED }];
+
 /**
  * What is missing, as sentences. Workload and router both read what the other one writes, so both ask for all of it, and
  * neither stumbles over what the other would have said.
@@ -62,9 +67,11 @@ export async function missingRolloutRights(cluster: Cluster, target: Target): Pr
   const routes = ROUTES[target.traffic.router];
   const namespaces = routes.length > 0 ? routePlaces(target) : [];
   const isAbroad = target.traffic.router === 'gateway-api' && namespaces.some((one) => one !== target.namespace);
+  const rule = subsetRule(target);
   const asked = [
     cluster.missingRights(target.namespace, [...WORKLOADS[target.workload], ...(isAbroad ? GRANTS : [])]),
     ...namespaces.map((namespace) => cluster.missingRights(namespace, routes)),
+    ...(rule === null ? [] : [cluster.missingRights(refOf(rule).namespace, SUBSETS)]),
   ];
   return [...new Set((await Promise.all(asked)).flat())];
 }

@@ -63,11 +63,19 @@ export const VirtualServices: Kind<VirtualService> = of(
   'virtualservices',
   virtualService,
 );
+/** One entry of `spec.subsets`: pods behind the host that have these labels. The journal is the one that was added. */
+export const subsetJournal = z.looseObject({ name: z.string(), labels: z.record(z.string(), z.string()).optional() });
+export type Subset = z.infer<typeof subsetJournal>;
 const destinationRule = z.looseObject({
   metadata,
-  spec: z.looseObject({ host: z.string(), trafficPolicy: z.looseObject({ tls: z.unknown().optional() }).nullish() }),
+  spec: z.looseObject({
+    host: z.string(),
+    trafficPolicy: z.looseObject({ tls: z.unknown().optional() }).nullish(),
+    subsets: z.array(subsetJournal).nullish(),
+  }),
 });
-export const DestinationRules: Kind<z.infer<typeof destinationRule>> = of(
+export type DestinationRule = z.infer<typeof destinationRule>;
+export const DestinationRules: Kind<DestinationRule> = of(
   'DestinationRule',
   'networking.istio.io/v1',
   'destinationrules',
@@ -92,3 +100,13 @@ const ingress = z.looseObject({
 });
 export type Ingress = z.infer<typeof ingress>;
 export const Ingresses: Kind<Ingress> = of('Ingress', 'networking.k8s.io/v1', 'ingresses', ingress);
+
+/** A list of names since Gateway API 1.1. */
+const attached = z.looseObject({ kind: z.string(), name: z.string() });
+const policy = z.looseObject({
+  metadata,
+  spec: z.looseObject({ targetRef: attached.optional(), targetRefs: z.array(attached).optional() }),
+});
+export const BackendTLSPolicies = of('BackendTLSPolicy', 'gateway.networking.k8s.io/v1', 'backendtlspolicies', policy);
+/** v1 since Gateway API 1.4. The group has a v1 also where this kind has none. */
+export const TLS_POLICY_VERSIONS = ['v1', 'v1alpha3', 'v1alpha2'] as const;

@@ -1,7 +1,7 @@
 /** Which Kubernetes Services the route objects of a target send to, by router. */
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
-import { readMarks } from './marks.ts';
+import { isOurs, readMarks } from './marks.ts';
 import {
   HTTP_ROUTE_VERSIONS,
   type HTTPRoute,
@@ -29,6 +29,8 @@ export type NamedServices = {
   readonly services: ReadonlySet<string>;
   /** Refusal for a route object that does not exist; null: all are there. */
   readonly absent: string | null;
+  /** Where they name none of the service's: the remedy, or `any`, as they are made anew for whichever carries it. */
+  readonly otherwise?: 'any' | string;
 };
 
 /** null: they name none, or are made for the rollout. */
@@ -43,8 +45,17 @@ export async function namedServices(cluster: Cluster, target: Target): Promise<N
       const ref = refOf(traffic.split);
       const kind = await servedKind(cluster, TrafficSplits, SPLIT_VERSIONS);
       const split = await cluster.view(kind, ref.namespace).get(ref.name);
-      const root = split?.spec.service.split('.')[0];
-      return root === undefined ? null : { where: nameOf(kind, ref), services: new Set([root]), absent: null };
+      if (!split) return null;
+      const [root = ''] = split.spec.service.split('.');
+      const isIdle = isOurs(split) && readMarks(split)?.phase !== 'active';
+      return {
+        where: nameOf(kind, ref),
+        services: new Set([root]),
+        absent: null,
+        otherwise: isIdle
+          ? 'any'
+          : `it splits Kubernetes Service ${root}. Delete the split (Sluice makes one), or name another in traffic.split of service ${service}.`,
+      };
     }
     case 'istio': {
       const ref = refOf(traffic.virtualService);

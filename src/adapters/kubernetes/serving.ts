@@ -32,6 +32,7 @@ export async function findServing(cluster: Cluster, target: Target): Promise<Ser
   if (!deployment) return refuse(await missing(cluster, target, subject));
   const labels = deployment.spec.template.metadata?.labels ?? {};
   const services = await cluster.view(Services, namespace).all();
+  if (target.workload === 'versioned') return servingVersion(deployment, services, labels);
   const selecting = services.filter(
     (service) => !isOurs(service) && [service, before(service)].some((one) => one !== null && selectsPods(one, labels)),
   );
@@ -46,10 +47,10 @@ export async function findServing(cluster: Cluster, target: Target): Promise<Ser
   const routed = selecting.filter(({ metadata }) => named.services.has(metadata.name));
   const [service] = routed;
   if (!service && named.absent) return refuse(named.absent);
+  if (!service && named.otherwise === 'any') return servingAlone(target, deployment, selecting, list(selecting));
   if (!service) {
-    return refuse(
-      `${named.where} does not send to a Kubernetes Service of ${subject} (${list(selecting)}): name the one that does, in traffic of service ${target.service}.`,
-    );
+    const remedy = named.otherwise ?? `name the one that does, in traffic of service ${target.service}.`;
+    return refuse(`${named.where} does not send to a Kubernetes Service of ${subject} (${list(selecting)}): ${remedy}`);
   }
   if (routed.length > 1) {
     return refuse(
@@ -57,6 +58,23 @@ export async function findServing(cluster: Cluster, target: Target): Promise<Ser
     );
   }
   return { ok: true, deployment, service };
+}
+
+/** Each version has a Kubernetes Service of its own, with its own name. */
+function servingVersion(
+  deployment: Deployment,
+  services: readonly Service[],
+  labels: Readonly<Record<string, string>>,
+): Serving {
+  const service = services.find(({ metadata }) => metadata.name === deployment.metadata.name);
+  if (service && selectsPods(service, labels)) return { ok: true, deployment, service };
+  const subject = nameOf(Services, deployment.metadata);
+  const pods = `the pods of ${nameOf(Deployments, deployment.metadata)}`;
+  return refuse(
+    service
+      ? `${subject} does not select ${pods}: correct its selector.`
+      : `${subject} does not exist: with the workload versioned it leads to ${pods}; make it, and let the routes send to it.`,
+  );
 }
 
 /** What routes does not name a Kubernetes Service: it has to be the only one, or the one named alike. */

@@ -2,27 +2,60 @@
 import { z } from 'zod';
 import type { Fence } from '../../app/ports.ts';
 import type { Plan, Target } from '../../core/plan.ts';
+import { sidesOf } from '../../core/sides.ts';
+import { subsetRule } from '../../core/traffic.ts';
 import type { Draft } from './api.ts';
 import { birthMarks, MANAGED_LABEL } from './marks.ts';
-import { type Deployment, type PodTemplate, parseTemplate, type Ref, type Selector, type Service } from './objects.ts';
+import {
+  type Deployment,
+  Deployments,
+  nameOf,
+  type PodTemplate,
+  parseTemplate,
+  type Ref,
+  type Selector,
+  type Service,
+  Services,
+} from './objects.ts';
+
+type Labels = Readonly<Record<string, string>>;
 
 /** The label that tells canary pods from stable ones. */
 export type CanaryLabel = { readonly key: string; readonly stable: string; readonly canary: string };
 
 export const CANARY_KEYS = ['app', 'app.kubernetes.io/name', 'name'] as const;
 
-export const canaryName = ({ deployment }: Pick<Target, 'deployment'>) => `${deployment}-canary`;
-export const stableName = ({ deployment }: Pick<Target, 'deployment'>) => `${deployment}-stable`;
+type Named = Parameters<typeof sidesOf>[0];
+export const canaryName = (target: Named) => sidesOf(target).canary;
+export const stableName = (target: Named) => sidesOf(target).stable;
 
 export const canaryOf = (target: Target): Ref => ({ namespace: target.namespace, name: canaryName(target) });
 export const sideOf = (target: Target): Ref => ({ namespace: target.namespace, name: stableName(target) });
 
-export function canaryLabel({ spec }: Deployment): CanaryLabel | null {
-  for (const key of CANARY_KEYS) {
-    const stable = spec.selector.matchLabels?.[key];
+/** `shared`: the Kubernetes Service that both sides stand behind, so that it has to select the canary's pods too. */
+export function canaryLabel({ spec }: Deployment, shared: Service | null = null): CanaryLabel | null {
+  const { matchLabels = {} } = spec.selector;
+  for (const key of shared ? subsetKeys(matchLabels, shared) : CANARY_KEYS) {
+    const stable = matchLabels[key];
     if (stable !== undefined) return { key, stable, canary: `${stable}-canary` };
   }
   return null;
+}
+
+/** `version` is what Istio tells pods of one host apart by. */
+const subsetKeys = (matchLabels: Labels, { spec: { selector = {} } }: Service) =>
+  ['version', ...Object.keys(matchLabels)].filter((key) => !(key in selector));
+
+/** The Kubernetes Service that both sides stand behind, told apart by subsets; null: each side has its own alone. */
+export const sharedService = (target: Target, serving: Service): Service | null =>
+  subsetRule(target) === null ? null : serving;
+
+/** Why canary pods cannot be told apart. */
+export function noLabel(target: Target, shared: Service | null): string {
+  const subject = nameOf(Deployments, { namespace: target.namespace, name: target.deployment });
+  if (!shared)
+    return `${subject} selects its pods by none of ${CANARY_KEYS.join(', ')}: canary pods could not be told apart.`;
+  return `${subject} selects its pods by no label that Kubernetes ${nameOf(Services, shared.metadata)} does not select by, too: canary pods could not be told apart behind it. Give its selector and template one more (version, say; a selector is set when a Deployment is made), or leave destinationRule out of traffic to route by hosts.`;
 }
 
 export const canaryLabels = (template: PodTemplate, { key, canary }: CanaryLabel) => ({

@@ -12,7 +12,7 @@ import { type Deployment, Deployments, type Held, type Kind, nameOf, type Ref, S
 import { deploymentOf, selectsPods } from './serving.ts';
 import { canaryOf, newTemplate, sideOf } from './twin-canary.ts';
 import { strangerIn } from './twin-state.ts';
-import { imageIn } from './twin-watch.ts';
+import { imageIn, sharedName } from './twin-watch.ts';
 import { readRestore } from './twin-writes.ts';
 
 export function watchOutside(cluster: Cluster): Pick<Workload, 'lost' | 'drift'> {
@@ -48,20 +48,22 @@ export function watchOutside(cluster: Cluster): Pick<Workload, 'lost' | 'drift'>
       if (changed) return changed;
       const live = await cluster.view(Deployments, target.namespace).get(canary.name);
       const labels = { stable: labelsOf(stable), canary: labelsOf(live) };
-      return (
-        (await misled(canary, labels.canary, labels.stable)) ?? misled(sideOf(target), labels.stable, labels.canary)
-      );
+      const side =
+        (await misled(canary, labels.canary, labels.stable)) ??
+        (await misled(sideOf(target), labels.stable, labels.canary));
+      const shared = sharedName(target, stable);
+      return side ?? (shared === undefined ? null : misled({ ...canary, name: shared }, labels.canary, null));
     },
 
     drift: ({ target }, fence) =>
       convict(Deployments, deploymentOf(target), (object) => driftOf(object, target, fence)),
   };
 
-  /** Why a Kubernetes Service of this rollout does not lead to its own side's pods alone; null: it does. */
-  function misled(ref: Ref, own: Labels, other: Labels): Promise<string | null> {
+  /** Why a Kubernetes Service of this rollout does not lead to a side's pods, or not to them alone; null: it does. */
+  function misled(ref: Ref, own: Labels, other: Labels | null): Promise<string | null> {
     return convict(Services, ref, (object) => {
       if (!object) return gone(Services, ref);
-      if (selectsPods(object, own) && !selectsPods(object, other)) return null;
+      if (selectsPods(object, own) && !(other && selectsPods(object, other))) return null;
       return `somebody else changed ${nameOf(Services, ref)}: its selector is ${JSON.stringify(object.spec.selector ?? {})}`;
     });
   }

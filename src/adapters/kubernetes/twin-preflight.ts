@@ -2,6 +2,8 @@
 import type { Preflight, WorkloadFacts } from '../../app/ports.ts';
 import { versionOf } from '../../core/config.ts';
 import type { Target } from '../../core/plan.ts';
+import { baseOf } from '../../core/versions.ts';
+import { type Autoscaling, chooseAutoscaler } from './autoscaler.ts';
 import type { Cluster } from './cluster.ts';
 import { heldMessage } from './fence.ts';
 import { highestEpoch, isOurs, readMarks } from './marks.ts';
@@ -20,9 +22,17 @@ import {
   selects,
 } from './objects.ts';
 import { otherOwner } from './owners.ts';
-import { missingRolloutRights } from './rollout-rights.ts';
+import { AUTOSCALED, missingRolloutRights } from './rollout-rights.ts';
 import { deploymentOf, findServing, selectsPods } from './serving.ts';
-import { CANARY_KEYS, canaryLabel, canaryLabels, canaryName, stableName } from './twin-canary.ts';
+import {
+  type CanaryLabel,
+  canaryLabel,
+  canaryLabels,
+  canaryName,
+  noLabel,
+  sharedService,
+  stableName,
+} from './twin-canary.ts';
 import { notMade, RESTORE_LIMIT } from './twin-writes.ts';
 
 /** Names and label values in Kubernetes. */
@@ -31,6 +41,7 @@ const SERVICE_NAME = /^[a-z][a-z0-9-]*[a-z0-9]$/;
 
 export async function lookAtWorkload(
   cluster: Cluster,
+  autoscaling: Pick<Autoscaling, 'list'>,
   target: Target,
   imagePattern: string,
 ): Promise<Preflight<WorkloadFacts>> {
@@ -43,29 +54,28 @@ export async function lookAtWorkload(
   const [deployments, services, autoscalers, policies, budgets] = await Promise.all([
     cluster.view(Deployments, namespace).all(),
     cluster.view(Services, namespace).all(),
-    cluster.list(Autoscalers, namespace),
+    autoscaling.list(namespace),
     cluster.list(NetworkPolicies, namespace),
     cluster.list(DisruptionBudgets, namespace),
   ]);
   const container = chooseContainer(deployment, target);
+  const shared = sharedService(target, service);
+  const label = canaryLabel(deployment, shared);
   const made = [
     ...named(Deployments, deployments, canaryName(target)),
     ...named(Services, services, canaryName(target), stableName(target)),
   ];
-  const scaler = autoscalers.find(
-    ({ spec }) => spec.scaleTargetRef.kind === 'Deployment' && spec.scaleTargetRef.name === target.deployment,
-  );
+  const scaling = chooseAutoscaler(target, autoscalers);
+  const autoscaler = scaling.ok ? scaling.autoscaler : null;
   const refusals = [
     ...ownerRefusals(target, deployment, service),
     ...(container === null ? [containerRefusal(deployment, target)] : []),
     ...shapeRefusals(target, deployment),
-    ...(scaler
-      ? [
-          `HorizontalPodAutoscaler ${namespace}/${scaler.metadata.name} scales Deployment ${target.deployment}: it would follow the load that the canary takes over. Delete it for the rollout.`,
-        ]
-      : []),
+    ...(scaling.ok ? [] : [scaling.refusal]),
+    ...(autoscaler ? await cluster.missingRights(namespace, AUTOSCALED) : []),
+    ...(autoscaler ? heldRefusals(target, Autoscalers, autoscaler) : []),
     ...made.filter(({ object }) => !isOurs(object)).map(({ kind, object }) => notMade(nameOf(kind, object.metadata))),
-    ...labelRefusals(target, deployment, services),
+    ...(label ? labelRefusals(target, deployment, label, services, shared) : [noLabel(target, shared)]),
   ];
   if (refusals.length > 0 || container === null) return { ok: false, refusals };
   const image = deployment.spec.template.spec.containers.find(({ name }) => name === container)?.image ?? '';
@@ -76,17 +86,19 @@ export async function lookAtWorkload(
       container,
       template: deployment.spec.template,
       progressDeadlineMs: deployment.spec.progressDeadlineSeconds * 1000,
-      epoch: highestEpoch([deployment, ...made.map(({ object }) => object)]),
+      epoch: highestEpoch([deployment, ...(autoscaler ? [autoscaler] : []), ...made.map(({ object }) => object)]),
     },
     warnings: [
       ...coverWarnings(
         deployment,
+        label,
         NetworkPolicies,
         policies.map((one) => ({ ...one, selector: one.spec.podSelector })),
         'the canary runs without it',
       ),
       ...coverWarnings(
         deployment,
+        label,
         DisruptionBudgets,
         budgets.map((one) => ({ ...one, selector: one.spec.selector })),
         'it does not protect the canary',
@@ -98,13 +110,15 @@ export async function lookAtWorkload(
 /** The one that was named, else the only one, else the one named like the Deployment. */
 export function chooseContainer(
   { spec }: { readonly spec: Pick<Deployment['spec'], 'template'> },
-  { container, deployment }: Pick<Target, 'container' | 'deployment'>,
+  target: Pick<Target, 'container' | 'deployment' | 'versioned'>,
 ): string | null {
+  const { container } = target;
+  const alike = baseOf(target);
   const names = spec.template.spec.containers.map(({ name }) => name);
   if (container !== '') return names.includes(container) ? container : null;
   const [only] = names;
   if (only !== undefined && names.length === 1) return only;
-  return names.includes(deployment) ? deployment : null;
+  return names.includes(alike) ? alike : null;
 }
 
 export function containerRefusal({ spec }: Deployment, target: Target): string {
@@ -120,18 +134,20 @@ export function ownerRefusals(target: Target, deployment: Deployment, service: S
     { subject: nameOf(Deployments, deployment.metadata), owner: otherOwner(deployment) },
     { subject: nameOf(Services, service.metadata), owner: otherOwner(service) },
   ];
-  const marks = readMarks(deployment);
   return [
     ...subjects.flatMap(({ subject, owner }) =>
       owner ? [`${subject} is managed by ${owner}: take it off there before Sluice rolls it out.`] : [],
     ),
-    ...(marks?.phase === 'active'
-      ? [heldMessage(nameOf(Deployments, deployment.metadata), marks, target.service)]
-      : []),
+    ...heldRefusals(target, Deployments, deployment),
   ];
 }
 
-function shapeRefusals(target: Target, { spec }: Deployment): string[] {
+function heldRefusals({ service }: Target, kind: Kind, object: Held): string[] {
+  const marks = readMarks(object);
+  return marks?.phase === 'active' ? [heldMessage(nameOf(kind, object.metadata), marks, service)] : [];
+}
+
+export function shapeRefusals(target: Target, { spec }: Deployment): string[] {
   const subject = nameOf(Deployments, deploymentOf(target));
   const names = [canaryName(target), stableName(target)];
   const bad = names.filter((name) => name.length > LONGEST || !SERVICE_NAME.test(name));
@@ -149,29 +165,33 @@ function shapeRefusals(target: Target, { spec }: Deployment): string[] {
   ];
 }
 
-function labelRefusals(target: Target, deployment: Deployment, services: readonly Service[]): string[] {
+function labelRefusals(
+  target: Target,
+  deployment: Deployment,
+  label: CanaryLabel,
+  services: readonly Service[],
+  shared: Service | null,
+): string[] {
   const subject = nameOf(Deployments, deploymentOf(target));
-  const label = canaryLabel(deployment);
-  if (!label)
-    return [`${subject} selects its pods by none of ${CANARY_KEYS.join(', ')}: canary pods could not be told apart.`];
   if (label.canary.length > LONGEST)
     return [`${subject}: label ${label.key}=${label.canary} is longer than ${LONGEST} characters.`];
   const labels = canaryLabels(deployment.spec.template, label);
   return services
     .filter((service) => !isOurs(service) && selectsPods(service, labels))
+    .filter(({ metadata }) => metadata.name !== shared?.metadata.name)
     .map(
       ({ metadata }) =>
         `Kubernetes Service ${metadata.namespace}/${metadata.name} would send to canary pods too: add ${label.key}: ${label.stable} to its selector.`,
     );
 }
 
-function coverWarnings(
+export function coverWarnings(
   deployment: Deployment,
+  label: CanaryLabel | null,
   kind: Kind,
   objects: readonly (Held & { readonly selector?: Selector | null | undefined })[],
   effect: string,
 ): string[] {
-  const label = canaryLabel(deployment);
   const stable = deployment.spec.template.metadata?.labels ?? {};
   if (!label) return [];
   const canary = canaryLabels(deployment.spec.template, label);

@@ -86,15 +86,32 @@ export function readyEndpoints(
   return [...found.values()];
 }
 
-/** Sluice's Kubernetes Services carry traffic only when both have the endpoints that they stand for. */
+/** Of one side, as far as the Kubernetes Service that carries the traffic has them too. */
+export function sideEndpoints(
+  slices: readonly EndpointSlice[],
+  side: string,
+  shared: string | undefined,
+): readonly Endpoint[] {
+  const own = readyEndpoints(slices, side);
+  if (shared === undefined) return own;
+  const carried = new Set(readyEndpoints(slices, shared).map(({ address }) => address));
+  return own.filter(({ address }) => carried.has(address));
+}
+
+/**
+ * Sluice's Kubernetes Services carry traffic only when both have the endpoints that they stand for. `shared`: the one that
+ * carries it instead, for both sides.
+ */
 export function endpointState(
   slices: readonly EndpointSlice[],
-  { serving, stable, canary }: { serving: string; stable: string; canary: string },
+  { serving, stable, canary, shared }: { serving: string; stable: string; canary: string; shared?: string | undefined },
   replicas: number,
 ): CanaryState {
-  const canaries = readyEndpoints(slices, canary).length;
+  const canaries = sideEndpoints(slices, canary, shared).length;
   if (canaries < replicas)
-    return waiting(`Kubernetes Service ${canary} has ${canaries} of ${replicas} Ready endpoints`);
+    return waiting(
+      `Kubernetes Service ${shared ?? canary} has ${canaries} of ${replicas} Ready endpoints${shared === undefined ? '' : ' of the canary'}`,
+    );
   const covered = new Set(readyEndpoints(slices, stable).map(({ address }) => address));
   const expected = readyEndpoints(slices, serving);
   if (expected.length === 0) return waiting(`Kubernetes Service ${serving} has no Ready endpoint`);

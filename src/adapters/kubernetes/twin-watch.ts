@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CanaryState, Fence, Workload } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
+import { subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from './cluster.ts';
 import { readMarks } from './marks.ts';
 import { type Deployment, Deployments, EndpointSlices, nameOf, Pods, type PodTemplate, type Ref } from './objects.ts';
@@ -19,6 +20,7 @@ import {
   type Progress,
   READY,
   readyEndpoints,
+  sideEndpoints,
   strangerIn,
   unscheduledReason,
   waiting,
@@ -103,7 +105,8 @@ export function watchTwin(cluster: Cluster): Watching {
         );
       }
       const serving = stableService(target, now);
-      const names = { serving, stable: stableName(target), canary: canaryName(target) };
+      const shared = sharedName(target, now);
+      const names = { serving, stable: stableName(target), canary: canaryName(target), shared };
       return endpointState(await slices(target), names, canary.spec.replicas);
     },
 
@@ -128,7 +131,7 @@ export function watchTwin(cluster: Cluster): Watching {
       const state = await stateOf(object);
       const service = stableService(target, object);
       if (state.kind !== 'ready' || service === '') return state;
-      const ready = readyEndpoints(await slices(target), service).length;
+      const ready = sideEndpoints(await slices(target), service, sharedName(target, object)).length;
       if (ready >= object.spec.replicas) return READY;
       return waiting(`Kubernetes Service ${service} has ${ready} of ${object.spec.replicas} Ready endpoints`);
     },
@@ -160,11 +163,18 @@ export function watchTwin(cluster: Cluster): Watching {
   };
 }
 
-/** The Kubernetes Service whose endpoints are stable's pods: the one that is rolled out, unless it is what is switched. */
+/**
+ * The Kubernetes Service whose endpoints are stable's pods: the one that is rolled out, unless it is what is switched, or has
+ * the canary's pods too.
+ */
 const stableService = (target: Target, stable: Deployment | null): string =>
-  target.workload === 'twin' && target.traffic.router === 'kubernetes'
+  (target.workload === 'twin' && target.traffic.router === 'kubernetes') || subsetRule(target) !== null
     ? stableName(target)
     : ((stable && readRestore(stable)?.service) ?? '');
+
+/** The Kubernetes Service that carries the traffic of both sides; undefined: each has its own. */
+export const sharedName = (target: Target, stable: Deployment | null): string | undefined =>
+  subsetRule(target) === null || !stable ? undefined : readRestore(stable)?.service;
 
 function imageOf(object: Deployment, target: Target): string | null {
   return imageIn(object.spec.template, target);

@@ -4,11 +4,11 @@ import { z } from 'zod';
 import type { Fence } from '../../app/ports.ts';
 import {
   barrier,
+  beforeClaim,
   behind,
   claimOps,
   DONE,
   drifted,
-  heldMessage,
   type Intent,
   marksLost,
   meet,
@@ -29,17 +29,19 @@ import {
 import type { canaryDeployment, ServiceDraft } from './twin-canary.ts';
 
 /**
- * `sluice.dev/restore` of a Deployment: the Kubernetes Service that carries its traffic, and its template and revision
- * when it was claimed.
+ * `sluice.dev/restore` of a Deployment: the Kubernetes Service that carries its traffic, the HorizontalPodAutoscaler that
+ * scales it, and its template and revision when it was claimed.
  */
 export type Restore = {
   readonly service: string;
+  readonly autoscaler?: string | undefined;
   readonly template: PodTemplate;
   readonly revision?: string | undefined;
 };
 
 const restoreSchema = z.object({
   service: z.string(),
+  autoscaler: z.string().optional(),
   template: z.unknown().transform(parseTemplate),
   revision: z.string().optional(),
 });
@@ -55,15 +57,11 @@ export function readRestore(object: Held): Restore | null {
 }
 
 export function intendClaim(object: Deployment, by: Fence, target: { service: string }, restore: Restore): Intent {
-  const subject = nameOf(Deployments, object.metadata);
+  const met = beforeClaim(object, nameOf(Deployments, object.metadata), by, target.service);
+  if (met) return met;
   const marks = readMarks(object);
-  const ours = marks?.rollout === by.rollout;
-  if (marks && !ours && marks.phase === 'active') return refused(heldMessage(subject, marks, target.service));
-  const stopped = behind(marks, by);
-  if (stopped) return stopped;
-  if (marks && ours && marks.epoch === by.epoch) return DONE;
   // Taken over from an older epoch of the same rollout: the template may be the new one already.
-  if (marks && ours && marks.restore !== null) return { ops: claimOps(object, by, marks.restore) };
+  if (marks?.rollout === by.rollout && marks.restore !== null) return { ops: claimOps(object, by, marks.restore) };
   const { template } = object.spec;
   return { ops: claimOps(object, by, JSON.stringify({ ...restore, template, revision: revisionOf(object) })) };
 }
@@ -94,11 +92,11 @@ export function intendTemplate(
   return { ops: [...content, ...underFence(object, by)] };
 }
 
-/** `service`, `noted`: the journal of an object that lost its own. */
+/** `found`, `noted`: the journal of an object that lost its own. */
 export function intendReapply(
   object: Deployment,
   by: Fence,
-  service: string | null,
+  found: Pick<Restore, 'service' | 'autoscaler'> | null,
   noted: PodTemplate | null,
 ): Intent {
   const marks = readMarks(object);
@@ -106,12 +104,12 @@ export function intendReapply(
   if (stopped) return stopped;
   const { template } = object.spec;
   const own = readRestore(object);
-  if (!own && service === null) throw new Error(`${nameOf(Deployments, object.metadata)} has just lost its journal`);
+  if (!own && !found) throw new Error(`${nameOf(Deployments, object.metadata)} has just lost its journal`);
   const before = own?.template ?? noted ?? template;
   const same = isDeepStrictEqual(template, before);
   if (own && same && marks?.epoch === by.epoch) return DONE;
   const content = same ? [] : [test('/spec/template', template), replace('/spec/template', before)];
-  const journal = { service, template: before, revision: revisionOf(object) };
+  const journal = { ...found, template: before, revision: revisionOf(object) };
   return { ops: [...content, ...underFence(object, by, own ? {} : { restore: JSON.stringify(journal) })] };
 }
 
@@ -179,10 +177,17 @@ export function intendRelease(object: Held, by: Fence): Intent {
 }
 
 /** Takes over an object that a Sluice rollout made before: what is left of an older one, or our own with a lost answer. */
-function adopt(kind: Kind, object: Held, by: Fence, same: boolean, content: readonly Op[]): Intent {
+export function adopt(
+  kind: Kind,
+  object: Held,
+  by: Fence,
+  same: boolean,
+  content: readonly Op[],
+  isFree = isOurs(object),
+): Intent {
   const subject = nameOf(kind, object.metadata);
   const marks = readMarks(object);
-  if (!isOurs(object) || !marks) return refused(notMade(subject));
+  if (!isFree || !marks) return refused(notMade(subject));
   const isNewer = marks.rollout !== by.rollout || marks.seq > by.seq;
   if (marks.epoch > by.epoch || (marks.epoch === by.epoch && isNewer)) return { kind: 'fenced', by: marks };
   if (same && marks.rollout === by.rollout && marks.epoch === by.epoch) return DONE;

@@ -49,6 +49,8 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
   /** Position of the stream; null: everything is to be loaded. */
   let position: string | null = null;
   let live = false;
+  /** Why the last watch ended, while there is none. */
+  let trouble: unknown;
   let streamsInitial = true;
   let usedAt = Date.now();
 
@@ -62,7 +64,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     usedAt = Date.now();
     if (live) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const late = () => reject(new Error(`no watch within ${CALL_TIMEOUT_MS} ms`));
+      const late = () => reject(new Error(`no watch within ${CALL_TIMEOUT_MS} ms`, { cause: trouble }));
       const timer = setTimeout(late, CALL_TIMEOUT_MS);
       waiters.push((error) => {
         clearTimeout(timer);
@@ -97,6 +99,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
 
   function up(): void {
     live = true;
+    trouble = undefined;
     settle();
   }
 
@@ -159,6 +162,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
         await follow();
       } catch (error) {
         if (closing.signal.aborted) break;
+        trouble = error;
         if (position === null && isUnsupported(error)) streamsInitial = false;
         else if (isGone(error)) position = null;
         else settle(error);

@@ -4,11 +4,13 @@ import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { createInPlace } from './in-place.ts';
 import { createTwin } from './twin.ts';
+import { createVersioned } from './versioned.ts';
 
 export const createWorkloads = (deps: {
   cluster: Cluster;
   log: Log;
 }): Readonly<Record<Target['workload'], Workload>> => ({
   twin: createTwin(deps),
+  versioned: createVersioned(deps),
   'in-place': createInPlace(deps),
 });

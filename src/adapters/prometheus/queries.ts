@@ -1,6 +1,7 @@
 /** From a check to the PromQL of one side. */
 import { isPreset } from '../../core/config-schema.ts';
 import type { Check, Target } from '../../core/plan.ts';
+import { sidesOf } from '../../core/sides.ts';
 import { PRESET_QUERIES } from './presets.ts';
 
 export type Side = 'canary' | 'stable';
@@ -20,21 +21,24 @@ export function queriesOf(target: Target, check: Check, side: Side, windowMs: nu
  * Kubernetes Service behind the routes counts. null: PromQL of one's own that names the Kubernetes Service.
  */
 export function liveQueryOf(target: Target, check: Check, windowMs: number): string | null {
+  // A version has a Kubernetes Service of its own, rollout or not.
+  if (target.versioned) return queriesOf(target, check, 'stable', windowMs).value;
   const values = new Map([...valuesOf(target, 'stable', windowMs), ['service', '.*']]);
   if (isPreset(check.query)) return fill(PRESET_QUERIES[check.query].value, values);
   return /\{\{\s*service\s*\}\}/.test(check.query) ? null : fill(check.query, values);
 }
 
-/** Both sides are found by their names: `world-canary` and `world`, behind `world-canary` and `world-stable`. */
-function valuesOf(
-  { namespace, deployment, traffic }: Target,
-  side: Side,
-  windowMs: number,
-): ReadonlyMap<string, string> {
+/**
+ * Both sides are found by their names: `world-canary` and `world`, behind `world-canary` and `world-stable`; with the workload
+ * `versioned` `world-v2` and `world-v1`, behind the same.
+ */
+function valuesOf(target: Target, side: Side, windowMs: number): ReadonlyMap<string, string> {
+  const { namespace, deployment, traffic } = target;
+  const sides = sidesOf(target);
   return new Map([
     ['namespace', inString(namespace)],
-    ['workload', inString(side === 'canary' ? `${deployment}-canary` : deployment)],
-    ['service', inString(`${deployment}-${side}`)],
+    ['workload', inString(side === 'canary' ? sides.canary : deployment)],
+    ['service', inString(sides[side])],
     ['routes', `(?:${(traffic.router === 'gateway-api' ? traffic.routes : []).map(inRegex).join('|')})`],
     ['window', `${Math.max(1, Math.floor(windowMs / 1000))}s`],
   ]);

@@ -5,7 +5,8 @@ import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 
 const REPLAY_KNOWN_MS = 600_000;
-const INBOX_LENGTH = 1_000;
+/** 10 MB or so: more than any crowd of people, and less than what would hurt Redis. */
+const INBOX_LENGTH = 10_000;
 
 type Deps = { readonly work: RedisClient; readonly urgent: RedisClient; readonly keys: Keys };
 
@@ -18,7 +19,8 @@ export function createIntakeStore({
     async take(service, key, body) {
       const { seen, inbox } = keys.service(service);
       const id = await urgent.sluiceTake(seen(key), inbox, JSON.stringify(body), REPLAY_KNOWN_MS, INBOX_LENGTH);
-      return id === null ? { kind: 'duplicate' } : { kind: 'new', id };
+      if (id === null) return { kind: 'duplicate' };
+      return id === '' ? { kind: 'full' } : { kind: 'new', id };
     },
 
     async untake(service, key) {

@@ -32,7 +32,7 @@ export function createKeys(env: string) {
     due: `sluice:${env}:due`,
     unsent: `sluice:${env}:unsent`,
     members: `sluice:${env}:members`,
-    /** Tagged, so that the count of its holders (`:holders`) is in the same slot. */
+    /** Tagged, so that what its holders left (`:left`) is in the same slot. */
     lease: (name: string) => `sluice:${env}:lease:{${name}}`,
     bucket: (name: string) => `sluice:${env}:bucket:${name}`,
   };

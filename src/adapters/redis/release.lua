@@ -1,6 +1,16 @@
--- Gives back a lease that is still one's own: after it ran out it may be somebody else's.
--- KEYS: lease, count of its holders since one gave it back
--- ARGV: token
+-- Gives back a lease that is still one's own: after it ran out it may be somebody else's. What fails keeps the time of its
+-- first failure, until it is done once.
+-- KEYS: lease, what its holders left
+-- ARGV: token; 'done', 'failed' or 'undone'; how long what they left is kept (ms)
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[2])
+if ARGV[2] == 'done' then
+  redis.call('DEL', KEYS[2])
+else
+  redis.call('HSET', KEYS[2], 'holders', 0)
+  redis.call('PEXPIRE', KEYS[2], ARGV[3])
+end
+if ARGV[2] == 'failed' then
+  local time = redis.call('TIME')
+  redis.call('HSETNX', KEYS[2], 'failing', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
+end
 return redis.call('DEL', KEYS[1])

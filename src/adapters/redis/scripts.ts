@@ -38,8 +38,20 @@ declare module 'ioredis' {
     sluiceUntake(seen: string, inbox: string, seenMs: number): Result<null, Context>;
     sluiceSent(outbox: string, ...entries: readonly string[]): Result<number, Context>;
     sluiceClaim(index: string, lateMs: number, claimMs: number, limit: number): Result<string[], Context>;
-    sluiceLease(lease: string, holders: string, token: string, ms: number, keptMs: number): Result<number, Context>;
-    sluiceRelease(lease: string, holders: string, token: string): Result<number, Context>;
+    sluiceLease(
+      lease: string,
+      left: string,
+      token: string,
+      ms: number,
+      keptMs: number,
+    ): Result<readonly [abandoned: number, failingSince: string | null], Context>;
+    sluiceRelease(
+      lease: string,
+      left: string,
+      token: string,
+      work: 'done' | 'failed' | 'undone',
+      keptMs: number,
+    ): Result<number, Context>;
     sluiceRenew(lease: string, token: string, ms: number): Result<number, Context>;
     sluiceThrottle(bucket: string, intervalMs: number, burst: number): Result<number, Context>;
   }

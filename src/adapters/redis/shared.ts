@@ -11,8 +11,8 @@ type SharedStore = Pick<
   'now' | 'lease' | 'throttle' | 'holdBack' | 'schedule' | 'takeOverdue' | 'saveMembers' | 'loadMembers'
 >;
 
-/** Holders that die one after the other do so within seconds. */
-const HOLDERS_KEPT_MS = 600_000;
+/** Holders that die or fail one after the other do so within seconds. */
+const LEFT_KEPT_MS = 600_000;
 
 export function createSharedStore(redis: RedisClient, keys: Keys): SharedStore {
   return {
@@ -23,16 +23,17 @@ export function createSharedStore(redis: RedisClient, keys: Keys): SharedStore {
     async lease(name, ms) {
       const key = keys.lease(name);
       const token = randomUUID();
-      const holders = `${key}:holders`;
-      const abandoned = await redis.sluiceLease(key, holders, token, ms, HOLDERS_KEPT_MS);
+      const left = `${key}:left`;
+      const [abandoned, failing] = await redis.sluiceLease(key, left, token, ms, LEFT_KEPT_MS);
       if (abandoned < 0) return null;
       return {
         abandoned,
+        failingSince: failing === null ? null : Number(failing),
         async renew() {
           await redis.sluiceRenew(key, token, ms);
         },
-        async release() {
-          return (await redis.sluiceRelease(key, holders, token)) === 1;
+        async release(work = 'done') {
+          return (await redis.sluiceRelease(key, left, token, work, LEFT_KEPT_MS)) === 1;
         },
       };
     },

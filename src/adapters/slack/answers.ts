@@ -80,6 +80,8 @@ export function say(answer: Answer): string {
       return `*The abort of ${plain(answer.service, 63)} did not get through*: ${plain(answer.error, MAX.message)}. Take the traffic back by hand:\n${codeBlock(answer.command, 1000)}`;
     case 'not recorded':
       return 'Not recorded, so nothing happened: Sluice could not write it down. Try again in a minute.';
+    case 'inbox full':
+      return 'Not recorded, so nothing happened: too many requests wait to be carried out. Try again in a minute. An abort always goes through.';
     case 'kept':
       return "Written down, but not carried out yet: Sluice's database went away. It is carried out when the database is back within 5 minutes; look at the thread.";
     case 'replayed':

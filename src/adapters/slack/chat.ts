@@ -11,7 +11,7 @@ import type { Message } from './block-kit.ts';
 import type { Directory } from './directory.ts';
 import { reasonOf, troubleOf } from './errors.ts';
 import { render, simplest } from './message.ts';
-import { cut, plain } from './mrkdwn.ts';
+import { cut, LITERAL, plain } from './mrkdwn.ts';
 import { createPlaces, type Place, parsePlace, writePlace } from './places.ts';
 import type { Teller } from './tell.ts';
 import { gateKey } from './words.ts';
@@ -208,9 +208,6 @@ export function createChat(deps: Deps): Chat {
 
 const isTooRich = (sent: Sent) => sent.kind === 'impossible' && /blocks|msg_too_long/.test(sent.error);
 const hasTable = ({ blocks }: Message) => blocks.some(({ type }) => type === 'table');
-
-/** Nothing a person typed is linked, and no link is unfolded. */
-const LITERAL = { parse: 'none', link_names: false, unfurl_links: false, unfurl_media: false } as const;
 
 /** The channel itself is shut for the bot. */
 const CLOSED = new Set(['is_archived', 'channel_not_found', 'not_in_channel', 'restricted_action']);

@@ -27,7 +27,12 @@ function stepGate(rollout: Rollout, gate: Gate, show: Show): Message {
   const { plan } = rollout;
   const title = `Gate ${stepCount(rollout, gate.step)}`;
   const { question, approve } = questionOf(rollout, gate);
-  const evidence = [verdictLine(plan, gate), testLine(gate.tests)].filter((text) => text !== null);
+  const share = plan.steps[gate.step]?.achieved;
+  const evidence = [
+    ...(share === undefined ? [] : [`Share: ${plain(share, MAX.name)}.`]),
+    verdictLine(plan, gate),
+    testLine(gate.tests),
+  ].filter((text) => text !== null);
   const snapshot = snapshotBlocks(plan, gate.results, show.tables);
   if (gate.decision) {
     const decided = decisionLine(rollout, gate, date);

@@ -9,6 +9,7 @@ import type { Bot, Request } from '../../app/requests.ts';
 import { FORM_FAILED, LATE, OLD_BUTTON, say } from './answers.ts';
 import type { Directory, Origin } from './directory.ts';
 import { reasonOf } from './errors.ts';
+import { acknowledgeLater } from './events.ts';
 import { approveAnywayForm, contextOf, FORM, formError, reasonIn } from './form.ts';
 import { CLICKS, type ClickAction, clickOf, type Mention, messageOf, originOf, placeOf, typed } from './payloads.ts';
 import type { Teller } from './tell.ts';
@@ -32,6 +33,7 @@ type Ack = { readonly taken: () => Promise<void>; readonly refused: (text: strin
 export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
   const { directory, tell, log } = deps;
   const running = new Set<Promise<void>>();
+  const acknowledgementOf = acknowledgeLater(app);
 
   app.command('/deploy', ({ command, ack }) =>
     track(
@@ -83,10 +85,11 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
     return track(take(request, origin, { taken: () => ack(), refused: (text) => ack(formError(text)) }));
   });
 
-  app.event('app_mention', ({ event, body }) => {
+  app.event('app_mention', ({ event, body, context }) => {
     // Programs talk to nobody here, and an edited message was answered before.
     if (event.bot_id !== undefined || event.user === undefined || 'edited' in event) return Promise.resolve();
-    return track(mentioned({ ...event, user: event.user }, body));
+    const isRepeated = context.retryNum !== undefined;
+    return track(mentioned({ ...event, user: event.user }, body, isRepeated, acknowledgementOf(body)));
   });
 
   return {
@@ -149,34 +152,32 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
       readonly api_app_id: string;
       readonly event_id: string;
     },
+    isRepeated: boolean,
+    ack: () => Promise<void>,
   ): Promise<void> {
     const { user, channel } = event;
     const thread = event.thread_ts ?? null;
     const replyTo: ReplyTo = { user, channel, thread, responseUrl: null };
     // A person from elsewhere in a shared channel carries another team than the event.
     const team = event.user_team ?? event.team ?? body.team_id;
+    const [name, text] = await Promise.all([within(IDENTITY_MS, directory.nameOf(user)), afterMention(event.text)]);
     const request: Request = {
-      key: body.event_id,
-      user,
-      name: await directory.nameOf(user),
-      team,
-      replyTo,
-      what: {
-        kind: 'command',
-        text: typed(await afterMention(event.text)),
-        thread: thread === null ? null : { channel, ts: thread },
-      },
+      ...{ key: body.event_id, isRepeated, user, name: name === 'late' ? user : name, team, replyTo },
+      what: { kind: 'command', text: typed(text), thread: thread === null ? null : { channel, ts: thread } },
     };
-    // Bolt has acknowledged the event already.
     await take(
       request,
       { team, enterprise: body.enterprise_id ?? null, app: body.api_app_id },
-      answeringBesides(replyTo, () => Promise.resolve()),
+      answeringBesides(replyTo, ack),
     );
   }
 
   async function afterMention(text: string): Promise<string> {
-    const { user } = await directory.identity().catch(() => ({ user: null }));
+    const known = await within(
+      IDENTITY_MS,
+      directory.identity().catch(() => null),
+    );
+    const user = known === 'late' ? null : (known?.user ?? null);
     const [own] = text.matchAll(/<@([UW][A-Z0-9_]+)(?:\|[^>]*)?>/g).filter(([, id]) => user === null || id === user);
     return own ? text.slice(own.index + own[0].length).trim() : text;
   }

@@ -57,6 +57,9 @@ export function codeBlock(text: string, max: number): string {
   return `\`\`\`${escaped(cut(safe, max))}\`\`\``;
 }
 
+/** How messages are posted: nothing a person typed is linked, and no link is unfolded. */
+export const LITERAL = { parse: 'none', link_names: false, unfurl_links: false, unfurl_media: false } as const;
+
 /** Shown in each reader's own time zone. */
 export function date(ms: number): string {
   return `<!date^${Math.floor(ms / 1000)}^{date_short_pretty} at {time}|${utc(ms)}>`;

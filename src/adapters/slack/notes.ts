@@ -1,9 +1,9 @@
 /** What is told once in the thread and never edited. */
-import type { Note, Rollout } from '../../core/rollout.ts';
+import { isAbortable, type Note, type Rollout } from '../../core/rollout.ts';
 import { byHand } from '../../core/traffic.ts';
 import { type Message, type Show, section } from './block-kit.ts';
-import { codeBlock, date, plain, quote, utc } from './mrkdwn.ts';
-import { MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
+import { codeBlock, date, duration, plain, quote, utc } from './mrkdwn.ts';
+import { doingOf, MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
 
 export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
   switch (note.kind) {
@@ -21,7 +21,13 @@ export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
     case 'abort stalled':
       return rollout.phase.kind === 'aborting' && rollout.phase.stage !== 'route'
         ? leftOver(rollout, note.message)
-        : stalled(rollout, note.message);
+        : abortStalled(rollout, note.message);
+    case 'stalled':
+      return stalled(rollout, note);
+    case 'resumed': {
+      const words = `${nameOf(rollout.plan)} goes on again; it stood still for ${duration(note.ms)}.`;
+      return { text: words, blocks: [section(words)] };
+    }
     default:
       return note satisfies never;
   }
@@ -53,20 +59,47 @@ function leftOver({ plan }: Rollout, why: string): Message {
 }
 
 /** Sluice cannot reach the route: somebody who can takes the traffic back by hand. */
-function stalled(rollout: Rollout, why: string): Message {
-  const { plan } = rollout;
-  const hand = byHand(plan.target, rollout.journal);
-  const commands = [`npm run sluice -- abort ${rollout.id}`, ...hand.commands];
+function abortStalled(rollout: Rollout, why: string): Message {
+  const name = nameOf(rollout.plan);
   return {
-    text: `${nameOf(plan)}: the abort does not get through. Sluice keeps trying. By hand: ${plain(commands[0] ?? '', 200)}`,
+    text: `${name}: the abort does not get through. Sluice keeps trying. By hand: ${plain(abortCommand(rollout), 200)}`,
     blocks: [
-      section(`*The abort of ${nameOf(plan)} does not get through yet.* Sluice keeps trying.`),
+      section(`*The abort of ${name} does not get through yet.* Sluice keeps trying.`),
       section(quote(why, MAX.message)),
-      section(
-        `To take the traffic back by hand, run the first of these where the cluster can be reached; or the others, and ${plain(hand.edit, 500)}.`,
-      ),
-      section(codeBlock(commands.join('\n'), 1500)),
+      ...handWork(rollout),
     ],
     broadcast: true,
   };
+}
+
+/** Nobody has to do anything yet; whoever wants to knows what still works. */
+function stalled(rollout: Rollout, { since, message }: Extract<Note, { kind: 'stalled' }>): Message {
+  const name = nameOf(rollout.plan);
+  const abortable = isAbortable(rollout);
+  const meanwhile = [
+    'The traffic stays as it is, and what people decide is kept.',
+    'Sluice keeps trying, and says here when it goes on.',
+    ...(abortable ? ['*Abort* is tried at once all the same.'] : []),
+  ];
+  return {
+    text: `${name} has stood still since ${utc(since)} (${doingOf(rollout)}): nothing gets through. Sluice keeps trying.`,
+    blocks: [
+      section(`*${name} has stood still since ${date(since)}* (${doingOf(rollout)}): nothing gets through.`),
+      section(quote(message, MAX.message)),
+      section(meanwhile.join(' ')),
+      ...(abortable && rollout.routeSeq > 0 ? handWork(rollout) : []),
+    ],
+  };
+}
+
+const abortCommand = ({ id }: Rollout) => `npm run sluice -- abort ${id}`;
+
+function handWork(rollout: Rollout) {
+  const hand = byHand(rollout.plan.target, rollout.journal);
+  return [
+    section(
+      `To take the traffic back by hand, run the first of these where the cluster can be reached; or the others, and ${plain(hand.edit, 500)}.`,
+    ),
+    section(codeBlock([abortCommand(rollout), ...hand.commands].join('\n'), 1500)),
+  ];
 }

@@ -6,7 +6,7 @@ import { actions, button, context, header, type Message, type Show, section } fr
 import { abortButton } from './gate.ts';
 import { bar, capital, date, plain, who } from './mrkdwn.ts';
 import { failure } from './snapshot.ts';
-import { endWords, MAX, nameOf, routeWords, serviceOf, stateOf, stepCount, versionOf } from './words.ts';
+import { endWords, MAX, nameOf, routeWords, serviceOf, shareWords, stateOf, stepCount, versionOf } from './words.ts';
 
 export function rootMessage(rollout: Rollout, show: Show): Message {
   const blocks: KnownBlock[] = [header(title(rollout)), section(progress(rollout)), context(facts(rollout))];
@@ -73,7 +73,7 @@ function progress(rollout: Rollout): string {
   const traffic =
     phase.kind === 'promoting'
       ? `${bar(100)} 100% on ${versionOf(plan)}`
-      : `${bar(route.weight)} ${routeWords(route, plan.target)}`;
+      : `${bar(route.weight)} ${routeWords(route, plan.target)}${shareWords(plan, route.weight)}`;
   return `*Step ${stepCount(rollout)}* · ${traffic}\n${state}`;
 }
 
@@ -110,7 +110,8 @@ function fallback(rollout: Rollout): string {
   const { phase, plan, route } = rollout;
   const parts = [`${nameOf(plan)}: ${stateOf(rollout)}.`];
   const share = phase.kind === 'promoting' ? 100 : route.weight;
-  if (outcomeOf(rollout) === null) parts.push(`${share}% of the traffic is on ${versionOf(plan)}.`);
+  if (outcomeOf(rollout) === null)
+    parts.push(`${share}% of the traffic is on ${versionOf(plan)}${shareWords(plan, share)}.`);
   if (openGate(rollout)) parts.push('Open the gate in the thread to decide.');
   parts.push(`Started by ${who(plan.requester)}.`);
   return parts.join(' ');

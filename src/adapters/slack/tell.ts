@@ -2,7 +2,7 @@
 import type { WebClient } from '@slack/web-api';
 import type { Log, ReplyTo } from '../../app/ports.ts';
 import { reasonOf } from './errors.ts';
-import { cut } from './mrkdwn.ts';
+import { cut, LITERAL } from './mrkdwn.ts';
 
 export type Teller = (to: ReplyTo, text: string) => Promise<void>;
 
@@ -68,7 +68,7 @@ export function createTeller({ client, apiUrl, log, draw }: Deps): Teller {
   async function direct({ user }: ReplyTo, text: string): Promise<boolean> {
     const { channel } = await client.conversations.open({ users: user });
     if (!channel?.id) return false;
-    await client.chat.postMessage({ channel: channel.id, text });
+    await client.chat.postMessage({ channel: channel.id, text, ...LITERAL });
     return true;
   }
 

@@ -2,7 +2,7 @@
 import type { Plan, Preview, Route, Step, Target } from '../../core/plan.ts';
 import { type AbortCause, type Gate, openGate, type Rollout } from '../../core/rollout.ts';
 import { previewRequest } from '../../core/traffic.ts';
-import { code, duration, plain, who } from './mrkdwn.ts';
+import { code, duration, plain, utc, who } from './mrkdwn.ts';
 
 /** Budgets of foreign text, in characters as typed. */
 export const MAX = { name: 63, version: 60, reason: 300, message: 600 } as const;
@@ -44,9 +44,15 @@ function previewWords(preview: Preview): string {
     : code(`${preview.header}: ${preview.value}`, 160);
 }
 
+/** ` (asked 10%, 1 of 5 pods = 20%)` where a weight gets another share than it says, else nothing. */
+export function shareWords({ steps }: Pick<Plan, 'steps'>, weight: number): string {
+  const achieved = steps.find(({ route }) => route.weight === weight)?.achieved;
+  return achieved === undefined ? '' : ` (${plain(achieved, MAX.name)})`;
+}
+
 /** One step of a plan in a line: what a dry run prints. */
 export function stepWords(step: Step, target: Target): string {
-  const parts = [routeWords(step.route, target)];
+  const parts = [`${routeWords(step.route, target)}${shareWords({ steps: [step] }, step.route.weight)}`];
   if (step.test) parts.push('tests');
   if (step.bakeMs > 0) parts.push(`checks watched for ${duration(step.bakeMs)}`);
   if (step.gate) parts.push(step.gate.approvals > 1 ? `gate with ${step.gate.approvals} approvals` : 'gate');
@@ -55,6 +61,13 @@ export function stepWords(step: Step, target: Target): string {
 
 /** What it is doing now, as a clause without a full stop. */
 export function stateOf(rollout: Rollout): string {
+  const { stalledSince } = rollout;
+  const state = doingOf(rollout);
+  return stalledSince ? `${state}, but nothing has got through since ${utc(stalledSince)}` : state;
+}
+
+/** The same without whether it gets through. */
+export function doingOf(rollout: Rollout): string {
   const { phase, plan } = rollout;
   const version = versionOf(plan);
   const { weight: planned = 0, mirror = null } = plan.steps[rollout.step]?.route ?? {};

@@ -6,7 +6,7 @@ import type { RouteFacts, TrafficRouter } from '../../app/ports.ts';
 import type { Route, Target } from '../../core/plan.ts';
 import type { Cluster, Draft } from '../kubernetes/api.ts';
 import type { Op } from '../kubernetes/marks.ts';
-import type { Held, Kind, Ref } from '../kubernetes/objects.ts';
+import type { Held, Kind, Ref, Service } from '../kubernetes/objects.ts';
 
 /** What the controllers of an object say of its newest generation. */
 export type RouteStatus =
@@ -29,6 +29,11 @@ export type Dialect<T extends Held, Journal> = {
    * writes, not their weights: a late weight write does not hold an abort up.
    */
   readonly restore: (object: T, journal: Journal) => readonly Op[];
+  /**
+   * The journal with the canary in stable's place: what the fields are after the promotion of a canary that stays. Left out: none
+   * is routed.
+   */
+  readonly succeed?: (journal: Journal) => Journal;
   /** The route that the object says; null when it is no shape that `say` writes. */
   readonly read: (object: T, journal: Journal) => Route | null;
   /** Whether the owned fields are as this route has them, whatever others did to the rest. */
@@ -78,7 +83,12 @@ export type RouteObjects<T extends Held, Journal> = {
    * For an object that may be missing: as the claim makes it, saying nothing yet. It stays, at rest and with terminal marks,
    * so that who comes too late finds them; the next claim brings it up to date.
    */
-  readonly make?: (cluster: Cluster, target: Target, ref: Ref, service: string) => Promise<Made>;
+  readonly make?: (cluster: Cluster, target: Target, ref: Ref, service: Service) => Promise<Made>;
+  /**
+   * What an object that is made repeats, of the same kind and somebody else's: as soon as it would be made otherwise, that is an
+   * outside change. Its spec and annotations are brought up to date by a re-apply, so `say` writes annotations only.
+   */
+  readonly repeats?: (target: Target) => Ref;
 };
 
 export type Look = {
@@ -88,6 +98,9 @@ export type Look = {
 };
 
 export type Made =
-  /** `restore`: the journal of an object that says nothing yet; `stale`: annotations of an older draft that it lost. */
+  /**
+   * `restore`: the journal of an object that says nothing yet, another one for each draft of what `repeats`; `stale`: annotations
+   * of an older draft that it lost.
+   */
   | { readonly ok: true; readonly draft: Draft; readonly restore: string; readonly stale?: readonly string[] }
   | { readonly ok: false; readonly refusal: string };

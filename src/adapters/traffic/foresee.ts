@@ -23,7 +23,7 @@ export function foreseeObject<T extends Held, Journal>(
 }
 
 /** The object with a patch in it; what the patch tests is not tested. */
-function applied<T>(object: T, ops: readonly Op[]): T {
+export function applied<T>(object: T, ops: readonly Op[]): T {
   const copy = structuredClone(object);
   for (const op of ops) {
     if (op.op === 'test') continue;

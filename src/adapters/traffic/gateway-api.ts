@@ -1,5 +1,6 @@
 /** Gateway API HTTPRoutes: weights, header previews and mirrors on the rules that send to the rolled-out Kubernetes Service. */
 import type { TrafficRouter } from '../../app/ports.ts';
+import { sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';
 import { replace, test } from '../kubernetes/marks.ts';
 import { HTTP_ROUTE_VERSIONS, type HTTPRoute, HTTPRoutes, type JournalEntry } from '../kubernetes/objects.ts';
@@ -22,7 +23,6 @@ import {
 } from './gateway-rules.ts';
 import { routeStatus } from './gateway-status.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
-import { sidesOf } from './sides.ts';
 
 export function createGatewayApiRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<HTTPRoute, Journal>(deps, {
@@ -31,7 +31,7 @@ export function createGatewayApiRouter(deps: RouterDeps): TrafficRouter {
     refs: routesOf,
     look: lookAtRoutes,
     dialect: (target, ref) => {
-      const sides = sidesOf(target.deployment);
+      const sides = sidesOf(target);
       const dialect: Dialect<HTTPRoute, readonly JournalEntry[]> = {
         parse: parseJournal,
         isEmpty: (journal) => journal.length === 0,
@@ -42,6 +42,11 @@ export function createGatewayApiRouter(deps: RouterDeps): TrafficRouter {
         ],
         restore: (object, journal) =>
           journal.length > 0 ? restoreOps(rulesOf(object), journal, sides) : stableOps(rulesOf(object), sides),
+        succeed: (journal) =>
+          journal.map(({ backendRefs, ...entry }) => ({
+            ...entry,
+            backendRefs: backendRefs.map((ref) => ({ ...ref, name: sides.canary })),
+          })),
         read: (object, journal) => readRoute(rulesOf(object), journal, sides),
         shows: (object, journal, route) => shows(rulesOf(object), journal, sides, route),
         isRestored: (object) => isRestored(rulesOf(object), sides),

@@ -1,5 +1,6 @@
 /** Looks at HTTPRoutes before a rollout touches them. */
 import type { Route, Target } from '../../core/plan.ts';
+import { type Sides, sidesOf } from '../../core/sides.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { ApiFault } from '../kubernetes/errors.ts';
 import { type HTTPRoute, HTTPRoutes, nameOf, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
@@ -8,8 +9,8 @@ import { routeMissing, routesOf } from '../kubernetes/routed-services.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Look } from './dialect.ts';
 import { mirrorRefusals } from './gateway-mirror.ts';
+import { policyRefusals } from './gateway-policies.ts';
 import { journalOf, refersTo, rulesOf } from './gateway-rules.ts';
-import { type Sides, sidesOf } from './sides.ts';
 
 /** Gateway API allows so many rules in one route. */
 const MAX_RULES = 16;
@@ -34,7 +35,11 @@ export async function lookAtRoutes(
   const found = objects.flatMap((object) => object ?? []);
   const unmirrored = mirrors.length > 0 ? await mirrorRefusals(cluster, found, Math.min(...mirrors) < 100) : [];
   return {
-    refusals: [...looks.flatMap(({ refusals }) => refusals), ...unmirrored],
+    refusals: [
+      ...looks.flatMap(({ refusals }) => refusals),
+      ...unmirrored,
+      ...(await policyRefusals(cluster, target, service)),
+    ],
     warnings: looks.flatMap(({ warnings }) => warnings),
     several: looks.flatMap(({ several }) => several),
   };
@@ -69,8 +74,17 @@ async function judgeRules(
     ...(await grantRefusals(cluster, target, home, subject)),
     ...profiles.refusals,
   ];
-  const warnings = [...(isFull ? [`${full}: a step with a preview will be refused.`] : []), ...profiles.warnings];
   const routed = rules.filter((rule) => rule.backendRefs?.length === 1 && rule.backendRefs.some(isServing));
+  const warnings = [
+    ...(isFull ? [`${full}: a step with a preview will be refused.`] : []),
+    // https://gateway-api.sigs.k8s.io/geps/gep-1619/
+    ...(routed.some((rule) => rule.sessionPersistence !== undefined)
+      ? [
+          `${subject} keeps sessions (sessionPersistence): a weight is that of new sessions, and who has one stays on its side until the rollout ends.`,
+        ]
+      : []),
+    ...profiles.warnings,
+  ];
   const several =
     routed.length > 1
       ? [
@@ -111,15 +125,11 @@ async function lookAtProfiles(
 }
 
 /** A grant for single names does not cover the Kubernetes Services that Sluice makes. */
-async function grantRefusals(
-  cluster: Cluster,
-  { namespace, deployment }: Target,
-  home: string,
-  subject: string,
-): Promise<string[]> {
+async function grantRefusals(cluster: Cluster, target: Target, home: string, subject: string): Promise<string[]> {
+  const { namespace } = target;
   if (home === namespace) return [];
   const grants = await cluster.list(ReferenceGrants, namespace);
-  const sides: Sides = sidesOf(deployment);
+  const sides: Sides = sidesOf(target);
   const granted = (name: string) =>
     grants.some(
       ({ spec }) =>

@@ -4,10 +4,10 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Preview, type Route, STABLE_ROUTE } from '../../core/plan.ts';
+import { isForRollout, type Sides } from '../../core/sides.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
 import type { BackendRef, Filter, HTTPRoute, JournalEntry, Match, Rule } from '../kubernetes/objects.ts';
 import { matchOf, previewOf } from './previews.ts';
-import type { Sides } from './sides.ts';
 
 export type Journal = readonly JournalEntry[];
 
@@ -19,8 +19,8 @@ const isService = ({ group = '', kind = 'Service' }: BackendRef) => group === ''
 export const refersTo = (ref: BackendRef, name: string, namespace: string, home: string) =>
   isService(ref) && ref.name === name && (ref.namespace ?? home) === namespace;
 
-const refersToSides = (rule: Rule, { stable, canary }: Sides) =>
-  (rule.backendRefs ?? []).some((ref) => isService(ref) && (ref.name === stable || ref.name === canary));
+const refersToSides = (rule: Rule, sides: Sides) =>
+  (rule.backendRefs ?? []).some((ref) => isService(ref) && isForRollout(ref.name, sides));
 
 /** The rules whose only backend is the Kubernetes Service: those that a rollout routes. */
 export function journalOf(rules: readonly Rule[], isServing: (ref: BackendRef) => boolean): Journal {

@@ -4,24 +4,29 @@
  * no canary would block later edits of the stable one.
  * https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/#canary
  */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
 import type { TrafficRouter } from '../../app/ports.ts';
 import { type Preview, type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
+import { sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { isOurs, type Op, pointer, readMarks, test } from '../kubernetes/marks.ts';
-import { Deployments, nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
-import { otherOwner } from '../kubernetes/owners.ts';
+import { Deployments, nameOf, type Ref, refOf, type Service } from '../kubernetes/objects.ts';
+import { belongsTo, otherOwner } from '../kubernetes/owners.ts';
 import { type Ingress, Ingresses, type IngressRule } from '../kubernetes/route-objects.ts';
+import { dryWarnings } from '../kubernetes/run-dry.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Dialect, Look, Made } from './dialect.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
-import { sidesOf } from './sides.ts';
 
 /** By which an older controller finds the Ingresses that are its own. */
 const CLASS = 'kubernetes.io/ingress.class';
 
-/** The canary Ingress is made for the rollout: there is nothing of before to come back to. */
-type Journal = 'made' | 'foreign';
+/** The canary Ingress is made for the rollout: there is nothing of before to come back to. `made`: a sum of what it was made as. */
+type Journal = { readonly made: string } | 'foreign';
+const UNKNOWN: Journal = { made: '' };
+const madeSchema = z.object({ made: z.string() });
 
 export function createIngressNginxRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<Ingress, Journal>(deps, {
@@ -30,7 +35,8 @@ export function createIngressNginxRouter(deps: RouterDeps): TrafficRouter {
     refs: (target) => [canaryOf(target)],
     look,
     make,
-    dialect: (target) => dialectOf(`${trafficOf(target).annotations}/`, sidesOf(target.deployment).canary),
+    repeats: (target) => trafficOf(target).stable,
+    dialect: (target) => dialectOf(`${trafficOf(target).annotations}/`, sidesOf(target).canary),
   });
 }
 
@@ -67,9 +73,15 @@ function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
       return found === undefined ? [] : [...tests, { op: 'remove', path }];
     });
   return {
-    parse: () => 'made',
+    parse(restore) {
+      try {
+        return madeSchema.safeParse(JSON.parse(restore ?? 'null')).data ?? UNKNOWN;
+      } catch {
+        return UNKNOWN;
+      }
+    },
     isEmpty: (journal) => journal === 'foreign',
-    take: (object) => (isForeign(object) ? 'foreign' : 'made'),
+    take: (object) => (isForeign(object) ? 'foreign' : UNKNOWN),
     say: (object, _journal, route) => ops(object, route, true),
     // A late weight write does not hold an abort up: nothing but the marks is tested.
     restore: (object) => ops(object, STABLE_ROUTE, false),
@@ -133,11 +145,16 @@ const show = (value: string | undefined) => (value === undefined ? 'absent' : `"
 const backendsOf = ({ http }: IngressRule) => (http?.paths ?? []).flatMap(({ backend }) => backend.service?.name ?? []);
 
 /** The paths of the stable Ingress that send to the Kubernetes Service, sending to the canary's instead. */
-async function make(cluster: Cluster, target: Target, _ref: Ref, service: string): Promise<Made> {
+async function make(
+  cluster: Cluster,
+  target: Target,
+  _ref: Ref,
+  { metadata: { name: service } }: Service,
+): Promise<Made> {
   const { stable, annotations: prefix } = trafficOf(target);
   const found = await cluster.view(Ingresses, stable.namespace).get(stable.name);
   if (!found) return { ok: false, refusal: absent(target) };
-  const { canary } = sidesOf(target.deployment);
+  const { canary } = sidesOf(target);
   const rules = (found.spec.rules ?? []).flatMap((rule) => {
     const paths = (rule.http?.paths ?? []).flatMap((path) =>
       path.backend.service?.name === service
@@ -148,6 +165,10 @@ async function make(cluster: Cluster, target: Target, _ref: Ref, service: string
   });
   const { ingressClassName, tls } = found.spec;
   const className = found.metadata.annotations?.[CLASS];
+  const spec = { ...(ingressClassName !== undefined && { ingressClassName }), ...(tls && { tls }), rules };
+  const sum = createHash('sha256')
+    .update(JSON.stringify([className, spec]))
+    .digest('base64url');
   return {
     ok: true,
     draft: {
@@ -157,9 +178,10 @@ async function make(cluster: Cluster, target: Target, _ref: Ref, service: string
         [`${prefix}/canary`]: 'true',
         [`${prefix}/canary-weight`]: '0',
       },
-      spec: { ...(ingressClassName !== undefined && { ingressClassName }), ...(tls && { tls }), rules },
+      ownerReferences: belongsTo(Ingresses, found),
+      spec,
     },
-    restore: '"made"',
+    restore: JSON.stringify({ made: sum } satisfies Journal),
     stale: className === undefined ? [CLASS] : [],
   };
 }
@@ -208,11 +230,14 @@ async function look(cluster: Cluster, target: Target, [canary = null]: readonly 
           ]
         : []),
     ],
-    warnings: isSticky
-      ? [
-          `${subject} has session affinity: who met the canary stays with it after an abort, until its pods are gone. Set ${prefix}/affinity-canary-behavior to legacy on ${nameOf(Ingresses, canaryOf(target))} if that should not be.`,
-        ]
-      : [],
+    warnings: [
+      ...(isSticky
+        ? [
+            `${subject} has session affinity: who met the canary stays with it after an abort, until its pods are gone. Set ${prefix}/affinity-canary-behavior to legacy on ${nameOf(Ingresses, canaryOf(target))} if that should not be.`,
+          ]
+        : []),
+      ...dryWarnings(deployment, 'ingress-nginx answers 503 meanwhile, for the canary too'),
+    ],
     several:
       paths.length > 1
         ? [

@@ -1,11 +1,11 @@
 /** What DestinationRules give to a service's host and its two sides would be without while a rollout runs. */
 import type { Target } from '../../core/plan.ts';
+import { type Sides, sidesOf } from '../../core/sides.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { nameOf } from '../kubernetes/objects.ts';
 import { DestinationRules, ISTIO_VERSIONS } from '../kubernetes/route-objects.ts';
 import { servedKind } from '../kubernetes/served.ts';
 import { isHost } from './istio-rules.ts';
-import { type Sides, sidesOf } from './sides.ts';
 
 /** TLS settings of its own are refused, since requests would fail without them; anything else is warned about. */
 export async function lookAtPolicies(
@@ -17,7 +17,7 @@ export async function lookAtPolicies(
   const rules = await cluster.list(await servedKind(cluster, DestinationRules, ISTIO_VERSIONS), namespace);
   const isOf = (name: string) => (rule: (typeof rules)[number]) =>
     isHost({ host: rule.spec.host }, name, namespace, rule.metadata.namespace);
-  const sides: Sides = sidesOf(target.deployment);
+  const sides: Sides = sidesOf(target);
   const bare = [sides.stable, sides.canary].filter((side) => !rules.some(isOf(side)));
   const policies = bare.length > 0 ? rules.filter(isOf(service)).filter(({ spec }) => spec.trafficPolicy) : [];
   const sentence = (rule: (typeof rules)[number], effect: string) =>

@@ -1,6 +1,6 @@
 /**
  * The HTTP routes of a VirtualService as Sluice rewrites them. Routes are recognised by content, never by position: one is
- * routed when its destinations are Sluice's two Kubernetes Services, or when it is still as the journal has it.
+ * routed when a destination is one of Sluice's sides, or when it is still as the journal has it.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Preview, type Route, STABLE_ROUTE } from '../../core/plan.ts';
@@ -13,8 +13,8 @@ import type {
   VirtualService,
   WeightedDestination,
 } from '../kubernetes/route-objects.ts';
+import type { Split } from './istio-split.ts';
 import { matchOf, previewOf } from './previews.ts';
-import type { Sides } from './sides.ts';
 
 /** Name of the routes that Sluice puts before its own for a preview. */
 const PREVIEW = 'sluice-preview';
@@ -22,16 +22,10 @@ const PREVIEW = 'sluice-preview';
 export const httpOf = ({ spec }: VirtualService) => spec.http ?? [];
 
 /** `world`, `world.hello` and `world.hello.svc.cluster.local` are one host to a VirtualService in `hello`. */
-export function isHost({ host, subset }: Destination, service: string, namespace: string, home: string): boolean {
+export function isHost({ host }: Pick<Destination, 'host'>, service: string, namespace: string, home: string): boolean {
   const [name, where = home, svc = 'svc'] = host.split('.');
-  return subset === undefined && name === service && where === namespace && svc === 'svc';
+  return name === service && where === namespace && svc === 'svc';
 }
-
-/** Sluice's names for the two sides, written as the journalled host was (`world.hello` becomes `world-canary.hello`). */
-const hostAs = (was: Destination, name: string): string => [name, ...was.host.split('.').slice(1)].join('.');
-const nameOfHost = ({ host }: Destination) => host.split('.')[0] ?? host;
-const isSide = (to: Destination, { stable, canary }: Sides) =>
-  to.subset === undefined && (nameOfHost(to) === stable || nameOfHost(to) === canary);
 
 /** The routes whose only destination is the Kubernetes Service; of these names only, when some are given. */
 export function journalOf(
@@ -52,10 +46,10 @@ type Role =
   | { readonly kind: 'routed'; readonly was: WeightedDestination }
   | { readonly kind: 'other' };
 
-function roleOf(http: IstioRoute, journal: IstioJournal, sides: Sides): Role {
+function roleOf(http: IstioRoute, journal: IstioJournal, split: Split): Role {
   const { name, match, route = [] } = http;
   const entry = journal.find((one) => one.name === name && isDeepStrictEqual(one.match, match));
-  if (!route.some(({ destination }) => isSide(destination, sides))) {
+  if (!route.some(({ destination }) => split.isSide(destination))) {
     const [was] = entry?.route ?? [];
     return was && isDeepStrictEqual(route, [was]) ? { kind: 'routed', was } : { kind: 'other' };
   }
@@ -75,24 +69,24 @@ function alike({ name, route = [] }: IstioRoute, journal: IstioJournal) {
  * The routes with this route in them. The first match wins, so a preview stands right before its own route: what a route
  * further up takes, it goes on taking.
  */
-export function render(http: readonly IstioRoute[], journal: IstioJournal, sides: Sides, route: Route): IstioRoute[] {
+export function render(http: readonly IstioRoute[], journal: IstioJournal, split: Split, route: Route): IstioRoute[] {
   return http.flatMap((one): IstioRoute[] => {
-    const role = roleOf(one, journal, sides);
+    const role = roleOf(one, journal, split);
     if (role.kind === 'preview') return [];
     if (role.kind === 'other') return [one];
-    const side = (name: string, weight: number): WeightedDestination => ({
+    const side = (of: 'stable' | 'canary', weight: number): WeightedDestination => ({
       ...role.was,
-      destination: { ...role.was.destination, host: hostAs(role.was.destination, name) },
+      destination: split[of](role.was.destination),
       weight,
     });
-    const canary = side(sides.canary, route.weight);
-    const plain = unmirrored(one, sides);
+    const canary = side('canary', route.weight);
+    const plain = unmirrored(one, split);
     const preview = route.preview ? [previewRoute(plain, { ...canary, weight: 100 }, route.preview)] : [];
     const mirror = route.mirror !== null && {
       mirror: canary.destination,
       mirrorPercentage: { value: route.mirror },
     };
-    return [...preview, { ...plain, ...mirror, route: [side(sides.stable, 100 - route.weight), canary] }];
+    return [...preview, { ...plain, ...mirror, route: [side('stable', 100 - route.weight), canary] }];
   });
 }
 
@@ -110,67 +104,66 @@ function withHeader(match: HttpMatch, preview: Preview): HttpMatch {
   return { ...match, headers: { ...match.headers, [name.toLowerCase()]: text } };
 }
 
-const isOwnMirror = ({ mirror }: IstioRoute, { canary }: Sides) =>
-  mirror !== undefined && nameOfHost(mirror) === canary;
+const isOwnMirror = ({ mirror }: IstioRoute, split: Split) => mirror !== undefined && split.isCanary(mirror);
 
-function unmirrored(http: IstioRoute, sides: Sides): IstioRoute {
-  if (!isOwnMirror(http, sides)) return http;
+function unmirrored(http: IstioRoute, split: Split): IstioRoute {
+  if (!isOwnMirror(http, split)) return http;
   const { mirror: _, mirrorPercentage: __, ...rest } = http;
   return rest;
 }
 
 /** A route that copies to somewhere already cannot copy to the canary too. */
-export const hasForeignMirror = (http: IstioRoute, sides: Sides) =>
-  (http.mirror !== undefined && !isOwnMirror(http, sides)) || http.mirrors !== undefined;
+export const hasForeignMirror = (http: IstioRoute, split: Split) =>
+  (http.mirror !== undefined && !isOwnMirror(http, split)) || http.mirrors !== undefined;
 
-export const routedOf = (http: readonly IstioRoute[], journal: IstioJournal, sides: Sides) =>
-  http.filter((one) => roleOf(one, journal, sides).kind === 'routed');
+export const routedOf = (http: readonly IstioRoute[], journal: IstioJournal, split: Split) =>
+  http.filter((one) => roleOf(one, journal, split).kind === 'routed');
 
 /** Whether the fields that Sluice owns are as this route has them, whatever others did to the rest. */
-export function shows(http: readonly IstioRoute[], journal: IstioJournal, sides: Sides, route: Route): boolean {
-  return isDeepStrictEqual(owned(http, journal, sides), owned(render(http, journal, sides, route), journal, sides));
+export function shows(http: readonly IstioRoute[], journal: IstioJournal, split: Split, route: Route): boolean {
+  return isDeepStrictEqual(owned(http, journal, split), owned(render(http, journal, split, route), journal, split));
 }
 
-function owned(http: readonly IstioRoute[], journal: IstioJournal, sides: Sides): readonly unknown[] {
+function owned(http: readonly IstioRoute[], journal: IstioJournal, split: Split): readonly unknown[] {
   return http.flatMap((one): readonly unknown[] => {
-    const { kind } = roleOf(one, journal, sides);
+    const { kind } = roleOf(one, journal, split);
     if (kind === 'other') return [];
     const { match, route, mirror, mirrorPercentage } = one;
     // The rest of a preview is a copy, made anew with each write.
     if (kind === 'preview') return [{ match, route }];
-    return [{ route, ...(isOwnMirror(one, sides) && { mirror, mirrorPercentage }) }];
+    return [{ route, ...(isOwnMirror(one, split) && { mirror, mirrorPercentage }) }];
   });
 }
 
 /** Nothing of a rollout is left. */
-export const isRestored = (http: readonly IstioRoute[], sides: Sides) =>
+export const isRestored = (http: readonly IstioRoute[], split: Split) =>
   !http.some(
-    (one) => isOwnMirror(one, sides) || (one.route ?? []).some(({ destination }) => isSide(destination, sides)),
+    (one) => isOwnMirror(one, split) || (one.route ?? []).some(({ destination }) => split.isSide(destination)),
   );
 
 /** Written from the last route to the first, so that a removal moves none that is still to be written. */
-export function restoreOps(http: readonly IstioRoute[], journal: IstioJournal, sides: Sides): Op[] {
+export function restoreOps(http: readonly IstioRoute[], journal: IstioJournal, split: Split): Op[] {
   return http
     .flatMap((one, index): Op[][] => {
       const at = (...parts: readonly (string | number)[]) => pointer('spec', 'http', index, ...parts);
       const { route = [] } = one;
       // Whose route it is stands in its matches: two that changed places meanwhile are read again, not mixed up.
-      const hosts = [
+      const identity = [
         ...(one.match ? [test(at('match'), one.match)] : []),
-        ...route.map(({ destination }, n) => test(at('route', n, 'destination', 'host'), destination.host)),
+        ...route.map(({ destination }, n) => test(at('route', n, 'destination'), destination)),
       ];
-      const role = roleOf(one, journal, sides);
-      if (role.kind === 'preview') return [[...hosts, { op: 'remove', path: at() }]];
-      const routed = route.some(({ destination }) => isSide(destination, sides));
-      if (role.kind === 'other') return routed ? [[...hosts, ...stableOps(route, sides, at)]] : [];
-      const mirror: Op[] = isOwnMirror(one, sides)
+      const role = roleOf(one, journal, split);
+      if (role.kind === 'preview') return [[...identity, { op: 'remove', path: at() }]];
+      const routed = route.some(({ destination }) => split.isSide(destination));
+      if (role.kind === 'other') return routed ? [[...identity, ...stableOps(route, http, split, at)]] : [];
+      const mirror: Op[] = isOwnMirror(one, split)
         ? [
             test(at('mirror'), one.mirror),
             { op: 'remove', path: at('mirror') },
             ...(one.mirrorPercentage ? [{ op: 'remove', path: at('mirrorPercentage') } as const] : []),
           ]
         : [];
-      return [[...(routed ? [...hosts, replace(at('route'), [role.was])] : []), ...mirror]];
+      return [[...(routed ? [...identity, replace(at('route'), [role.was])] : []), ...mirror]];
     })
     .reverse()
     .flat();
@@ -179,30 +172,36 @@ export function restoreOps(http: readonly IstioRoute[], journal: IstioJournal, s
 /** With no journal left: all weight to stable, where the destinations are Sluice's. */
 function stableOps(
   route: readonly WeightedDestination[],
-  sides: Sides,
+  http: readonly IstioRoute[],
+  split: Split,
   at: (...parts: readonly (string | number)[]) => string,
 ): Op[] {
+  const [only] = route;
+  // A route for the canary alone would answer nothing at weight 0.
+  if (only && route.length === 1 && split.isCanary(only.destination)) {
+    const others = http.flatMap((one) => one.route ?? []).map(({ destination }) => destination);
+    const stable = split.instead(only.destination, others);
+    return stable ? [replace(at('route', 0, 'destination'), stable)] : [];
+  }
   return route.flatMap(({ destination }, n): Op[] => {
-    if (!isSide(destination, sides)) return [];
-    // A route for the canary alone would answer nothing at weight 0: it goes to stable by name.
-    if (route.length === 1) return [replace(at('route', n, 'destination', 'host'), hostAs(destination, sides.stable))];
-    return [{ op: 'add', path: at('route', n, 'weight'), value: nameOfHost(destination) === sides.stable ? 100 : 0 }];
+    const weight = split.isCanary(destination) ? 0 : split.isStable(destination) ? 100 : null;
+    return weight === null ? [] : [{ op: 'add', path: at('route', n, 'weight'), value: weight }];
   });
 }
 
 /** The route that they show; null when routed ones differ from each other or are of another shape. */
-export function readRoute(http: readonly IstioRoute[], journal: IstioJournal, sides: Sides): Route | null {
-  const routed = routedOf(http, journal, sides);
-  if (isRestored(http, sides)) return routed.length < journal.length ? null : STABLE_ROUTE;
+export function readRoute(http: readonly IstioRoute[], journal: IstioJournal, split: Split): Route | null {
+  const routed = routedOf(http, journal, split);
+  if (isRestored(http, split)) return routed.length < journal.length ? null : STABLE_ROUTE;
   const [first] = routed;
   if (!first) return null;
-  const preview = http.find((one) => roleOf(one, journal, sides).kind === 'preview');
+  const preview = http.find((one) => roleOf(one, journal, split).kind === 'preview');
   const route: Route = {
-    weight: first.route?.find(({ destination }) => nameOfHost(destination) === sides.canary)?.weight ?? 0,
+    weight: first.route?.find(({ destination }) => split.isCanary(destination))?.weight ?? 0,
     preview: preview ? readPreview(preview, journal) : null,
-    mirror: isOwnMirror(first, sides) ? (first.mirrorPercentage?.value ?? 100) : null,
+    mirror: isOwnMirror(first, split) ? (first.mirrorPercentage?.value ?? 100) : null,
   };
-  return shows(http, journal, sides, route) ? route : null;
+  return shows(http, journal, split, route) ? route : null;
 }
 
 /** The header that no journalled match has in this way. */
@@ -218,9 +217,9 @@ function readPreview({ match = [] }: IstioRoute, journal: IstioJournal): Route['
 }
 
 /** One sentence about the first route whose destinations are not as they were written. */
-export function describe(http: readonly IstioRoute[], journal: IstioJournal, sides: Sides, written: Route): string {
+export function describe(http: readonly IstioRoute[], journal: IstioJournal, split: Split, written: Route): string {
   for (const one of http) {
-    const [wanted] = render([one], journal, sides, { ...written, preview: null });
+    const [wanted] = render([one], journal, split, { ...written, preview: null });
     if (!wanted || isDeepStrictEqual(wanted.route, one.route)) continue;
     return `its route ${one.name ?? 'without a name'} sends to ${words(one)}, written was ${words(wanted)}`;
   }
@@ -228,4 +227,8 @@ export function describe(http: readonly IstioRoute[], journal: IstioJournal, sid
 }
 
 const words = ({ route = [] }: IstioRoute) =>
-  route.map(({ destination, weight = 100 }) => `${destination.host} ${weight}`).join(' and ') || 'nothing';
+  route.map(({ destination, weight = 100 }) => `${destinationName(destination)} ${weight}`).join(' and ') || 'nothing';
+
+/** `world`, `world, subset v1` */
+export const destinationName = ({ host, subset }: Destination) =>
+  subset === undefined ? host : `${host}, subset ${subset}`;

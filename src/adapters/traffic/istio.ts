@@ -1,14 +1,16 @@
 /**
- * Istio VirtualServices split by hosts: weights, header previews and mirrors on the HTTP routes that send to the rolled-out
- * Kubernetes Service. https://istio.io/latest/docs/reference/config/networking/virtual-service/
+ * Istio VirtualServices split by hosts, or by subsets of a DestinationRule: weights, header previews and mirrors on the HTTP
+ * routes that send to the rolled-out Kubernetes Service. https://istio.io/latest/docs/reference/config/networking/virtual-service/
  */
 import type { TrafficRouter } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
+import { subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { replace, test } from '../kubernetes/marks.ts';
 import { nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
 import {
+  type Destination,
   ISTIO_VERSIONS,
   type IstioJournal,
   type IstioRoute,
@@ -23,6 +25,7 @@ import type { Look } from './dialect.ts';
 import { lookAtPolicies } from './istio-policies.ts';
 import {
   describe,
+  destinationName,
   hasForeignMirror,
   httpOf,
   isHost,
@@ -34,17 +37,18 @@ import {
   routedOf,
   shows,
 } from './istio-rules.ts';
+import { splitOf } from './istio-split.ts';
+import { lookAtSubsets, withSubsets } from './istio-subsets.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
-import { sidesOf } from './sides.ts';
 
 export function createIstioRouter(deps: RouterDeps): TrafficRouter {
-  return createObjectRouter<VirtualService, IstioJournal>(deps, {
+  const router = createObjectRouter<VirtualService, IstioJournal>(deps, {
     supports: SUPPORT.istio,
     kind: (cluster) => servedKind(cluster, VirtualServices, ISTIO_VERSIONS),
     refs: (target) => [trafficOf(target).ref],
     look,
     dialect: (target, { namespace: home }) => {
-      const sides = sidesOf(target.deployment);
+      const split = splitOf(target);
       return {
         parse: (restore) => {
           try {
@@ -57,29 +61,35 @@ export function createIstioRouter(deps: RouterDeps): TrafficRouter {
         take: (object, service) => taken(target, object, service, home),
         say: (object, journal, route) => [
           test('/spec/http', httpOf(object)),
-          replace('/spec/http', render(httpOf(object), journal, sides, route)),
+          replace('/spec/http', render(httpOf(object), journal, split, route)),
         ],
-        restore: (object, journal) => restoreOps(httpOf(object), journal, sides),
-        read: (object, journal) => readRoute(httpOf(object), journal, sides),
-        shows: (object, journal, route) => shows(httpOf(object), journal, sides, route),
-        isRestored: (object) => isRestored(httpOf(object), sides),
+        restore: (object, journal) => restoreOps(httpOf(object), journal, split),
+        succeed: (journal) =>
+          journal.map(({ route, ...entry }) => ({
+            ...entry,
+            route: route.map((to) => ({ ...to, destination: split.canary(to.destination) })),
+          })),
+        read: (object, journal) => readRoute(httpOf(object), journal, split),
+        shows: (object, journal, route) => shows(httpOf(object), journal, split, route),
+        isRestored: (object) => isRestored(httpOf(object), split),
         missing(object, journal) {
-          const missing = journal.length - routedOf(httpOf(object), journal, sides).length;
+          const missing = journal.length - routedOf(httpOf(object), journal, split).length;
           return missing > 0 ? `${missing} of ${journal.length} routes that this rollout routes are gone` : null;
         },
         canSay(object, journal, { mirror }) {
-          const routed = routedOf(httpOf(object), journal, sides);
-          return routed.length > 0 && (mirror === null || !routed.some((one) => hasForeignMirror(one, sides)));
+          const routed = routedOf(httpOf(object), journal, split);
+          return routed.length > 0 && (mirror === null || !routed.some((one) => hasForeignMirror(one, split)));
         },
-        describe: (object, journal, written) => describe(httpOf(object), journal, sides, written),
+        describe: (object, journal, written) => describe(httpOf(object), journal, split, written),
         words: {
           nothing: "no HTTP route sends to the service's Kubernetes Service alone",
           mend: 'no HTTP route is left that this rollout can route, or it copies to somewhere else already; mend its routes, or abort',
-          undo: `still sends to ${sides.stable} or ${sides.canary}: put the host of before into its routes by hand`,
+          undo: `still sends to ${split.names}: put the destination of before into its routes by hand`,
         },
       };
     },
   });
+  return withSubsets(router, deps);
 }
 
 function trafficOf({ traffic }: Target): { readonly ref: Ref; readonly http: readonly string[] } {
@@ -88,7 +98,10 @@ function trafficOf({ traffic }: Target): { readonly ref: Ref; readonly http: rea
 }
 
 const taken = (target: Target, object: VirtualService, service: string, home: string) =>
-  journalOf(httpOf(object), (to) => isHost(to, service, target.namespace, home), trafficOf(target).http);
+  journalOf(httpOf(object), isServing(target, service, home), trafficOf(target).http);
+
+const isServing = (target: Target, service: string, home: string) => (to: Destination) =>
+  splitOf(target).isApex(to) && isHost(to, service, target.namespace, home);
 
 async function look(
   cluster: Cluster,
@@ -112,16 +125,17 @@ async function look(
   const serving = await findServing(cluster, target);
   if (!serving.ok) return refuse(serving.refusal);
   const service = serving.service.metadata.name;
-  const isServing = ({ destination }: { destination: Parameters<typeof isHost>[0] }) =>
+  const isRouted = isServing(target, service, ref.namespace);
+  const goesTo = ({ destination }: WeightedDestination) =>
     isHost(destination, service, target.namespace, ref.namespace);
-  const goesTo = ({ destination: { host } }: WeightedDestination) =>
-    isHost({ host }, service, target.namespace, ref.namespace);
   const beside = (['tls', 'tcp'] as const).filter((kind) =>
     (object.spec[kind] ?? []).some(({ route = [] }) => route.some(goesTo)),
   );
   const shared = http.filter(
     ({ name = '', route = [] }) =>
-      route.length > 1 && route.some(isServing) && (names.length === 0 || names.includes(name)),
+      route.length > 1 &&
+      route.some(({ destination }) => isRouted(destination)) &&
+      (names.length === 0 || names.includes(name)),
   );
   const journal = taken(target, object, service, ref.namespace);
   const elsewhere = names.filter((name) => !journal.some((one) => one.name === name));
@@ -132,23 +146,29 @@ async function look(
     );
   if (journal.length === 0) {
     const hint = delegates.length > 0 ? ` It delegates to ${delegates.join(', ')}: name that one.` : '';
-    const isSubset = http.flatMap(({ route = [] }) => route).some((to) => to.destination.subset && goesTo(to));
-    const byHost = isSubset ? ` Sluice splits by hosts: let a route send to ${service} without a subset.` : '';
+    const remedy =
+      subsetRule(target) === null
+        ? ` Sluice splits by hosts: let a route send to ${service} without a subset, or name the DestinationRule in traffic.destinationRule of service ${target.service}.`
+        : ` Sluice splits by subsets: let a route send to ${service} with the subset of its stable pods, or take destinationRule out of traffic of service ${target.service}.`;
+    const isOtherwise = http.flatMap(({ route = [] }) => route).some(goesTo);
     return refuse(
-      `${subject} has no HTTP route that sends to ${service} alone. Its routes: ${list(http)}.${byHost}${hint}`,
+      `${subject} has no HTTP route that sends to ${service} alone. Its routes: ${list(http)}.${isOtherwise ? remedy : ''}${hint}`,
     );
   }
   if (elsewhere.length > 0)
     return refuse(
       `${subject}: its route ${elsewhere.join(', ')} does not send to ${service} alone, so it cannot be routed: take it out of traffic.http of service ${target.service}. Its routes: ${list(http)}.`,
     );
-  const sides = sidesOf(target.deployment);
-  const policies = await lookAtPolicies(cluster, target, service);
-  const copying = routedOf(http, journal, sides).filter((one) => hasForeignMirror(one, sides));
+  const split = splitOf(target);
+  const beyond =
+    subsetRule(target) === null
+      ? await lookAtPolicies(cluster, target, service)
+      : await lookAtSubsets(cluster, target, serving, journal);
+  const copying = routedOf(http, journal, split).filter((one) => hasForeignMirror(one, split));
   return {
-    refusals: policies.refusals,
+    refusals: beyond.refusals,
     warnings: [
-      ...policies.warnings,
+      ...beyond.warnings,
       ...copying.map(
         (one) =>
           `${subject}: its route ${titleOf(one)} copies requests already, so a step with a mirror will be refused.`,
@@ -161,7 +181,7 @@ async function look(
     several:
       journal.length > 1 && names.length === 0
         ? [
-            `${subject}: ${journal.length} routes send to ${service}, and each gets the canary's weight: ${list(routedOf(http, journal, sides))}. Name the ones that should in traffic.http.`,
+            `${subject}: ${journal.length} routes send to ${service}, and each gets the canary's weight: ${list(routedOf(http, journal, split))}. Name the ones that should in traffic.http.`,
           ]
         : [],
   };
@@ -172,7 +192,7 @@ const titleOf = ({ name }: IstioRoute) => name ?? 'without a name';
 const list = (http: readonly IstioRoute[]) =>
   http
     .map((one, index) => {
-      const to = (one.route ?? []).map(({ destination }) => destination.host).join(', ');
+      const to = (one.route ?? []).map(({ destination }) => destinationName(destination)).join(', ');
       return `${index + 1}. ${titleOf(one)} to ${to || one.delegate?.name || 'nothing'}`;
     })
     .join('; ') || 'none';

@@ -9,11 +9,21 @@ import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { isOurs, type Op, readMarks, replace, test } from '../kubernetes/marks.ts';
-import { Deployments, EndpointSlices, nameOf, type Ref, refOf, type Service, Services } from '../kubernetes/objects.ts';
+import {
+  type Deployment,
+  Deployments,
+  EndpointSlices,
+  nameOf,
+  type Ref,
+  refOf,
+  type Service,
+  Services,
+} from '../kubernetes/objects.ts';
 import { deploymentOf, findServing } from '../kubernetes/serving.ts';
 import { type Labels, parseSwitched, type Switched } from '../kubernetes/switched.ts';
-import { type CanaryLabel, canaryLabel, canaryName, stableName } from '../kubernetes/twin-canary.ts';
+import { type CanaryLabel, canaryLabel, canaryName, canaryOf, stableName } from '../kubernetes/twin-canary.ts';
 import { readyEndpoints } from '../kubernetes/twin-state.ts';
+import { versionLabel } from '../kubernetes/versioned-canary.ts';
 import type { Dialect, Look } from './dialect.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
 
@@ -45,7 +55,12 @@ export function routedService({ traffic }: Target): Ref {
 async function labelOf(cluster: Cluster, target: Target): Promise<CanaryLabel | null> {
   const ref = deploymentOf(target);
   const deployment = cluster.peek(Deployments, ref) ?? (await cluster.get(Deployments, ref));
-  return deployment && canaryLabel(deployment);
+  return deployment && labelIn(cluster, target, deployment);
+}
+
+function labelIn(cluster: Cluster, target: Target, live: Deployment): CanaryLabel | null {
+  if (!target.versioned) return canaryLabel(live);
+  return versionLabel(live, target, cluster.peek(Deployments, canaryOf(target)));
 }
 
 function dialectOf(label: CanaryLabel | null): Dialect<Service, Journal> {
@@ -70,6 +85,7 @@ function dialectOf(label: CanaryLabel | null): Dialect<Service, Journal> {
       return { selector, canary: { ...selector, [label.key]: label.canary } };
     },
     say: (object, journal, route) => (journal ? set(object, saying(journal, route)) : []),
+    succeed: (journal) => journal && { ...journal, selector: journal.canary },
     restore(object, journal) {
       if (journal) return set(object, journal.selector);
       if (label === null || !isSwitched(object)) return [];
@@ -115,7 +131,7 @@ async function look(cluster: Cluster, target: Target, [service = null]: readonly
     return answer([`${subject} does not exist: name an existing one in traffic.service of service ${target.service}.`]);
   const serving = await findServing(cluster, target);
   if (!serving.ok) return answer([serving.refusal]);
-  const label = canaryLabel(serving.deployment);
+  const label = labelIn(cluster, target, serving.deployment);
   // Which labels a canary needs at all is told by the workload.
   if (label && service.spec.selector?.[label.key] !== label.stable) {
     return answer([`${subject} does not select by ${label.key}: add ${label.key}: ${label.stable} to its selector.`]);

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Fence } from '../../app/ports.ts';
-import type { Route } from '../../core/plan.ts';
+import { type Route, STABLE_ROUTE } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import {
   barrier,
@@ -17,16 +17,23 @@ import {
   refused,
   underFence,
 } from '../kubernetes/fence.ts';
-import { type Op, pointer, readMarks, readRouteMark, replace } from '../kubernetes/marks.ts';
+import { type Op, pointer, readMarks, readRouteMark, replace, test } from '../kubernetes/marks.ts';
 import type { Held } from '../kubernetes/objects.ts';
 import type { Dialect, Made } from './dialect.ts';
+import { applied } from './foresee.ts';
 
 /** Longest text that is put into an annotation for the way back. */
 export const RESTORE_LIMIT = 8_000;
 /** `sluice.dev/route` of an object that has its own fields again. */
 const RESTORED = 'restored';
+/** The same of one in which the canary has taken stable's place for good. */
+const SETTLED = 'settled';
 
-type Renewal = Pick<Extract<Made, { ok: true }>, 'draft' | 'stale'>;
+export const isMarkedSettled = (object: Held) => readRouteMark(object) === SETTLED;
+
+const ALL: Route = { ...STABLE_ROUTE, weight: 100 };
+
+type Renewal = Pick<Extract<Made, { ok: true }>, 'draft' | 'restore' | 'stale'>;
 
 const routeMark = z.object({
   weight: z.number(),
@@ -52,15 +59,23 @@ export function lastRoute(object: Held): Route | null {
 export const tooLong = (subject: string) =>
   `${subject}: what Sluice would route in it takes more than ${RESTORE_LIMIT} characters to note for the way back; split it.`;
 
-/** The object as it was read is tested by the claim. */
-function renew({ metadata: { annotations = {} } }: Held, renewal: Renewal | null): Op[] {
+/** `said`: what a route writes itself stays as it says. */
+function renew(
+  { metadata: { annotations = {} }, spec }: Held,
+  renewal: Renewal | null,
+  said: readonly Op[] = [],
+): Op[] {
   if (!renewal) return [];
   const { draft, stale = [] } = renewal;
   const at = (key: string) => pointer('metadata', 'annotations', key);
+  const taken = new Set(said.map(({ path }) => path));
   return [
+    test('/spec', spec),
     replace('/spec', draft.spec),
     ...stale.filter((key) => key in annotations).map((key) => ({ op: 'remove', path: at(key) }) as const),
-    ...Object.entries(draft.annotations).map(([key, value]) => ({ op: 'add', path: at(key), value }) as const),
+    ...Object.entries(draft.annotations)
+      .map(([key, value]) => ({ op: 'add', path: at(key), value }) as const)
+      .filter(({ path }) => !taken.has(path)),
   ];
 }
 
@@ -83,6 +98,24 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
     const weightOnly = route !== null && isDeepStrictEqual({ ...last, weight: route.weight }, route);
     return found(dialect.describe(object, journal, last), weightOnly ? route.weight : null);
   }
+
+  /** All of the traffic to the canary, and then the canary in stable's place; null: no version is routed here. */
+  function settling(object: T, journal: Journal): readonly Op[] | null {
+    if (!dialect.succeed || !dialect.canSay(object, journal, ALL)) return null;
+    const all = dialect.say(object, journal, ALL);
+    return [...all, ...dialect.restore(applied(object, all), dialect.succeed(journal))];
+  }
+
+  /** Whether the canary has stable's place, and nothing else of a rollout is left. */
+  function isSettled(object: T): boolean {
+    const ops = isMarkedSettled(object) ? settling(object, journalOf(object)) : null;
+    return ops !== null && isDeepStrictEqual(applied(object, ops), object);
+  }
+
+  const changedSince = (object: T): Drift | null =>
+    isSettled(object)
+      ? null
+      : { object: subject, difference: dialect.describe(object, journalOf(object), ALL), weight: null };
 
   return {
     journalOf,
@@ -107,33 +140,39 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
       // Taken over from an older epoch of the same rollout: it may be routed already, the journal is the old one.
       if (marks && ours && marks.restore !== null) return { ops: claimOps(object, by, marks.restore, { env }) };
       const journal = dialect.take(object, service);
-      if (dialect.isEmpty(journal)) return refused(`${subject}: ${dialect.words.nothing}`);
-      const restore = JSON.stringify(journal);
+      if (!renewal && dialect.isEmpty(journal)) return refused(`${subject}: ${dialect.words.nothing}`);
+      const restore = renewal?.restore ?? JSON.stringify(journal);
       if (restore.length > RESTORE_LIMIT) return refused(tooLong(subject));
       return { ops: [...claimOps(object, by, restore, { route: null, env }), ...renew(object, renewal)] };
     },
 
     /**
      * `overwrite`: what the fields would be journalled as, should the object have lost its own journal. `repeat`: writes even
-     * when the object carries this write already (to take a raised weight back).
+     * when the object carries this write already (to take a raised weight back). `renewal`: as in `claim`.
      */
     route(
       object: T,
       route: Route,
       by: Fence,
-      { overwrite, repeat = false }: { overwrite: ((object: T) => Journal) | null; repeat?: boolean },
+      {
+        overwrite,
+        repeat = false,
+        renewal = null,
+      }: { overwrite: ((object: T) => Journal) | null; repeat?: boolean; renewal?: Renewal | null },
     ): Intent {
       const met = meet(object, by);
       if (typeof met === 'object') return met;
-      if (met === 'repeat' && !repeat) return DONE;
+      // Not where it was taken back since.
+      if (met === 'repeat' && !repeat && isDeepStrictEqual(lastRoute(object), route)) return DONE;
       if (met === 'unmarked' && !overwrite) return drifted(marksLost(subject));
       const drift = overwrite || repeat ? null : driftOf(object);
       if (drift) return drifted(drift);
       const own = journalOf(object);
       const journal = overwrite && dialect.isEmpty(own) ? overwrite(object) : own;
       if (!dialect.canSay(object, journal, route)) return refused(`${subject}: ${dialect.words.mend}`);
-      const marks = { restore: JSON.stringify(journal), route: JSON.stringify(route) };
-      return { ops: [...dialect.say(object, journal, route), ...underFence(object, by, marks)] };
+      const marks = { restore: renewal?.restore ?? JSON.stringify(journal), route: JSON.stringify(route) };
+      const said = dialect.say(object, journal, route);
+      return { ops: [...said, ...renew(object, renewal, said), ...underFence(object, by, marks)] };
     },
 
     /** `noted`: the journal that Redis has, for an object that lost its own. */
@@ -156,13 +195,31 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
       return { ops: [...ops, ...underFence(object, by, changes, tested)] };
     },
 
-    /** Takes the claim off an object that has its own fields again. */
+    isSettled,
+
+    /** The canary takes stable's place: from all of the traffic on, in one patch. `noted` as in `reset`. */
+    settle(object: T, by: Fence, { overwrite, noted }: { overwrite: boolean; noted: Journal }): Intent {
+      const met = meet(object, by);
+      if (typeof met === 'object') return met;
+      if (met === 'repeat' && isMarkedSettled(object)) return DONE;
+      if (met === 'unmarked' && !overwrite) return drifted(marksLost(subject));
+      const drift = overwrite ? null : isMarkedSettled(object) ? changedSince(object) : driftOf(object);
+      if (drift) return drifted(drift);
+      const own = journalOf(object);
+      const journal = dialect.isEmpty(own) ? noted : own;
+      const ops = settling(object, journal);
+      if (!ops) return refused(`${subject}: ${dialect.words.mend}`);
+      const marks = { route: SETTLED, restore: JSON.stringify(journal) };
+      return { ops: [...ops, ...underFence(object, by, marks)] };
+    },
+
+    /** Takes the claim off an object that has its own fields again, or the canary in stable's place. */
     release(object: T, by: Fence): Intent {
       const marks = readMarks(object);
       if (!marks || marks.rollout !== by.rollout || marks.phase === 'done') return DONE;
       const stopped = behind(marks, by);
       if (stopped) return stopped;
-      if (!dialect.isRestored(object)) return refused(stillRouted);
+      if (!isMarkedSettled(object) && !dialect.isRestored(object)) return refused(stillRouted);
       const changes = { phase: 'done', restore: null, route: null, abort: null, env: null } as const;
       return { ops: underFence(object, by, changes, ['rollout', 'epoch']) };
     },

@@ -3,7 +3,7 @@
  * one object (design section 8); which fields it writes is the dialect's.
  */
 import type { Fence, Log, Marks, TrafficRouter, Written } from '../../app/ports.ts';
-import type { Route, Target } from '../../core/plan.ts';
+import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import { unsayable } from '../../core/support.ts';
 import type { Draft } from '../kubernetes/api.ts';
@@ -15,9 +15,10 @@ import { otherOwner } from '../kubernetes/owners.ts';
 import { missingRolloutRights } from '../kubernetes/rollout-rights.ts';
 import { NotServed } from '../kubernetes/served.ts';
 import { findServing } from '../kubernetes/serving.ts';
+import { locateVersions, routedVersions } from '../kubernetes/versioned-names.ts';
 import type { Made, RouteObjects } from './dialect.ts';
-import { foreseeObject } from './foresee.ts';
-import { createIntents, lastRoute, RESTORE_LIMIT, tooLong } from './object-intents.ts';
+import { differences, foreseeObject } from './foresee.ts';
+import { createIntents, isMarkedSettled, lastRoute, RESTORE_LIMIT, tooLong } from './object-intents.ts';
 
 const RESETS = 5;
 
@@ -50,15 +51,22 @@ export function createObjectRouter<T extends Held, Journal>(
   const watched = async (target: Target) =>
     Promise.all((await objectsOf(target)).map(async (one) => ({ ...one, object: await seen(one) })));
 
+  /** As an object of a router that makes them would be made now; null: it makes none. */
+  async function madeNow(target: Target, { ref }: Routed): Promise<Made | null> {
+    if (!routes.make) return null;
+    const serving = await findServing(cluster, target);
+    return serving.ok ? routes.make(cluster, target, ref, serving.service) : { ok: false, refusal: serving.refusal };
+  }
+
   /** Makes an object that is missing and may be, claimed from birth; null: there is one. */
   async function create(one: Routed, made: Made, fence: Fence): Promise<Written | null> {
     if (await seen(one)) return null;
     if (!made.ok) return refused(made.refusal);
-    const { labels, annotations, spec } = made.draft;
+    const { draft, restore } = made;
     const outcome = await cluster.create(one.kind, one.ref, {
-      labels: { ...labels, ...MANAGED_LABEL },
-      annotations: { ...annotations, ...birthMarks(fence, { restore: made.restore, env }) },
-      spec,
+      ...draft,
+      labels: { ...draft.labels, ...MANAGED_LABEL },
+      annotations: { ...draft.annotations, ...birthMarks(fence, { restore, env }) },
     });
     if (outcome.ok) return DONE;
     return outcome.error.kind === 'conflict' ? null : refused(outcome.error.message);
@@ -66,10 +74,8 @@ export function createObjectRouter<T extends Held, Journal>(
 
   /** An abort before the claim: whoever would still make the object has to find that it comes too late. */
   async function claimMissing(target: Target, one: Routed, fence: Fence): Promise<void> {
-    if (!routes.make) return;
-    const serving = await findServing(cluster, target);
-    if (serving.ok)
-      await create(one, await routes.make(cluster, target, one.ref, serving.service.metadata.name), fence);
+    const made = await madeNow(target, one);
+    if (made) await create(one, made, fence);
   }
 
   /** One patch, unless an older write that landed just before it left something routed. */
@@ -91,6 +97,15 @@ export function createObjectRouter<T extends Held, Journal>(
 
   return {
     supports: routes.supports,
+
+    async locate(target, wanted) {
+      // An abort asks for no rights: it needs what it has, at once.
+      const missing = wanted && 'rollout' in wanted ? [] : await missingRolloutRights(cluster, target);
+      if (missing.length > 0) return { ok: false, refusal: missing.join(' ') };
+      const unserved = await routes.kind(cluster).then(() => null, notServed);
+      if (unserved !== null) return { ok: false, refusal: unserved };
+      return locateVersions(cluster, target, await routedVersions(cluster, target), wanted);
+    },
 
     async preflight(target, wanted = []) {
       const missing = await missingRolloutRights(cluster, target);
@@ -129,7 +144,7 @@ export function createObjectRouter<T extends Held, Journal>(
       const service = serving.service.metadata.name;
       const found = await Promise.all(
         (await watched(target)).map(async ({ object, subject, dialect, kind, ref }) => {
-          const made = object ? null : await routes.make?.(cluster, target, ref, service);
+          const made = object ? null : await routes.make?.(cluster, target, ref, serving.service);
           const draft = made?.ok ? kind.schema.safeParse(asIfMade(ref, made.draft)).data : null;
           const start = object ?? draft;
           return start ? [foreseeObject(dialect, { object: start, subject, service }, wanted)] : [];
@@ -144,7 +159,7 @@ export function createObjectRouter<T extends Held, Journal>(
       const service = serving.service.metadata.name;
       const journal: Record<string, string> = {};
       for (const one of await objectsOf(target)) {
-        const made = await routes.make?.(cluster, target, one.ref, service);
+        const made = await routes.make?.(cluster, target, one.ref, serving.service);
         const created = made && (await create(one, made, fence));
         if (created && created.kind !== 'done') return created;
         const { object, ...written } = await one.send((found) => {
@@ -162,26 +177,28 @@ export function createObjectRouter<T extends Held, Journal>(
       if (unsupported) return refused(unsupported);
       const serving = overwrite ? await findServing(cluster, target) : null;
       const service = serving?.ok ? serving.service.metadata.name : null;
-      const raised: { one: Routed; before: Route }[] = [];
+      const raised: Routed[] = [];
+      let before: Route | null = null;
       for (const one of await objectsOf(target)) {
-        if (service !== null && routes.make)
-          await create(one, await routes.make(cluster, target, one.ref, service), fence);
-        let before: Route | null = null;
+        const made = serving?.ok ? await routes.make?.(cluster, target, one.ref, serving.service) : null;
+        if (made) await create(one, made, fence);
         const { object: _, ...written } = await one.send((object) => {
-          before = lastRoute(object);
+          // All had the same route; one that carries this write already, from before a crash, no longer says which.
+          if (readMarks(object)?.seq !== fence.seq) before ??= lastRoute(object);
+          const renewal = routes.repeats && made?.ok && isOurs(object) ? made : null;
           // Where the marks were taken off a routed object, only Redis knows what its fields were before.
           const noted = one.dialect.parse(journal[one.subject] ?? null);
           const take = (found: T) => {
             if (!one.dialect.isEmpty(noted) && one.dialect.canSay(found, noted, route)) return noted;
             return service === null ? one.dialect.parse(null) : one.dialect.take(found, service);
           };
-          return one.intents.route(object, route, fence, { overwrite: overwrite ? take : null });
+          return one.intents.route(object, route, fence, { overwrite: overwrite ? take : null, renewal });
         });
         if (written.kind !== 'done') {
-          for (const up of raised) await lower(up.one, up.before, fence);
+          for (const up of raised) await lower(up, before ?? STABLE_ROUTE, fence);
           return written;
         }
-        raised.push({ one, before: before ?? { weight: 0, preview: null, mirror: null } });
+        raised.push(one);
       }
       return DONE;
     },
@@ -207,9 +224,26 @@ export function createObjectRouter<T extends Held, Journal>(
       return written;
     },
 
+    async settle(target, fence, journal, overwrite) {
+      for (const one of await objectsOf(target)) {
+        const noted = one.dialect.parse(journal[one.subject] ?? null);
+        const { object: _, ...written } = await one.send((object) =>
+          one.intents.settle(object, fence, { overwrite, noted }),
+        );
+        // What is settled stays so: all routes give the canary everything, before and after.
+        if (written.kind !== 'done') return written;
+      }
+      return DONE;
+    },
+
     async getRoute(target) {
       const found = (await watched(target)).flatMap(({ object, ...one }) => (object ? [{ ...one, object }] : []));
       if (found.length === 0 || found.length < routes.refs(target).length) return null;
+      if (found.some(({ object }) => isMarkedSettled(object))) {
+        const whole = found.every(({ object, intents }) => intents.isSettled(object));
+        const marks = newestMarks(found.map(({ object }) => object));
+        return { route: whole ? { ...STABLE_ROUTE, weight: 100 } : null, marks, settled: true };
+      }
       const read = found.map(({ dialect, intents, object }) => dialect.read(object, intents.journalOf(object)));
       const same = read.every((route) => JSON.stringify(route) === JSON.stringify(read[0]));
       return { route: (same && read[0]) || null, marks: newestMarks(found.map(({ object }) => object)) };
@@ -228,10 +262,11 @@ export function createObjectRouter<T extends Held, Journal>(
 
     async drift(target, _route, fence) {
       for (const { object, ...one } of await watched(target)) {
-        const suspect = (copy: T | null) => driftFrom(copy, one, fence);
+        const suspect = (copy: T | null) => driftFrom(copy, target, one, fence);
         // A copy that lags behind looks like a foreign edit: only a fresh one convicts.
-        if (suspect(object) === null) continue;
-        const drift = suspect(await cluster.get(one.kind, one.ref));
+        if ((await suspect(object)) === null) continue;
+        if (routes.repeats) await cluster.get(one.kind, routes.repeats(target));
+        const drift = await suspect(await cluster.get(one.kind, one.ref));
         if (drift) return drift;
       }
       return null;
@@ -260,6 +295,7 @@ export function createObjectRouter<T extends Held, Journal>(
           const marks = readMarks(object);
           if (marks?.rollout !== rollout || marks.phase === 'done')
             return refused(`${one.subject} is not held by rollout ${rollout}`);
+          if (isMarkedSettled(object)) return refused(`${one.subject}: the new version has taken over already`);
           if (marks.abort !== null && (keepTraffic || one.dialect.isRestored(object))) return DONE;
           const fence: Fence = { rollout, epoch: marks.epoch + 1, seq: marks.seq };
           if (keepTraffic) return { ops: underFence(object, fence, { abort: by }, ['rollout', 'epoch']) };
@@ -273,14 +309,24 @@ export function createObjectRouter<T extends Held, Journal>(
     },
   };
 
-  function driftFrom(object: T | null, one: Routed, fence: Fence): Drift | null {
+  async function driftFrom(object: T | null, target: Target, one: Routed, fence: Fence): Promise<Drift | null> {
     if (!object) return { object: one.subject, difference: 'it is gone', weight: null };
     const marks = readMarks(object);
     if (!marks) return marksLost(one.subject);
     // Another holder's, or older than our last write: not for a drift to tell.
     if (marks.rollout !== fence.rollout || marks.epoch > fence.epoch || marks.phase === 'done') return null;
     if (marks.epoch < fence.epoch || marks.seq < fence.seq) return marksLost(one.subject);
-    return one.intents.driftOf(object);
+    return one.intents.driftOf(object) ?? overtaken(object, target, one);
+  }
+
+  /** What was changed in the object that this one repeats. */
+  async function overtaken(object: T, target: Target, one: Routed): Promise<Drift | null> {
+    if (!routes.repeats || !isOurs(object)) return null;
+    const made = await madeNow(target, one);
+    if (!made || (made.ok && made.restore === readMarks(object)?.restore)) return null;
+    const fields = made.ok ? differences(object.spec, made.draft.spec, 'spec').join('; ') : made.refusal;
+    const difference = `${one.subject} does not repeat it any more: ${fields}. Re-apply brings it up to date.`;
+    return { object: nameOf(one.kind, routes.repeats(target)), difference, weight: null };
   }
 }
 

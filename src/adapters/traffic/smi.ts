@@ -5,11 +5,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { TrafficRouter } from '../../app/ports.ts';
 import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
+import { type Sides, sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
 import { nameOf, type Ref, refOf, Services } from '../kubernetes/objects.ts';
-import { otherOwner } from '../kubernetes/owners.ts';
+import { belongsTo, otherOwner } from '../kubernetes/owners.ts';
 import {
   ServiceProfiles,
   SPLIT_VERSIONS,
@@ -22,7 +23,6 @@ import { servedKind } from '../kubernetes/served.ts';
 import { findServing, selectsPods } from '../kubernetes/serving.ts';
 import type { Dialect, Look } from './dialect.ts';
 import { createObjectRouter, type RouterDeps } from './object-router.ts';
-import { type Sides, sidesOf } from './sides.ts';
 
 /** Backends as they were; empty: not known. */
 type Journal = readonly SplitBackend[];
@@ -33,16 +33,18 @@ export function createSmiRouter(deps: RouterDeps): TrafficRouter {
     kind: (cluster) => servedKind(cluster, TrafficSplits, SPLIT_VERSIONS),
     refs: (target) => [splitOf(target)],
     look,
-    dialect: ({ deployment }) => dialectOf(sidesOf(deployment)),
+    dialect: (target) => dialectOf(sidesOf(target)),
     /**
      * Sends everything where it went without a split. Linkerd takes the root Service as a backend of its own (it does so in
      * its own guide for fault injection); while the canary has a weight, `<deployment>-stable` stands in its place.
      */
-    make: async (_cluster, _target, _ref, service) => {
+    make: async (_cluster, _target, ref, root) => {
+      const { name: service, namespace } = root.metadata;
       const backends = [{ service, weight: 100 }];
+      const owned = namespace === ref.namespace && { ownerReferences: belongsTo(Services, root) };
       return {
         ok: true,
-        draft: { labels: {}, annotations: {}, spec: { service, backends } },
+        draft: { labels: {}, annotations: {}, ...owned, spec: { service, backends } },
         restore: JSON.stringify(backends),
       };
     },
@@ -131,11 +133,6 @@ async function look(cluster: Cluster, target: Target, [split = null]: readonly (
       ...(owner
         ? [
             `Kubernetes Service ${target.namespace}/${name} is managed by ${owner}: take it off there before Sluice splits it.`,
-          ]
-        : []),
-      ...(root !== null && root !== name
-        ? [
-            `${subject} splits Kubernetes Service ${root}, and ${name} is the one that carries ${target.service}: name its split in traffic.split.`,
           ]
         : []),
       ...(root === name && isUnclear

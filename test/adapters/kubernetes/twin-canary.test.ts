@@ -66,6 +66,16 @@ describe('the label that tells canary pods apart', () => {
     const found = canaryLabel(deployment(matchLabels));
     expect(found && `${found.key}=${found.canary}`).toBe(expected);
   });
+
+  it.each<[string, Record<string, string>, string | null]>([
+    ['version comes first', { app: 'a', release: 'r', version: 'v1' }, 'version=v1-canary'],
+    ['another will do', { app: 'a', tier: 't' }, 'tier=t-canary'],
+    ["but not one of the Kubernetes Service's own", { app: 'a' }, null],
+  ])('behind one Kubernetes Service for both sides: %s', (_, matchLabels, expected) => {
+    const shared = { metadata: deployment().metadata, spec: { selector: { app: 'a' } } };
+    const found = canaryLabel(deployment(matchLabels), shared);
+    expect(found && `${found.key}=${found.canary}`).toBe(expected);
+  });
 });
 
 it.each([

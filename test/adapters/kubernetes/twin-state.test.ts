@@ -102,6 +102,23 @@ describe('endpoints', () => {
     expect(endpointState(slices, names, 1)).toEqual(reason === null ? { kind: 'ready' } : { kind: 'waiting', reason });
   });
 
+  it.each<[string, string[], string | null]>([
+    ['it has both', ['10.0.0.1', '10.0.0.9'], null],
+    [
+      'it has not heard of the canary',
+      ['10.0.0.1'],
+      'Kubernetes Service world has 0 of 1 Ready endpoints of the canary',
+    ],
+  ])('of a Kubernetes Service for both sides: %s', (_, addresses, reason) => {
+    const slices = [
+      slice('world', addresses),
+      slice('world-stable', ['10.0.0.1']),
+      slice('world-canary', ['10.0.0.9']),
+    ];
+    const both = { ...names, serving: 'world-stable', shared: 'world' };
+    expect(endpointState(slices, both, 1)).toEqual(reason === null ? { kind: 'ready' } : { kind: 'waiting', reason });
+  });
+
   it('count once over slices, without those that are not ready', () => {
     const slices = [
       slice('world', ['10.0.0.1']),

@@ -47,6 +47,24 @@ describe('the store on Redis', () => {
     await corner.clear();
   });
 
+  it('a full inbox takes nothing more, and loses nothing', async () => {
+    const service = aService();
+    const { inbox } = createKeys(env).service(service);
+    await withRedis(url, async (redis) => {
+      const filling = redis.pipeline();
+      for (let n = 0; n < 9_999; n++) filling.xadd(inbox, '*', 'body', JSON.stringify(n));
+      await filling.exec();
+    });
+    expect(await store.take(service, 'last', 'last')).toMatchObject({ kind: 'new' });
+    expect(await store.take(service, 'more', 'more')).toEqual({ kind: 'full' });
+    const waiting = await store.intakes(service);
+    expect(waiting.map(({ body }) => body).slice(0, 2)).toEqual([0, 1]);
+    expect(waiting).toHaveLength(10_000);
+    // It was not taken, so it may come again.
+    await store.drop(service, waiting[0]?.id ?? '');
+    expect(await store.take(service, 'more', 'more')).toMatchObject({ kind: 'new' });
+  });
+
   const keysOf = (service: string, id: string) => {
     const tag = `sluice:{${env}/${service}}`;
     return {

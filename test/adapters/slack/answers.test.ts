@@ -6,7 +6,7 @@ import type { Rejection } from '../../../src/core/rollout.ts';
 import { writesOf } from '../../../src/core/writes.ts';
 import { checkMessage } from '../../support/fake-slack/limits.ts';
 import { hurts } from '../../support/fake-slack/reading.ts';
-import { ana, bo, gate, plan, rollout, T0, waiting } from './support.ts';
+import { ana, bo, gate, inPlace, plan, rollout, T0, waiting } from './support.ts';
 
 const link = 'https://acme.example/archives/C0DEPLOYS/p17';
 const running = waiting();
@@ -85,6 +85,7 @@ const answers: readonly Answer[] = [
   { kind: 'membership unknown', verb: 'abort', service: 'world', error: 'S_APPROVERS' },
   { kind: 'not a member' },
   { kind: 'dry run', plan: tried, writes: writesOf(tried) },
+  { kind: 'dry run', plan: inPlace(), writes: writesOf(inPlace()) },
   {
     kind: 'history',
     service: 'world',
@@ -135,6 +136,7 @@ const answers: readonly Answer[] = [
     command: 'kubectl -n hello edit httproute world',
   },
   { kind: 'not recorded' },
+  { kind: 'inbox full' },
   { kind: 'kept' },
   { kind: 'replayed' },
   { kind: 'copied button', link },

@@ -239,6 +239,12 @@ describe('telling one person', () => {
     expect(fake.calls.map(({ method }) => method)).toContain('conversations.open');
   });
 
+  it('unfolds nothing, wherever it is posted', async () => {
+    await bench.chat.tell({ ...to, channel: 'C0NOWHERE' }, { kind: 'not a member' });
+    await bench.chat.show(waiting(), { key: 'root' });
+    expect(fake.violations.filter(({ what }) => /unfurl/.test(what))).toEqual([]);
+  });
+
   it.each([
     'http://127.0.0.1:1/steal',
     'https://hooks.slack.com.evil.example/x',

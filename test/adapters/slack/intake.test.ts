@@ -195,6 +195,50 @@ describe('a mention', () => {
     expect(bench.bot.requests[1]?.key).toBe(bench.bot.requests[0]?.key);
   });
 
+  it('that Slack repeats says so', async () => {
+    await bench.fake.mention('bo', null, 'help');
+    await bench.fake.replay({ retry: 1 });
+    await bench.fake.until(() => bench.bot.requests.length === 2);
+    expect(bench.bot.requests.map(({ isRepeated }) => isRepeated)).toEqual([false, true]);
+  });
+
+  it('is acknowledged when it is recorded, and not before: Slack repeats what died with the process', async () => {
+    let record = () => {};
+    const recorded = new Promise<void>((resolve) => {
+      record = resolve;
+    });
+    let worked = false;
+    bench.bot.receive = async () => {
+      await recorded;
+      return {
+        after: async () => {
+          worked = true;
+        },
+      };
+    };
+    let acknowledged = false;
+    const delivery = bench.fake.mention('bo', null, 'help').then((delivered) => {
+      acknowledged = true;
+      return delivered;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(acknowledged).toBe(false);
+    record();
+    expect(await delivery).toMatchObject({ status: 200, error: null });
+    await bench.fake.until(() => worked);
+  });
+
+  it('is acknowledged in time although Slack does not say who it is', async () => {
+    bench.fake.fail({ kind: 'hang' }, { method: 'users.info' });
+    expect((await bench.fake.mention('cy', null, 'help')).error).toBeNull();
+    expect(bench.bot.requests).toMatchObject([{ user: 'U0CY', name: 'U0CY' }]);
+  });
+
+  it('that was edited is not a new one, and is acknowledged all the same', async () => {
+    bench.bot.receive = () => Promise.reject(new Error('it is asked nothing'));
+    expect((await bench.fake.mention('bo', null, 'help', { edited: true })).error).toBeNull();
+  });
+
   it('that is not recorded is answered in the thread', async () => {
     const { thread } = await postGate();
     bench.bot.receive = () => Promise.reject(new Error('Redis is away'));

@@ -1,6 +1,20 @@
 /** One rollout for everything that Sluice can say about one: phases, gates, decisions, endings, notes. */
 import type { MessageKey, Note, Phase, Rollout } from '../../../src/core/rollout.ts';
-import { type ana, bo, cy, gate, latency, plan, result, rollout, successRate, system, T0, waiting } from './support.ts';
+import {
+  type ana,
+  bo,
+  cy,
+  gate,
+  inPlace,
+  latency,
+  plan,
+  result,
+  rollout,
+  successRate,
+  system,
+  T0,
+  waiting,
+} from './support.ts';
 
 export type Said = { readonly when: string; readonly rollout: Rollout; readonly key: MessageKey; readonly note?: Note };
 
@@ -110,6 +124,7 @@ export const SAID: readonly Said[] = [
     );
   }),
   root('at the gate of 10%', waiting()),
+  root('at the gate of 10%, in place', waiting({}, { plan: inPlace() })),
   root(
     'a check fails while it waits',
     waiting({ results: failing }, { guard: { since: T0, next: {}, failures: { 'p99 latency': 1 }, last: failing } }),
@@ -121,6 +136,7 @@ export const SAID: readonly Said[] = [
   root('halted', rollout(halted, { ...full, gates: [gate({ kind: 'halted', step: 3 })] })),
   root('halted and kept', rollout({ ...halted, kept: true }, { ...full, gates: [gate({ kind: 'halted', step: 3 })] })),
   root('aborting', rollout({ ...aborting, cause: byBo })),
+  root('at a gate, nothing gets through', { ...waiting(), stalledSince: T0 + 300_000 }),
   root('aborting does not get through', rollout({ ...aborting, cause: byBo, stalled: true })),
   root(
     'aborted, cooling down',
@@ -143,6 +159,7 @@ export const SAID: readonly Said[] = [
       { step: 0 },
     ),
   ),
+  ask('a share of pods', waiting({}, { plan: inPlace() })),
   ...routes.map(([when, route]) => {
     const [first, ...rest] = plan().steps;
     const steps = first ? [{ ...first, route, bakeMs: 60_000 }, ...rest] : rest;
@@ -304,6 +321,33 @@ export const SAID: readonly Said[] = [
     rollout: rollout({ ...aborting, cause: byBo, stalled: true }),
     key: 'note:9',
     note: { kind: 'abort stalled', message: 'patch HTTPRoute hello/world: connect ECONNREFUSED 10.0.0.1:6443' },
+  },
+  {
+    when: 'stalled in a step',
+    rollout: rollout({ kind: 'stepping', stage: 'route', since: T0 }, { routeSeq: 9, stalledSince: T0 }),
+    key: 'note:9',
+    note: {
+      ...{ kind: 'stalled', since: T0 },
+      message: 'patch HTTPRoute hello/world: connect ECONNREFUSED 10.0.0.1:6443',
+    },
+  },
+  {
+    when: 'stalled before any traffic moved',
+    rollout: rollout({ kind: 'queued', since: T0 }, { routeSeq: 0, stalledSince: T0 }),
+    key: 'note:9',
+    note: { kind: 'stalled', since: T0, message: 'no watch within 3000 ms' },
+  },
+  {
+    when: 'stalled after the promotion',
+    rollout: rollout({ kind: 'promoting', stage: 'clean', since: T0 }, { ...full, routeSeq: 9, stalledSince: T0 }),
+    key: 'note:9',
+    note: { kind: 'stalled', since: T0, message: 'deployments "world-canary" is forbidden' },
+  },
+  {
+    when: 'resumed',
+    rollout: rollout({ kind: 'stepping', stage: 'route', since: T0 }),
+    key: 'note:9',
+    note: { kind: 'resumed', ms: 425_000 },
   },
   {
     when: 'clean-up of an abort stalled',

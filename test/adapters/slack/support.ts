@@ -81,6 +81,13 @@ export function plan(fields: Partial<Plan> = {}): Plan {
   };
 }
 
+/** Where the share follows the pods of the Deployment itself: no previews, and other shares than what is asked. */
+export const inPlace = () =>
+  plan({
+    target: { ...plan().target, workload: 'in-place', traffic: { router: 'kubernetes', service: 'hello/world' } },
+    steps: [step(0), { ...step(10), achieved: 'asked 10%, 1 of 5 pods = 20%' }, step(50), step(100)],
+  });
+
 export function result(of: Check, canary: number | string, fields: Partial<CheckResult> = {}): CheckResult {
   const verdict =
     typeof canary === 'string'

@@ -9,6 +9,7 @@ import { missingRights } from '../../../src/adapters/kubernetes/rights.ts';
 import { missingRolloutRights } from '../../../src/adapters/kubernetes/rollout-rights.ts';
 import { createWorkloads } from '../../../src/adapters/kubernetes/workloads.ts';
 import { createRouter, routerNameOf } from '../../../src/adapters/traffic/index.ts';
+import { locate, targetOf } from '../../../src/app/locate.ts';
 import { stepsOf } from '../../../src/core/config.ts';
 import { parseConfig } from '../../../src/core/parse-config.ts';
 import { refusals } from '../../../src/core/support.ts';
@@ -19,22 +20,26 @@ const PATHS: Readonly<Record<string, string>> = {
   Service: '/api/v1/namespaces/hello/services',
   Deployment: '/apis/apps/v1/namespaces/hello/deployments',
   VirtualService: '/apis/networking.istio.io/v1/namespaces/hello/virtualservices',
+  DestinationRule: '/apis/networking.istio.io/v1/namespaces/hello/destinationrules',
   Ingress: '/apis/networking.k8s.io/v1/namespaces/hello/ingresses',
+  HTTPRoute: '/apis/gateway.networking.k8s.io/v1/namespaces/hello/httproutes',
 };
 
-describe.each([
+describe.each<[folder: string, service: string, ...warnings: RegExp[]]>([
   ['smi', 'world'],
   ['istio', 'world'],
+  ['istio-subsets', 'world', /no VirtualService directs/],
   ['ingress-nginx', 'world'],
   ['kubernetes', 'world'],
   ['kubernetes', 'hello'],
-])('the example of %s, service %s', (router, name) => {
+  ['versioned', 'world'],
+])('the example of %s, service %s', (router, name, ...warnings) => {
   const folder = join('manifests/examples', router);
   const read = (name: string) => readFileSync(join(folder, name), 'utf8');
   const parsed = parseConfig(parse(read('sluice.yaml')));
   const config = parsed.ok ? parsed.config : null;
   const service = config?.services[name];
-  const target = service && { ...service.target, container: service.target.container ?? '' };
+  const configured = service && targetOf(service);
 
   let playground: Awaited<ReturnType<typeof createPlayground>>;
   let cluster: Cluster;
@@ -62,9 +67,14 @@ describe.each([
   });
 
   it('can be rolled out', async () => {
-    if (!target || !service) throw new Error('the example does not roll it out');
-    const looked = await createRouter(routerNameOf(target), { cluster, log: silent }).preflight(target);
-    expect(looked).toMatchObject({ ok: true, warnings: [], facts: { epoch: 0, several: [] } });
+    if (!configured || !service) throw new Error('the example does not roll it out');
+    const router = createRouter(routerNameOf(configured), { cluster, log: silent });
+    const located = await locate(router, configured, { version: '0.1.7' });
+    if (!located.ok) throw new Error(located.refusal);
+    const { target } = located;
+    const looked = await router.preflight(target);
+    const warned = warnings.map((words) => expect.stringMatching(words));
+    expect(looked).toMatchObject({ ok: true, warnings: warned, facts: { epoch: 0, several: [] } });
     const workload = createWorkloads({ cluster, log: silent })[target.workload];
     expect(await workload.preflight(target, service.image)).toMatchObject({
       ok: true,
@@ -73,7 +83,7 @@ describe.each([
   });
 
   it('gives the bot the rights that a rollout needs', async () => {
-    if (!target) throw new Error('the example does not roll it out');
+    if (!configured) throw new Error('the example does not roll it out');
     const { resources, components } = parse(read('kustomization.yaml'));
     const folders: string[] = [...resources, ...components].map((path: string) => join(folder, path));
     expect(folders.filter((path) => !existsSync(join(path, 'kustomization.yaml')))).toEqual([]);
@@ -87,6 +97,6 @@ describe.each([
       missingRights: async (namespace: string, needs: Parameters<typeof missingRights>[1]) =>
         missingRights({ status: { resourceRules } }, needs, namespace),
     };
-    expect(await missingRolloutRights(bound, target)).toEqual([]);
+    expect(await missingRolloutRights(bound, configured)).toEqual([]);
   });
 });

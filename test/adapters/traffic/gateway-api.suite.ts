@@ -190,6 +190,30 @@ export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
         expect(await weights()).toEqual([50, 50]);
       });
 
+      it('are lowered again also by a replica that finds the first one raised, since another one died there', async () => {
+        await router.claim(both, fence(1));
+        await router.setRoute(both, weight(10), fence(2), false);
+        // Died between the writes: the second one is still where it was.
+        const { spec, metadata } = await kube.get(second);
+        await router.setRoute(both, weight(50), fence(3), false);
+        const [stable, canary] = spec.rules[0].backendRefs;
+        spec.rules[0].backendRefs = [
+          { ...stable, weight: 67 },
+          { ...canary, weight: 33 },
+        ];
+        await kube.merge(second, { metadata: { annotations: metadata.annotations }, spec });
+        const other = createCluster({ kubeconfig, log: silent });
+        const written = await createGatewayApiRouter({ cluster: other, log: silent }).setRoute(
+          both,
+          weight(50),
+          fence(3),
+          false,
+        );
+        await other.close();
+        expect(written).toMatchObject({ kind: 'drifted', drift: { weight: 33 } });
+        expect(await weights()).toEqual([10, 33]);
+      });
+
       it('are aborted even when one is gone', async () => {
         await router.claim(both, fence(1));
         await router.setRoute(both, weight(10), fence(2), false);

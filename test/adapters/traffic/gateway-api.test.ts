@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createPlayground } from '../../../playground/playground.ts';
 import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
 import { createGatewayApiRouter } from '../../../src/adapters/traffic/gateway-api.ts';
+import { lookAtRoutes } from '../../../src/adapters/traffic/gateway-preflight.ts';
 import { openKube } from '../../cluster/kube.ts';
 import { makeWorld, silent, unmakeWorld, type World, weight } from '../../cluster/world.ts';
 import { gatewayApiSuite } from './gateway-api.suite.ts';
@@ -26,6 +27,15 @@ describe('HTTPRoutes on other clusters', () => {
     playground.api.serve('gateway.networking.k8s.io', undefined);
     await cluster.close();
     await unmakeWorld(kube, world);
+  });
+
+  it('are warned about where they keep sessions, which do not follow weights', async () => {
+    const object = await kube.get(world.paths.route);
+    const look = async () => (await lookAtRoutes(cluster, world.target, [object], [])).warnings;
+    expect(await look()).toEqual([]);
+    // A field of the experimental channel: most API servers drop it.
+    object.spec.rules[0].sessionPersistence = { type: 'Cookie', sessionName: 'world' };
+    expect(await look()).toEqual([expect.stringMatching(/HTTPRoute .* keeps sessions/)]);
   });
 
   it('are written in v1beta1 where nothing newer is served', async () => {
@@ -63,5 +73,36 @@ describe('HTTPRoutes on other clusters', () => {
       ok: false,
       refusals: [expect.stringMatching(/without effect.*ServiceProfile .*world.*Delete/)],
     });
+  });
+
+  it('are refused where their sides would be without the TLS that a policy gives to the service', async () => {
+    const policies = `/apis/gateway.networking.k8s.io/v1/namespaces/${world.target.namespace}/backendtlspolicies`;
+    const attached = (...names: readonly string[]) => ({
+      targetRefs: names.map((name) => ({ group: '', kind: 'Service', name })),
+      validation: { hostname: 'world.example.com', wellKnownCACertificates: 'System' },
+    });
+    await kube.call('POST', policies, {
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'BackendTLSPolicy',
+      metadata: { name: 'world' },
+      spec: attached('world', 'world-stable'),
+    });
+    const router = createGatewayApiRouter({ cluster, log: silent });
+    expect(await router.preflight(world.target, [])).toMatchObject({
+      ok: false,
+      refusals: [
+        expect.stringMatching(/BackendTLSPolicy .*world holds for world and not for world-canary.*targetRefs/),
+      ],
+    });
+    // Who may not look, or has no such kind, is not asked for either.
+    playground.api.rights.deny({ verb: 'list', resource: 'backendtlspolicies' });
+    const blind = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
+    expect(await createGatewayApiRouter({ cluster: blind, log: silent }).preflight(world.target, [])).toMatchObject({
+      ok: true,
+    });
+    await blind.close();
+    playground.api.rights.allowEverything();
+    await kube.merge(`${policies}/world`, { spec: attached('world', 'world-stable', 'world-canary') });
+    expect(await router.preflight(world.target, [])).toMatchObject({ ok: true });
   });
 });

@@ -12,11 +12,11 @@ import {
   shows,
   stableOps,
 } from '../../../src/adapters/traffic/gateway-rules.ts';
-import { sidesOf } from '../../../src/adapters/traffic/sides.ts';
 import { type Route, STABLE_ROUTE } from '../../../src/core/plan.ts';
+import { sidesOf } from '../../../src/core/sides.ts';
 import { applyPatch } from '../../cluster/json-patch.ts';
 
-const sides = sidesOf('world');
+const sides = sidesOf({ deployment: 'world' });
 const ref = (name: string, weight = 1): BackendRef => ({ group: '', kind: 'Service', name, port: 80, weight });
 const path = (value: string): Match => ({ path: { type: 'PathPrefix', value } });
 const rule = (value: string, ...backendRefs: BackendRef[]): Rule => ({ matches: [path(value)], backendRefs });

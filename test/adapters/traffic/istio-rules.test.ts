@@ -8,18 +8,19 @@ import {
   render,
   restoreOps,
 } from '../../../src/adapters/traffic/istio-rules.ts';
-import { sidesOf } from '../../../src/adapters/traffic/sides.ts';
+import { byHosts } from '../../../src/adapters/traffic/istio-split.ts';
 import { STABLE_ROUTE } from '../../../src/core/plan.ts';
+import { sidesOf } from '../../../src/core/sides.ts';
 import { applyPatch } from '../../cluster/json-patch.ts';
 
-const sides = sidesOf('world');
+const split = byHosts(sidesOf({ deployment: 'world' }));
 const isWorld = (to: Destination) => isHost(to, 'world', 'hello', 'hello');
 const to = (host: string, port?: number) => [{ destination: { host, ...(port && { port: { number: port } }) } }];
 const preview = { header: 'x-canary', value: 'always' };
 const headers = { 'x-canary': { exact: 'always' } };
 const previewed = { ...STABLE_ROUTE, preview };
 const back = (http: readonly IstioRoute[], journal: ReturnType<typeof journalOf>) =>
-  applyPatch({ spec: { http } }, restoreOps(http, journal, sides));
+  applyPatch({ spec: { http } }, restoreOps(http, journal, split));
 
 describe('a preview in a VirtualService', () => {
   const http: IstioRoute[] = [
@@ -29,7 +30,7 @@ describe('a preview in a VirtualService', () => {
     { route: to('world') },
   ];
   const journal = journalOf(http, isWorld, []);
-  const written = render(http, journal, sides, previewed);
+  const written = render(http, journal, split, previewed);
 
   it('takes no request from the routes of others: each stands right before its own route', () => {
     expect(written.map(({ name, match }) => [name, match])).toEqual([
@@ -43,17 +44,17 @@ describe('a preview in a VirtualService', () => {
   });
 
   it('can be read, written again, and given back', () => {
-    expect(readRoute(written, journal, sides)).toEqual(previewed);
-    expect(render(written, journal, sides, previewed)).toEqual(written);
+    expect(readRoute(written, journal, split)).toEqual(previewed);
+    expect(render(written, journal, split, previewed)).toEqual(written);
     expect(back(written, journal)).toEqual({ spec: { http } });
   });
 
   it('is for its header alone where the list of matches is empty, which means all requests', () => {
     const all: IstioRoute[] = [{ match: [], route: to('world') }];
     const own = journalOf(all, isWorld, []);
-    const [first] = render(all, own, sides, previewed);
+    const [first] = render(all, own, split, previewed);
     expect(first?.match).toEqual([{ headers }]);
-    expect(readRoute(render(all, own, sides, previewed), own, sides)).toEqual(previewed);
+    expect(readRoute(render(all, own, split, previewed), own, split)).toEqual(previewed);
   });
 });
 
@@ -75,12 +76,12 @@ it('gives a route whose match was edited meanwhile the port that it had', () => 
     { match: [{ uri: { prefix: '/grpc' } }], route: to('world', 8080) },
   ];
   const journal = journalOf(http, isWorld, []);
-  const edited = render(http, journal, sides, { ...STABLE_ROUTE, weight: 50 }).toReversed();
+  const edited = render(http, journal, split, { ...STABLE_ROUTE, weight: 50 }).toReversed();
   const [grpc, rest] = edited;
   if (!grpc || !rest) throw new Error('two routes are rendered above');
   const after = back([{ ...grpc, match: [{ uri: { prefix: '/v2/grpc' } }] }, rest], journal) as {
     spec: { http: IstioRoute[] };
   };
   expect(after.spec.http.map(({ route }) => route)).toEqual([to('world', 8080), to('world', 80)]);
-  expect(isRestored(after.spec.http, sides)).toBe(true);
+  expect(isRestored(after.spec.http, split)).toBe(true);
 });

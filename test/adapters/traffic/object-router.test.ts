@@ -41,7 +41,10 @@ function replica(traffic: Traffic) {
 }
 
 /** The system's objects and its target. */
-async function given(system: (typeof SYSTEMS)['ingress-nginx' | 'istio' | 'smi'], change = (body: Json) => body) {
+async function given(
+  system: (typeof SYSTEMS)['ingress-nginx' | 'istio' | 'smi' | 'smi, made when missing'],
+  change = (body: Json) => body,
+) {
   const { namespace } = world.target;
   for (const [path, body] of Object.entries(system.given(namespace)))
     await kube.call('POST', path, change(structuredClone(body)));
@@ -115,6 +118,21 @@ describe('ingress-nginx', () => {
     expect(await router.preflight(target)).toMatchObject({
       ok: false,
       refusals: [expect.stringMatching(/Recreate.*RollingUpdate/)],
+    });
+  });
+
+  it.each<[string, object, readonly RegExp[]]>([
+    ['one pod that may be unavailable', { replicas: 1, maxSurge: 1, maxUnavailable: 1 }, [/without a pod.*503/]],
+    ['all pods at once', { replicas: 2, maxSurge: 0, maxUnavailable: '100%' }, [/without a pod.*maxUnavailable 100%/]],
+    ['one pod as Kubernetes has it by itself', { replicas: 1, maxSurge: '25%', maxUnavailable: '25%' }, []],
+    ['one of two pods', { replicas: 2, maxSurge: 0, maxUnavailable: '30%' }, []],
+    ['one pod and a surge', { replicas: 1, maxSurge: 1, maxUnavailable: 0 }, []],
+  ])('warns where stable may be left without pods: %s', async (_, { replicas, ...rollingUpdate }: Json, said) => {
+    const { target, router } = await given(SYSTEMS['ingress-nginx']);
+    await kube.merge(world.paths.deployment, { spec: { replicas, strategy: { rollingUpdate } } });
+    expect(await router.preflight(target)).toMatchObject({
+      ok: true,
+      warnings: said.map((text) => expect.stringMatching(text)),
     });
   });
 
@@ -238,6 +256,46 @@ describe('istio', () => {
 });
 
 describe('smi', () => {
+  const renamed = async () => {
+    const service = await kube.get(world.paths.service);
+    await kube.call('DELETE', world.paths.service);
+    const { selector, ports } = service.spec;
+    await kube.call('POST', world.paths.service.replace(/\/world$/, ''), {
+      ...service,
+      metadata: { name: 'world-web' },
+      spec: { selector, ports },
+    });
+  };
+
+  it('says what to do about a split that a renamed Kubernetes Service left over', async () => {
+    const { target, router } = await given(SYSTEMS.smi);
+    await renamed();
+    expect(await router.preflight(target)).toMatchObject({
+      ok: false,
+      refusals: [expect.stringMatching(/\(world-web\): it splits Kubernetes Service world\. Delete the split/)],
+    });
+  });
+
+  it('takes its own split along to a renamed Kubernetes Service', async () => {
+    const { target, claimed } = await given(SYSTEMS['smi, made when missing']);
+    const { namespace } = target;
+    // Left over in spite of its owner: an older one, or deleted with --cascade=orphan.
+    await kube.call('POST', claimed.replace(/\/world$/, ''), {
+      apiVersion: 'split.smi-spec.io/v1alpha2',
+      kind: 'TrafficSplit',
+      metadata: { name: 'world', namespace, labels: { 'app.kubernetes.io/managed-by': 'sluice' } },
+      spec: { service: 'world', backends: [{ service: 'world', weight: 100 }] },
+    });
+    await renamed();
+    const router = replica(target.traffic);
+    expect(await router.preflight(target)).toMatchObject({ ok: true });
+    expect(await router.claim(target, fence(1))).toMatchObject(DONE);
+    expect((await kube.get(claimed)).spec).toEqual({
+      service: 'world-web',
+      backends: [{ service: 'world-web', weight: 100 }],
+    });
+  });
+
   it.each([
     [
       [

@@ -10,8 +10,25 @@ export function createEdits({ playground: { store } }: Stage) {
     store.update(kind, change(structuredClone(store.demand(kind, NAMESPACE, name))), 'main');
   }
 
+  function copy<T extends KubeObject>(kind: Kind<T>, name: string): void {
+    const { metadata, ...object } = store.demand(kind, NAMESPACE, 'world');
+    const text = JSON.stringify({
+      ...object,
+      metadata: { name: 'world', namespace: NAMESPACE, labels: metadata.labels },
+    });
+    // The address is the API server's to give.
+    const own = text.replaceAll('"world"', `"${name}"`).replaceAll('world.example', `${name}.example`);
+    store.create(kind, JSON.parse(own.replace(/"clusterIP":"[^"]*",?/, '')));
+  }
+
   return {
     edit,
+    /** Another service that is as `world` is now. */
+    add(name: string): void {
+      copy(kinds.deployments, name);
+      copy(kinds.services, name);
+      copy(kinds.httpRoutes, name);
+    },
     remove: (kind: Kind, name: string): void => void store.remove(kind, NAMESPACE, name),
     /** As `kubectl replace` with a manifest from before does. */
     strip: <T extends KubeObject>(kind: Kind<T>, name: string): void =>

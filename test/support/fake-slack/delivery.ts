@@ -29,6 +29,8 @@ export type Forgery = {
   readonly badSignature?: boolean;
   /** Where it is typed, `C0DEPLOYS` by default. */
   readonly channel?: string;
+  /** What is said was said before, and is edited now. */
+  readonly edited?: boolean;
 };
 
 type Deps = {
@@ -235,6 +237,7 @@ export function createDelivery({ workspace, methods, signingSecret, base, change
       event_ts: said.ts,
       channel,
       ...(thread === null ? {} : { thread_ts: thread }),
+      ...(forgery.edited ? { edited: { user: id, ts: said.ts } } : {}),
     };
     const payload = {
       type: 'event_callback',
@@ -259,10 +262,12 @@ export function createDelivery({ workspace, methods, signingSecret, base, change
     setBotUrl(to: string): void {
       botUrl = to;
     },
-    /** The last delivery again, byte by byte. */
-    async replay(): Promise<Delivered> {
+    /** The last delivery again, byte by byte; `retry`: as Slack repeats an event that was not acknowledged. */
+    async replay({ retry }: { retry?: number } = {}): Promise<Delivered> {
       if (!last) throw new Error('nothing was sent yet');
-      return post(last);
+      const again =
+        retry === undefined ? {} : { 'x-slack-retry-num': `${retry}`, 'x-slack-retry-reason': 'http_error' };
+      return post({ ...last, headers: { ...last.headers, ...again } });
     },
     /** Takes what the bot posts to a response_url; the error, or null. */
     respond(id: string, body: Args): string | null {

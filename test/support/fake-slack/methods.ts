@@ -148,6 +148,9 @@ export function createMethods({
     'auth.test': () => ok({ ...INSTALLATION, team_id: TEAM, user_id: BOT, user: 'sluice', bot_id: 'B0SLUICE' }),
 
     'chat.postMessage'(args) {
+      for (const unfolds of ['unfurl_links', 'unfurl_media'])
+        if (text(args[unfolds]) !== 'false')
+          violations.push({ level: 'warning', method: 'chat.postMessage', what: `no ${unfolds}: false` });
       const posted = post(args, null);
       return 'ok' in posted ? posted : ok({ channel: posted.channel, ts: posted.ts });
     },

@@ -13,18 +13,7 @@ export function lookUp(dtab: readonly Dentry[], path: Path): Tree {
 const matches = (prefix: Path, path: Path) =>
   prefix.length <= path.length && prefix.every((label, index) => label === '*' || label === path[index]);
 
-function append(tree: Tree, rest: Path): Tree {
-  switch (tree.kind) {
-    case 'leaf':
-      return { kind: 'leaf', path: [...tree.path, ...rest] };
-    case 'alt':
-      return { ...tree, trees: tree.trees.map((inner) => append(inner, rest)) };
-    case 'union':
-      return { ...tree, branches: tree.branches.map((one) => ({ ...one, tree: append(one.tree, rest) })) };
-    default:
-      return tree;
-  }
-}
+const append = (tree: Tree, rest: Path) => mapLeaves(tree, (path) => [...path, ...rest]);
 
 /** Every path that a tree names, in its order. */
 export function leaves(tree: Tree): readonly Path[] {
@@ -37,5 +26,19 @@ export function leaves(tree: Tree): readonly Path[] {
       return tree.branches.flatMap((branch) => leaves(branch.tree));
     default:
       return [];
+  }
+}
+
+/** The tree with other paths in its leaves. */
+export function mapLeaves(tree: Tree, change: (path: Path) => Path): Tree {
+  switch (tree.kind) {
+    case 'leaf':
+      return { kind: 'leaf', path: change(tree.path) };
+    case 'alt':
+      return { ...tree, trees: tree.trees.map((inner) => mapLeaves(inner, change)) };
+    case 'union':
+      return { ...tree, branches: tree.branches.map((one) => ({ ...one, tree: mapLeaves(one.tree, change) })) };
+    default:
+      return tree;
   }
 }

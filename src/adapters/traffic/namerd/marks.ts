@@ -5,14 +5,17 @@
  *   /sluice/world/restore  => /srv/world             what the dentry of the service said before
  *   /sluice/world/route    => /10/x-canary/always    weight and preview that were written last; none: given back.
  *                                                    Of another preview the kind comes first: /0/cookie/canary/always
+ *   /sluice/world/settled  => /yes                   the new version has the place of the one before (workload `versioned`)
  *   /sluice/world/abort    => /U0BO…                 who aborted while Redis was away
  *   /sluice/world/env      => /default               whose bot it is
  */
 import type { Marks } from '../../../app/ports.ts';
 import type { Preview, Route, Target } from '../../../core/plan.ts';
 import { canaryPath, dtabAddress, dtabName } from '../../../core/traffic.ts';
+import { baseOf } from '../../../core/versions.ts';
 import type { Entry } from './client.ts';
 import { fromLabel, type Path, parsePrefix, parseTree, showPath, type Tree, toLabel } from './dtab.ts';
+import { leaves } from './lookup.ts';
 
 /** One dtab namespace of a target. */
 export type Place = {
@@ -25,12 +28,15 @@ export type Place = {
   /** Prefix of the dentry that is set, and the canary's name; both as namerd prints them. */
   readonly path: string;
   readonly canary: Path;
+  /** What the version that serves is called there; null: one name for all of them. */
+  readonly stable: Path | null;
 };
 
-export function placesOf({ service, traffic }: Target): readonly Place[] {
+export function placesOf({ service, deployment, traffic, versioned }: Target): readonly Place[] {
   if (traffic.router !== 'namerd') throw new Error(`the router of ${service} is ${traffic.router}, not namerd`);
   const { url, namespaces, path } = traffic;
-  const canary = pathOf(canaryPath(traffic)) ?? [];
+  const canary = pathOf(canaryPath(traffic, versioned)) ?? [];
+  const stable = versioned ? pathOf(canaryPath(traffic, { ...versioned, canary: deployment })) : null;
   return namespaces.map((namespace) => ({
     service,
     url,
@@ -39,6 +45,7 @@ export function placesOf({ service, traffic }: Target): readonly Place[] {
     subject: dtabName(url, namespace),
     path: normal(path),
     canary,
+    stable,
   }));
 }
 
@@ -50,6 +57,7 @@ export type Seen = {
   /** The route that Sluice wrote last; null: none, or it is given back. */
   readonly route: Route | null;
   readonly env: string | null;
+  readonly settled: boolean;
   /** The dentry that Sluice sets; null: none has this prefix, or it cannot be read. */
   readonly own: { readonly text: string; readonly tree: Tree } | null;
 };
@@ -65,7 +73,10 @@ export function see(place: Place, entries: readonly Entry[]): Seen {
   };
 }
 
-export function readMarks(entries: readonly Entry[], service: string): Pick<Seen, 'marks' | 'route' | 'env'> {
+export function readMarks(
+  entries: readonly Entry[],
+  service: string,
+): Pick<Seen, 'marks' | 'route' | 'env' | 'settled'> {
   const at = (...mark: readonly string[]) =>
     entries.findLast(({ prefix }) => prefix === showPath(['sluice', service, ...mark]))?.dst ?? null;
   const word = (mark: string) => {
@@ -87,6 +98,7 @@ export function readMarks(entries: readonly Entry[], service: string): Pick<Seen
       : null,
     route: readRoute(pathOf(at('route') ?? '') ?? []),
     env: word('env'),
+    settled: at('settled') !== null,
   };
 }
 
@@ -110,17 +122,19 @@ export type Changes = {
   readonly mark?: { readonly rollout: string; readonly epoch: number; readonly seq: number } | null;
   readonly restore?: string | null;
   readonly route?: Route | null;
+  readonly settled?: true | null;
   readonly abort?: string | null;
   readonly env?: string | null;
 };
 
 /** The dtab with other marks and, unless null, another destination in the own dentry; all else as it was. */
 export function change({ place, entries }: Seen, dst: string | null, changes: Changes): readonly Entry[] {
-  const { mark, restore, route, abort, env } = changes;
+  const { mark, restore, route, settled, abort, env } = changes;
   const marks: readonly (readonly [readonly string[], string | null | undefined])[] = [
     [[], mark && showPath([toLabel(mark.rollout), `${mark.epoch}`, `${mark.seq}`])],
     [['restore'], restore],
     [['route'], route && showPath(labelsOf(route))],
+    [['settled'], settled && '/yes'],
     [['abort'], abort && showPath([toLabel(abort)])],
     [['env'], env && showPath([toLabel(env)])],
   ];
@@ -141,7 +155,7 @@ export function change({ place, entries }: Seen, dst: string | null, changes: Ch
 }
 
 /** Nothing of Sluice's is left for this service. */
-export const NONE: Changes = { mark: null, restore: null, route: null, abort: null, env: null };
+export const NONE: Changes = { mark: null, restore: null, route: null, settled: null, abort: null, env: null };
 
 const labelsOf = ({ weight, preview }: Route): Path => [
   `${weight}`,
@@ -164,4 +178,16 @@ const pathOf = (text: string): Path | null => {
 function normal(prefix: string): string {
   const parsed = parsePrefix(prefix);
   return parsed.ok ? showPath(parsed.value) : prefix;
+}
+
+/** Names of the Deployments whose versions a dtab names, now or before its claim. */
+export function versionsNamed({ own, marks }: Seen, target: Target): readonly string[] {
+  if (target.traffic.router !== 'namerd') return [];
+  const [before = '', after = ''] = target.traffic.names.split('{version}');
+  const noted = parseTree(marks?.restore ?? '!');
+  return [own?.tree, noted.ok ? noted.value : null]
+    .flatMap((tree) => (tree ? leaves(tree) : []))
+    .map(showPath)
+    .filter((path) => path.startsWith(before) && path.endsWith(after))
+    .map((path) => `${baseOf(target)}-${path.slice(before.length, path.length - after.length)}`);
 }

@@ -1,6 +1,7 @@
 /** Looks at dtabs before a rollout touches them. */
 import type { Preflight, RouteFacts } from '../../../app/ports.ts';
 import type { Target } from '../../../core/plan.ts';
+import { sidesOf } from '../../../core/sides.ts';
 import { heldMessage } from '../../kubernetes/fence.ts';
 import type { Bound, Entry, NamerdClient } from './client.ts';
 import { type Dentry, type Path, parsePrefix, parseTree, showPath } from './dtab.ts';
@@ -79,7 +80,7 @@ async function lookAtStable(client: NamerdClient, { own, place }: Seen): Promise
 function canaryTrouble({ entries, place }: Seen, target: Target): string | null {
   const { subject, canary } = place;
   const ends = follow(entries.flatMap(dentryOf), canary, 0);
-  const service = `${target.deployment}-canary`;
+  const { canary: service } = sidesOf(target);
   const names = `${subject}: the canary's name ${showPath(canary)}`;
   if (ends.length === 0)
     return `${names} leads to no namer: correct traffic.names, or add the dentry that leads it there.`;

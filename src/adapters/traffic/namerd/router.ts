@@ -5,11 +5,13 @@
 import type { Fence, Log, TrafficRouter, Written } from '../../../app/ports.ts';
 import { type Route, STABLE_ROUTE } from '../../../core/plan.ts';
 import { SUPPORT, unsayable } from '../../../core/support.ts';
+import type { Cluster } from '../../kubernetes/cluster.ts';
 import { DONE, marksLost, refused } from '../../kubernetes/fence.ts';
+import { locateVersions } from '../../kubernetes/versioned-names.ts';
 import { createNamerdClient, type NamerdClient } from './client.ts';
 import { showPath } from './dtab.ts';
 import { foreseeDtab } from './foresee.ts';
-import { markedServices, type Place, placesOf, readMarks, type Seen } from './marks.ts';
+import { markedServices, type Place, placesOf, readMarks, type Seen, versionsNamed } from './marks.ts';
 import { lookAtDtabs } from './preflight.ts';
 import { createWriter } from './writer.ts';
 import {
@@ -20,7 +22,9 @@ import {
   intendRelease,
   intendReset,
   intendRoute,
+  intendSettle,
   isRestored,
+  isSettled,
   readRoute,
 } from './writes.ts';
 
@@ -30,9 +34,12 @@ type Deps = {
   readonly log: Log;
   readonly env?: string;
   readonly client?: NamerdClient;
+  /** Where the Deployments are, by which versions are known. */
+  readonly cluster?: Cluster;
 };
 
-export function createNamerdRouter({ log, env = 'default', client = createNamerdClient() }: Deps): TrafficRouter {
+export function createNamerdRouter(deps: Deps): TrafficRouter {
+  const { log, env = 'default', client = createNamerdClient() } = deps;
   const { read, write } = createWriter(client, log);
 
   /** As often as something routed is left: an older write may have landed just before. */
@@ -64,6 +71,14 @@ export function createNamerdRouter({ log, env = 'default', client = createNamerd
 
   return {
     supports: SUPPORT.namerd,
+
+    async locate(target, wanted) {
+      if (!deps.cluster) throw new Error('versions are known by their Deployments, and there is no cluster');
+      const seen = (await Promise.all(placesOf(target).map(read))).flatMap((one) => one ?? []);
+      const names = new Set(seen.flatMap((one) => versionsNamed(one, target)));
+      const where = placesOf(target).map(({ subject, path }) => `${subject}, dentry ${path},`);
+      return locateVersions(deps.cluster, target, { where: where.join(' and '), names }, wanted);
+    },
 
     preflight: (target) => lookAtDtabs(client, target),
 
@@ -122,14 +137,29 @@ export function createNamerdRouter({ log, env = 'default', client = createNamerd
       return written;
     },
 
+    async settle(target, fence, journal, overwrite) {
+      for (const place of placesOf(target)) {
+        const noted = journal[place.subject] || null;
+        const { seen: _, ...written } = await write(place, (seen) =>
+          intendSettle(seen, fence, { overwrite, noted, env }),
+        );
+        if (written.kind !== 'done') return written;
+      }
+      return DONE;
+    },
+
     async getRoute(target) {
       const seen = await Promise.all(placesOf(target).map(read));
       const found = seen.flatMap((one) => one ?? []);
       if (found.length === 0 || found.length < seen.length) return null;
-      const routes = found.map(readRoute);
-      const same = routes.every((route) => JSON.stringify(route) === JSON.stringify(routes[0]));
       const all = found.flatMap(({ marks }) => marks ?? []);
       const [newest = null] = all.toSorted((a, b) => b.epoch - a.epoch || b.seq - a.seq);
+      if (found.some(({ settled }) => settled)) {
+        const whole = found.every(isSettled);
+        return { route: whole ? { ...STABLE_ROUTE, weight: 100 } : null, marks: newest, settled: true };
+      }
+      const routes = found.map(readRoute);
+      const same = routes.every((route) => JSON.stringify(route) === JSON.stringify(routes[0]));
       return { route: (same && routes[0]) || null, marks: newest };
     },
 

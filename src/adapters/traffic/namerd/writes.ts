@@ -6,8 +6,8 @@ import type { Drift } from '../../../core/rollout.ts';
 import { barrier, behind, DONE, drifted, heldMessage, marksLost, meetMarks, refused } from '../../kubernetes/fence.ts';
 import type { Entry } from './client.ts';
 import { type Branch, type Path, parseTree, sameTree, showPath, showTree, type Tree } from './dtab.ts';
-import { leaves } from './lookup.ts';
-import { change, NONE, type Seen } from './marks.ts';
+import { leaves, mapLeaves } from './lookup.ts';
+import { change, NONE, type Place, type Seen } from './marks.ts';
 
 export type Intent = { readonly entries: readonly Entry[] } | Written;
 
@@ -169,8 +169,41 @@ export function intendReset(
   if (drift) return drifted(drift);
   const restore = marks?.restore ?? noted ?? restoreOf(seen);
   if (restore === null && own) return refused(stillRouted(seen));
-  const changes = { mark: by, restore, route: null, env, ...(blind !== null && { abort: blind }) };
+  const changes = { mark: by, restore, route: null, settled: null, env, ...(blind !== null && { abort: blind }) };
   return { entries: change(seen, restore, changes) };
+}
+
+/** What was there before, with the canary in stable's place; null: stable is not named there. */
+function succeeded(restore: string | null, { stable, canary }: Place): Tree | null {
+  const before = treeOf(restore);
+  const isStable = (path: Path) => stable !== null && showPath(path) === showPath(stable);
+  if (!before || !leaves(before).some(isStable)) return null;
+  return mapLeaves(before, (path) => (isStable(path) ? canary : path));
+}
+
+/** Whether the dtab shows what `intendSettle` writes. */
+export const isSettled = ({ own, marks, settled, place }: Seen): boolean => {
+  const wanted = settled ? succeeded(marks?.restore ?? null, place) : null;
+  return own !== null && wanted !== null && sameTree(own.tree, wanted);
+};
+
+/** The canary takes stable's place for good. `noted` as in `intendReset`. */
+export function intendSettle(
+  seen: Seen,
+  by: Fence,
+  { overwrite, noted, env }: { overwrite: boolean; noted: string | null; env: string },
+): Intent {
+  const { marks, place, own, settled } = seen;
+  const met = meetMarks(marks, by);
+  if (typeof met === 'object') return met;
+  if (met === 'repeat' && settled) return DONE;
+  if (met === 'unmarked' && !overwrite) return drifted(marksLost(place.subject));
+  const drift = overwrite || isSettled(seen) ? null : driftOf(seen);
+  if (drift) return drifted(drift);
+  const restore = marks?.restore ?? noted;
+  const next = succeeded(restore, place);
+  if (!own || !next) return refused(handWork(seen, 'put the name of the new version there by hand'));
+  return { entries: change(seen, showTree(next), { mark: by, restore, route: null, settled: true, env }) };
 }
 
 /** Takes every mark off a dtab that has its own destination again. */
@@ -179,7 +212,7 @@ export function intendRelease(seen: Seen, by: Fence): Intent {
   if (!marks || marks.rollout !== by.rollout) return DONE;
   const stopped = behind(marks, by);
   if (stopped) return stopped;
-  if (!isRestored(seen)) return refused(stillRouted(seen));
+  if (!seen.settled && !isRestored(seen)) return refused(stillRouted(seen));
   return { entries: change(seen, null, NONE) };
 }
 
@@ -191,6 +224,7 @@ export function intendBlindAbort(
 ): Intent {
   const { marks, place } = seen;
   if (marks?.rollout !== rollout) return refused(`${place.subject} is not held by rollout ${rollout}`);
+  if (seen.settled) return refused(`${place.subject}: the new version has taken over already`);
   if (marks.abort !== null && (keepTraffic || isRestored(seen))) return DONE;
   const fence: Fence = { rollout, epoch: marks.epoch + 1, seq: marks.seq };
   if (keepTraffic) return { entries: change(seen, null, { mark: fence, abort: by }) };

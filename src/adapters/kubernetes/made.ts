@@ -1,0 +1,72 @@
+/** Objects that Sluice makes for a rollout: made once, found again by whoever repeats it, and taken away by their own rollout only. */
+import type { Fence, Written } from '../../app/ports.ts';
+import type { Target } from '../../core/plan.ts';
+import type { Draft } from './api.ts';
+import type { Cluster } from './cluster.ts';
+import { barrier, DONE, type Intent, refused, write } from './fence.ts';
+import { isOurs, readMarks } from './marks.ts';
+import { type Deployment, Deployments, type Held, type Kind, nameOf, type Ref } from './objects.ts';
+import { deploymentOf } from './serving.ts';
+
+export type Made = { readonly kind: Kind; readonly ref: Ref };
+
+/** Told from `DONE`, which is also the answer when all was there. */
+export const CREATED: Written = { kind: 'done' };
+
+export function createMaker(cluster: Cluster) {
+  async function ensure<T extends Held>(
+    kind: Kind<T>,
+    ref: Ref,
+    draft: Draft,
+    intend: (object: T) => Intent,
+  ): Promise<Written> {
+    if (!(await cluster.view(kind, ref.namespace).get(ref.name))) {
+      const outcome = await cluster.create(kind, ref, draft);
+      if (outcome.ok) return CREATED;
+      if (outcome.error.kind !== 'conflict') return refused(outcome.error.message);
+    }
+    return write(cluster, kind, ref, (object) => {
+      // Its name is free again in a moment; the next try makes it.
+      if (object.metadata.deletionTimestamp !== undefined)
+        throw new Error(`${nameOf(kind, ref)} is still being deleted`);
+      return intend(object);
+    });
+  }
+
+  /**
+   * Nothing fences a creation: whoever finds afterwards that it came too late, after the abort or the end, takes it away
+   * again. A rollout that only went on may be using it by now.
+   */
+  async function lateFor(target: Target, fence: Fence, created: readonly Made[]): Promise<Written | null> {
+    const now = await cluster.get(Deployments, deploymentOf(target));
+    const stopped = stoppedBy(now, fence);
+    if (stopped) for (const one of created) await takeAway(one, fence);
+    return stopped;
+  }
+
+  async function takeAway({ kind, ref }: Made, fence: Fence): Promise<Written> {
+    let object = cluster.peek(kind, ref) ?? (await cluster.get(kind, ref));
+    for (let tries = 0; object && tries < 5; tries++) {
+      const marks = readMarks(object);
+      // Somebody else's, or on its way out.
+      if (!isOurs(object) || marks?.rollout !== fence.rollout || object.metadata.deletionTimestamp) return DONE;
+      const stopped = barrier(marks, fence);
+      if (stopped) return stopped;
+      const outcome = await cluster.remove(kind, object);
+      if (outcome.ok || outcome.error.kind === 'not found') return DONE;
+      if (outcome.error.kind !== 'conflict') return refused(outcome.error.message);
+      object = await cluster.get(kind, ref);
+    }
+    if (!object) return DONE;
+    throw new Error(`${nameOf(kind, ref)} changed during each attempt to delete it`);
+  }
+
+  return { ensure, lateFor, takeAway };
+}
+
+/** Why nothing is created beside this Deployment any more; null: go on. */
+export function stoppedBy(object: Deployment | null, fence: Fence): Written | null {
+  const marks = object && readMarks(object);
+  const stopped = barrier(marks, fence);
+  return stopped ?? (marks?.rollout === fence.rollout && marks.phase === 'done' ? { kind: 'fenced', by: marks } : null);
+}

@@ -1,0 +1,59 @@
+/** How a promotion lets go of the cluster: the version before loses its pods only where the routes show that nobody asks it. */
+import { expect, it } from 'vitest';
+import { cleanUp } from '../../src/app/ending.ts';
+import type { EffectDeps } from '../../src/app/outcome.ts';
+import type { Ended, Loaded, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import { begin } from '../../src/core/decide.ts';
+import { STABLE_ROUTE, type Target } from '../../src/core/plan.ts';
+import type { Phase } from '../../src/core/rollout.ts';
+import { aPlan } from '../core/support.ts';
+import { recordingLog } from '../support/redis.ts';
+import { only } from './support.ts';
+
+type Held = Awaited<ReturnType<TrafficRouter['getRoute']>>;
+const all = { ...STABLE_ROUTE, weight: 100 };
+const promoting: Phase = { kind: 'promoting', stage: 'clean', since: 0 };
+const aborting: Phase = {
+  kind: 'aborting',
+  stage: 'clean',
+  since: 0,
+  startedAt: 0,
+  cause: { kind: 'not started', message: 'x' },
+  from: 'at 10%',
+  demote: false,
+  stalled: false,
+};
+const versioned: Partial<Target> = { workload: 'versioned', versioned: { base: 'world', canary: 'world-v2' } };
+
+it.each<[string, Phase, Partial<Target>, Held, Ended]>([
+  ['the canary has the place of stable', promoting, versioned, { route: all, marks: null, settled: true }, 'promoted'],
+  ['somebody changed the routes since', promoting, versioned, { route: null, marks: null, settled: true }, 'disputed'],
+  ['the routes were given back', promoting, versioned, { route: STABLE_ROUTE, marks: null }, 'disputed'],
+  ['the routes are gone', promoting, versioned, null, 'disputed'],
+  ['it was aborted', aborting, versioned, { route: STABLE_ROUTE, marks: null }, 'aborted'],
+  ['stable itself was promoted', promoting, {}, { route: STABLE_ROUTE, marks: null }, 'promoted'],
+])('where %s', async (_, phase, names, held, wanted) => {
+  let ended: Ended | undefined;
+  const plan = aPlan();
+  const requested = {
+    type: 'requested',
+    id: 'world-aaaaaa',
+    plan: { ...plan, target: { ...plan.target, ...names } },
+    epoch: 1,
+  } as const;
+  const { rollout } = begin(requested, 0);
+  const deps = only<EffectDeps>({
+    log: recordingLog(),
+    router: () => only<TrafficRouter>({ getRoute: async () => held, release: async () => ({ kind: 'done' as const }) }),
+    workload: () =>
+      only<Workload>({
+        async cleanUp(_target, _fence, how) {
+          ended = how;
+          return { kind: 'done' };
+        },
+      }),
+  });
+  const loaded: Loaded = { rollout: { ...rollout, phase }, head: '', now: 0, abort: null };
+  expect(await cleanUp(deps, loaded)).toMatchObject({ kind: 'event', event: { type: 'cleaned' } });
+  expect(ended).toBe(wanted);
+});
