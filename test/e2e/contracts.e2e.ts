@@ -5,8 +5,11 @@ import { gatewayWorld } from '../cluster/gateway-world.ts';
 import { openKube } from '../cluster/kube.ts';
 import { routeWorld, SYSTEMS } from '../cluster/route-worlds.ts';
 import { twinWorld } from '../cluster/twin-world.ts';
+import { versionedWorld } from '../cluster/versioned-world.ts';
+import { autoscalerContract } from '../contracts/autoscaler.ts';
 import { inPlaceContract } from '../contracts/in-place.ts';
 import { routerContract } from '../contracts/router.ts';
+import { versionedContract } from '../contracts/versioned.ts';
 import { twinPreflightContract, workloadContract } from '../contracts/workload.ts';
 
 const kubeconfig = process.env.KUBECONFIG ?? '';
@@ -14,8 +17,12 @@ const kube = openKube(kubeconfig);
 afterAll(() => kube.close());
 
 routerContract('gateway-api', () => gatewayWorld(kubeconfig, kube));
+routerContract('gateway-api, versions', () => gatewayWorld(kubeconfig, kube, 'versioned'));
 for (const [name, system] of Object.entries(SYSTEMS)) routerContract(name, () => routeWorld(kubeconfig, kube, system));
 gatewayApiSuite(kubeconfig, kube);
 workloadContract('twin', () => twinWorld(kubeconfig, kube));
+workloadContract('versioned', () => versionedWorld(kubeconfig, kube));
+versionedContract(kubeconfig, kube);
 twinPreflightContract(() => twinWorld(kubeconfig, kube));
+autoscalerContract(() => twinWorld(kubeconfig, kube));
 inPlaceContract(kubeconfig, kube);

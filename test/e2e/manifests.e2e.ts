@@ -9,13 +9,13 @@ import { parse, stringify } from 'yaml';
 import { diagnose } from '../../src/cli/doctor.ts';
 import { type Account, createAccount, type Manifest, type Rule, readManifests, roleRules } from './support/account.ts';
 import { type History, watchHistory } from './support/history.ts';
-import { apiServer, createKube } from './support/kube.ts';
+import { apiServer, createKube, type Meta } from './support/kube.ts';
 import { freePort, type Running, start } from './support/processes.ts';
 import { startRedis } from './support/redis.ts';
 import { deploy, expectOneResult } from './support/rollout.ts';
 import { type Slack, startSlack } from './support/slack.ts';
 import { until } from './support/wait.ts';
-import { createWorld, type World } from './support/world.ts';
+import { createWorld, marksOf, type World } from './support/world.ts';
 
 const kube = createKube();
 const suffix = randomBytes(3).toString('hex');
@@ -71,6 +71,14 @@ describe("with the ServiceAccount's rights only", () => {
   beforeAll(async () => {
     await kube.create('/api/v1/namespaces', { metadata: { name: home } });
     world = await createWorld(kube);
+    await kube.create(scalers(), {
+      metadata: { name: 'world' },
+      spec: {
+        scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'world' },
+        minReplicas: 1,
+        maxReplicas: 4,
+      },
+    });
     account = await createAccount(kube, home, [world.namespace]);
     slack = await startSlack();
     redis = await startRedis();
@@ -93,6 +101,10 @@ describe("with the ServiceAccount's rights only", () => {
     await world.remove();
     await kube.delete(`/api/v1/namespaces/${home}`);
   });
+
+  const scalers = () => `/apis/autoscaling/v2/namespaces/${world.namespace}/horizontalpodautoscalers`;
+  type Scaler = { readonly metadata: Meta; readonly spec: { readonly minReplicas: number } };
+  const scaler = () => kube.get<Scaler>(`${scalers()}/world`);
 
   const doctor = async (more: Record<string, string | undefined> = {}) =>
     (await diagnose({ ...environment, ...more }))
@@ -125,9 +137,13 @@ describe("with the ServiceAccount's rights only", () => {
 
     it('takes a rollout to its end, and leaves nothing', async () => {
       const rollout = await deploy({ world, slack, history }, 'world v2 short');
-      for (const n of [1, 2, 3, 4]) await rollout.approve(n);
+      await rollout.approve(1);
+      expect((await scaler()).spec.minReplicas).toBe(2);
+      for (const n of [2, 3, 4]) await rollout.approve(n);
       await rollout.ended(/world v2 is live/, 60_000);
       await until('the canary is gone', async () => (await world.leftovers()).length === 0);
+      const { spec, metadata } = await scaler();
+      expect([spec.minReplicas, marksOf(metadata).phase, marksOf(metadata).restore]).toEqual([1, 'done', undefined]);
       expect(rollout.complaints()).toEqual([]);
       await expectOneResult(rollout);
       expect(bot.output()).not.toMatch(/forbidden/i);
@@ -201,7 +217,7 @@ const FEATURES: Readonly<Record<string, string>> = {
   services: 'telling canary from stable',
   endpointslices: 'waiting until the canary answers',
   pods: "telling a failed start in the pods' words",
-  horizontalpodautoscalers: 'refusing a rollout that an autoscaler would fight',
+  horizontalpodautoscalers: "keeping stable's pods while its traffic is on the canary",
   networkpolicies: 'the warning that a policy does not cover the canary',
   poddisruptionbudgets: 'the warning that a budget does not cover the canary',
 };

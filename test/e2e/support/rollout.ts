@@ -10,7 +10,7 @@ type Where = Pick<Stage, 'slack'> & { readonly world: World; readonly history: H
 
 export type Rollout = Awaited<ReturnType<typeof deploy>>;
 
-/** ana types `/deploy <text>`; resolves when the rollout's own message is in the channel. */
+/** ana types `/deploy <text>`, with the strategy at its end; resolves when the rollout's own message is in the channel. */
 export async function deploy({ slack, history, world }: Where, text: string, user = 'ana') {
   const from = Date.now();
   const before = (await slack.all()).at(-1)?.ts ?? '0';
@@ -22,7 +22,7 @@ export async function deploy({ slack, history, world }: Where, text: string, use
     10_000,
   );
   const approvals: number[] = [];
-  const plan = planOf(world.system);
+  const plan = planOf(text.split(' ').at(-1));
 
   const thread = async () => (await slack.all()).filter(({ thread_ts }) => thread_ts === posted.ts);
   /** Waits for the n-th gate, counted from 1, to be open. */
@@ -96,6 +96,7 @@ export async function expectStable({ world, history, ...rollout }: Rollout) {
   await until('nothing of the canary is left', isOver, { seen: () => history.show() });
   const [route, deployment] = [await world.getRoute(), await world.getDeployment()];
   expect(route.spec).toEqual(world.before.route);
+  expect((await world.getBeside())?.spec).toEqual(world.before.beside);
   expect(deployment.spec.template).toEqual(world.before.template);
   for (const { metadata } of [route, deployment]) expectTerminalMarks(marksOf(metadata));
   const { byVersion, failed } = await world.users.send(40);

@@ -21,25 +21,33 @@ export type Options = {
 
 const LOG_LINES = 80;
 const PREVIEW = { preview: { header: 'x-canary: always' }, test: true, gate: true };
-const STRATEGIES = {
-  short: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, bake: '5s', gate: true }))],
-  /** For what happens between the steps: no baking. */
-  /** For what has no previews. */
-  plain: [{ test: true, gate: true }, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
-  /** For what knows nothing between nothing and all. */
-  switch: [
-    { test: true, gate: true },
-    { weight: 100, gate: true },
-  ],
-  brisk: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
-};
-/** Weights of the strategies. */
-export const PLAN = [0, 10, 50, 100];
-export const planOf = ({ switches }: Pick<System, 'switches'>): readonly number[] => (switches ? [0, 100] : PLAN);
-const strategiesOf = ({ previews, switches }: System) => {
-  if (previews) return ['short', 'brisk'];
-  return switches ? ['switch'] : ['plain'];
-};
+const STRATEGIES: Readonly<Record<string, readonly { readonly weight?: number; readonly [what: string]: unknown }[]>> =
+  {
+    short: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, bake: '5s', gate: true }))],
+    /** For what happens between the steps: no baking. */
+    brisk: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
+    /** For what has no previews. */
+    plain: [{ test: true, gate: true }, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
+    /** For what knows nothing between nothing and all. */
+    switch: [
+      { test: true, gate: true },
+      { weight: 100, gate: true },
+    ],
+    rolling: [{ weight: 100, gate: true }],
+    /** Other users in every step. */
+    users: [
+      { preview: { header: 'x-canary: always' }, gate: true },
+      { weight: 10, preview: { header: 'x-user', pattern: '^qa-.*$' }, gate: true },
+      { weight: 50, preview: { cookie: 'canary=always' }, gate: true },
+      { weight: 100, gate: true },
+    ],
+    /** Without a test: whatever asks the canary in the first step is a copy. */
+    copies: [{ mirror: 20, gate: true }, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
+  };
+/** Weights of a strategy's steps; a rollback, which has none, goes to all at once. */
+export const planOf = (strategy = ''): readonly number[] =>
+  (STRATEGIES[strategy] ?? [{ weight: 100 }]).map(({ weight = 0 }) => weight);
+export const PLAN = planOf('short');
 
 export type Stage = Awaited<ReturnType<typeof setStage>>;
 
@@ -122,7 +130,7 @@ function configFor(worlds: readonly World[], prometheus: string, interval: strin
       image: 'buoyantio/world:{version}',
       versions: '^v[0-9][\\w.-]*$',
       traffic: system.traffic(name),
-      strategies: strategiesOf(system),
+      strategies: system.strategies,
       checks: [
         { name: 'success rate', query: 'linkerd/success-rate', min: 99, ...check },
         { name: 'p99 latency', query: 'linkerd/latency-p99', max: '500ms', ...check },
@@ -131,6 +139,7 @@ function configFor(worlds: readonly World[], prometheus: string, interval: strin
       access: { deploy: ['S_DEVS'], approve: ['S_APPROVERS'], fourEyes: true },
       coolDown: '3s',
       readyTimeout: '60s',
+      ...system.service,
     },
   ]);
   return {

@@ -10,6 +10,12 @@ export type Shares = {
   /** Requests with a header of their own go to the canary. */
   readonly preview: boolean;
 };
+type Beside = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly spec: object;
+};
 export type Routed = { readonly metadata: Meta; readonly spec: unknown };
 
 export type System = {
@@ -23,11 +29,19 @@ export type System = {
   readonly path: (namespace: string) => string;
   readonly given: (name: string, host: string) => { readonly metadata: { readonly name: string } } | null;
   readonly watched: (name: string) => string;
+  /** What else was there, and is as it was when a rollout has ended. */
+  readonly beside?: (name: string, namespace: string) => { readonly path: string; readonly object: Beside };
+  /** What pods are selected by besides `app`, where both sides stand behind the Kubernetes Service. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Deployment and Kubernetes Service are called after this version, and select by it. */
+  readonly version?: string;
   readonly shares: (object: Routed, name: string) => Shares;
   /** Whether a header leads to the canary. */
   readonly previews: boolean;
-  /** All or nothing. */
-  readonly switches?: true;
+  /** Names in `stage.ts`; the first is the one for a rollout without bakes. */
+  readonly strategies: readonly string[];
+  /** More of the service in `sluice.yaml`. */
+  readonly service?: object;
 };
 
 type Weighted = { readonly name: string; readonly weight?: number | undefined };
@@ -52,12 +66,12 @@ type HttpRouteSpec = {
   }[];
 };
 
-function httpRouteShares({ spec }: Routed, name: string): Shares {
+function httpRouteShares({ spec }: Routed, name: string, canary = `${name}-canary`): Shares {
   const { rules } = spec as HttpRouteSpec;
   const isPreview = (rule: HttpRouteSpec['rules'][number]) =>
     rule.matches?.some(({ headers }) => headers && headers.length > 0) ?? false;
   const [rule] = rules.filter((each) => !isPreview(each));
-  return sharesOf(rule?.backendRefs ?? [], `${name}-canary`, rules.some(isPreview));
+  return sharesOf(rule?.backendRefs ?? [], canary, rules.some(isPreview));
 }
 
 export const GATEWAY: System = {
@@ -79,10 +93,35 @@ export const GATEWAY: System = {
   watched: (name) => name,
   shares: httpRouteShares,
   previews: true,
+  strategies: ['brisk', 'short', 'users', 'copies'],
+};
+
+/** Each version under its own name: one alone is what serves, before and after. */
+export const VERSIONED: System = {
+  ...GATEWAY,
+  version: 'v1',
+  labels: { version: 'v1' },
+  given: (name, host) => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { name },
+    spec: {
+      parentRefs: [{ name: 'public', namespace: 'default' }],
+      hostnames: [host],
+      rules: [{ backendRefs: [{ name: `${name}-v1`, port: 80 }] }],
+    },
+  }),
+  shares: (object, name) => {
+    const { rules } = object.spec as HttpRouteSpec;
+    const isAtRest = rules.every(({ backendRefs }) => backendRefs.length === 1);
+    return isAtRest ? { canary: 0, stable: 100, preview: false } : httpRouteShares(object, name, `${name}-v2`);
+  },
+  strategies: ['brisk', 'short'],
+  service: { workload: 'versioned' },
 };
 
 /** As Linkerd 2.14 and later take it: the route's parent is the Kubernetes Service. */
-const SERVICE_PARENT: System = {
+export const SERVICE_PARENT: System = {
   ...GATEWAY,
   entry: 'MESH_URL',
   host: (name, namespace) => `${name}.${namespace}`,
@@ -97,7 +136,7 @@ const SERVICE_PARENT: System = {
   }),
 };
 
-const SMI: System = {
+export const SMI: System = {
   traffic: (name) => ({ router: 'smi', split: name }),
   rights: () => rightsFor('smi'),
   entry: 'MESH_URL',
@@ -119,16 +158,20 @@ const SMI: System = {
     );
   },
   previews: false,
+  strategies: ['plain'],
 };
 
 type VirtualServiceSpec = {
   readonly http: readonly {
     readonly match?: readonly object[];
-    readonly route: readonly { readonly destination: { readonly host: string }; readonly weight?: number }[];
+    readonly route: readonly {
+      readonly destination: { readonly host: string; readonly subset?: string };
+      readonly weight?: number;
+    }[];
   }[];
 };
 
-const ISTIO: System = {
+export const ISTIO: System = {
   traffic: (name) => ({ router: 'istio', virtualService: name }),
   rights: () => rightsFor('istio'),
   entry: 'MESH_URL',
@@ -145,17 +188,45 @@ const ISTIO: System = {
     const { http } = spec as VirtualServiceSpec;
     const [plain] = http.filter(({ match }) => !match);
     return sharesOf(
-      (plain?.route ?? []).map(({ destination, weight }) => ({ name: destination.host, weight })),
+      (plain?.route ?? []).map(({ destination: { host, subset }, weight }) => ({ name: subset ?? host, weight })),
       `${name}-canary`,
       http.some(({ match }) => match !== undefined),
     );
   },
   previews: true,
+  strategies: ['brisk', 'users', 'copies'],
+};
+
+/** Both sides behind one Kubernetes Service. */
+export const ISTIO_SUBSETS: System = {
+  ...ISTIO,
+  traffic: (name) => ({ ...ISTIO.traffic(name), destinationRule: name }),
+  rights: () => rightsFor('istio-subsets'),
+  labels: { version: 'v1' },
+  given: (name) => ({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name },
+    spec: { hosts: [name], http: [{ route: [{ destination: { host: name, subset: 'one' } }] }] },
+  }),
+  beside: (name, namespace) => ({
+    path: `/apis/networking.istio.io/v1/namespaces/${namespace}/destinationrules`,
+    object: {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'DestinationRule',
+      metadata: { name },
+      spec: {
+        host: name,
+        trafficPolicy: { loadBalancer: { simple: 'LEAST_REQUEST' } },
+        subsets: [{ name: 'one', labels: { version: 'v1' } }],
+      },
+    },
+  }),
 };
 
 const NGINX = 'nginx.ingress.kubernetes.io';
 
-const INGRESS_NGINX: System = {
+export const INGRESS_NGINX: System = {
   traffic: (name) => ({ router: 'ingress-nginx', ingress: name }),
   rights: () => rightsFor('ingress-nginx'),
   entry: 'PROXY_URL',
@@ -181,9 +252,10 @@ const INGRESS_NGINX: System = {
     return { canary, stable: 100 - canary, preview: annotations[`${NGINX}/canary-by-header`] !== undefined };
   },
   previews: true,
+  strategies: ['brisk', 'users'],
 };
 
-const SELECTOR: System = {
+export const SELECTOR: System = {
   traffic: (name) => ({ router: 'kubernetes', service: name }),
   rights: () => [],
   entry: 'MESH_URL',
@@ -197,13 +269,34 @@ const SELECTOR: System = {
     return { canary, stable: 100 - canary, preview: false };
   },
   previews: false,
-  switches: true,
+  strategies: ['switch'],
+};
+
+const SUCCESS = `100 * sum(rate(response_total{namespace="{{namespace}}", classification="success"}[{{window}}]))
+  / sum(rate(response_total{namespace="{{namespace}}"}[{{window}}]))`;
+
+/** The Deployment itself, pod by pod: its Kubernetes Service says which share it was given last. */
+export const PODS: System = {
+  ...SELECTOR,
+  rights: () => rightsFor('kubernetes'),
+  shares: ({ metadata: { annotations = {} } }) => {
+    const [, weight = 0] = /"weight":(\d+)/.exec(annotations['sluice.dev/route'] ?? '') ?? [];
+    const canary = Number(weight);
+    return { canary, stable: 100 - canary, preview: false };
+  },
+  strategies: ['plain', 'rolling'],
+  service: {
+    workload: 'in-place',
+    // Old and new pods together: nothing in Prometheus tells them apart.
+    checks: [{ name: 'success rate', query: SUCCESS, min: 99, interval: '1s', window: '10s' }],
+  },
 };
 
 export const SYSTEMS: Readonly<Record<string, System>> = {
   'an HTTPRoute of a Kubernetes Service': SERVICE_PARENT,
   'a TrafficSplit': SMI,
   'a VirtualService': ISTIO,
+  'a VirtualService, by subsets': ISTIO_SUBSETS,
   'Ingresses of ingress-nginx': INGRESS_NGINX,
   'the selector of a Kubernetes Service': SELECTOR,
 };

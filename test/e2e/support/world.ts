@@ -32,20 +32,29 @@ export async function createWorld(kube: Kube = createKube(), name = 'world', sys
     route: system.path(namespace),
     pod: `/api/v1/namespaces/${namespace}/pods`,
   };
+  const own = system.version === undefined ? name : `${name}-${system.version}`;
   const users = createUsers(entry, host);
   await kube.create('/api/v1/namespaces', { metadata: { name: namespace } });
-  await kube.create(paths.deployment, deployment(name));
+  await kube.create(paths.deployment, deployment(name, own, system));
   await kube.create(paths.service, {
-    metadata: { name },
-    spec: { selector: { app: name }, ports: [{ port: 80, targetPort: 8080 }] },
+    metadata: { name: own },
+    spec: { selector: own === name ? { app: name } : labelsOf(name, system), ports: [{ port: 80, targetPort: 8080 }] },
   });
   const given = system.given(name, host);
   if (given) await kube.create(paths.route, given);
+  const beside = system.beside?.(name, namespace);
+  if (beside) await kube.create(beside.path, beside.object);
+  /** As it is; undefined: nothing is there besides. */
+  const getBeside = async () => beside && (await kube.get<Routed>(`${beside.path}/${name}`));
   const getRoute = () => kube.get<Routed>(`${paths.route}/${name}`);
-  const getDeployment = (named = name) => kube.get<Deployment>(`${paths.deployment}/${named}`);
+  const getDeployment = (named = own) => kube.get<Deployment>(`${paths.deployment}/${named}`);
   await until(`both pods of ${name} are available`, async () => (await getDeployment()).status.availableReplicas === 2);
   await until(`${host} answers`, async () => (await users.send(1)).byVersion.v1 === 1);
-  const before = { route: (await getRoute()).spec, template: (await getDeployment()).spec.template };
+  const before = {
+    route: (await getRoute()).spec,
+    beside: (await getBeside())?.spec,
+    template: (await getDeployment()).spec.template,
+  };
 
   return {
     name,
@@ -56,16 +65,17 @@ export async function createWorld(kube: Kube = createKube(), name = 'world', sys
     users,
     before,
     getRoute,
+    getBeside,
     getDeployment,
     /** Pods of the Deployment as it was made, not of its canary. */
-    pods: () => kube.list<Named>(`${paths.pod}?labelSelector=app%3D${name}`),
+    pods: () => kube.list<Named>(`${paths.pod}?labelSelector=${encodeURIComponent(selectorOf(name, system))}`),
     /** Everything in the namespace that Sluice made or would have made. */
     async leftovers(): Promise<readonly string[]> {
       const found = await Promise.all(
         [paths.deployment, paths.service].map(async (path) => {
           const all = await kube.list<Named>(path);
           return all.filter(
-            ({ metadata }) => metadata.name !== name || metadata.labels?.['app.kubernetes.io/managed-by'] === 'sluice',
+            ({ metadata }) => metadata.name !== own || metadata.labels?.['app.kubernetes.io/managed-by'] === 'sluice',
           );
         }),
       );
@@ -74,7 +84,8 @@ export async function createWorld(kube: Kube = createKube(), name = 'world', sys
     /** What Sluice left on the route and on the Deployment, by object. */
     async marks() {
       const route = await kube.get<Routed>(`${paths.route}/${system.watched(name)}`);
-      const objects = { route, deployment: await getDeployment() };
+      const beside = await getBeside();
+      const objects = { route, deployment: await getDeployment(), ...(beside && { beside }) };
       return Object.fromEntries(Object.entries(objects).map(([kind, { metadata }]) => [kind, marksOf(metadata)]));
     },
     /** Makes one pod of the Deployment unready, as a failing readiness probe does. */
@@ -109,11 +120,17 @@ export const marksOf = ({ annotations = {} }: Meta): Readonly<Record<string, str
       .map(([key, value]) => [key.slice('sluice.dev/'.length), value]),
   );
 
-function deployment(name: string) {
-  const labels = { app: name };
+const labelsOf = (name: string, { labels }: System) => ({ app: name, ...labels });
+const selectorOf = (name: string, system: System) =>
+  Object.entries(labelsOf(name, system))
+    .map((pair) => pair.join('='))
+    .join();
+
+function deployment(name: string, own: string, system: System) {
+  const labels = labelsOf(name, system);
   const container = { name, image: 'buoyantio/world:v1', ports: [{ containerPort: 8080 }] };
   return {
-    metadata: { name, labels },
+    metadata: { name: own, labels },
     spec: {
       replicas: 2,
       selector: { matchLabels: labels },
