@@ -68,10 +68,13 @@ export async function namedServices(cluster: Cluster, target: Target): Promise<N
         .map(({ destination }) => destination.host.split('.'));
       const here = hosts.filter(([, where = ref.namespace]) => where === namespace);
       const absent = `${nameOf(kind, ref)} does not exist: name an existing one in traffic.virtualService of service ${service}.`;
+      const delegates = (found?.spec.http ?? []).flatMap(({ delegate }) => delegate?.name ?? []);
+      const remedy = `it delegates to ${delegates.join(', ')}. Name that one in traffic.virtualService of service ${service}.`;
       return {
         where: nameOf(kind, ref),
         services: new Set(here.map(([name = '']) => name)),
         absent: found ? null : absent,
+        ...(delegates.length > 0 && { otherwise: remedy }),
       };
     }
     case 'ingress-nginx': {

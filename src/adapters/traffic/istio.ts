@@ -139,20 +139,18 @@ async function look(
   );
   const journal = taken(target, object, service, ref.namespace);
   const elsewhere = names.filter((name) => !journal.some((one) => one.name === name));
-  const delegates = http.flatMap(({ delegate }) => (delegate?.name ? [delegate.name] : []));
   if (shared.length > 0)
     return refuse(
       `${subject}: ${service} shares these routes with other destinations, so what is stable there is unclear: ${list(shared)}.`,
     );
   if (journal.length === 0) {
-    const hint = delegates.length > 0 ? ` It delegates to ${delegates.join(', ')}: name that one.` : '';
     const remedy =
       subsetRule(target) === null
         ? ` Sluice splits by hosts: let a route send to ${service} without a subset, or name the DestinationRule in traffic.destinationRule of service ${target.service}.`
         : ` Sluice splits by subsets: let a route send to ${service} with the subset of its stable pods, or take destinationRule out of traffic of service ${target.service}.`;
     const isOtherwise = http.flatMap(({ route = [] }) => route).some(goesTo);
     return refuse(
-      `${subject} has no HTTP route that sends to ${service} alone. Its routes: ${list(http)}.${isOtherwise ? remedy : ''}${hint}`,
+      `${subject} has no HTTP route that sends to ${service} alone. Its routes: ${list(http)}.${isOtherwise ? remedy : ''}`,
     );
   }
   if (elsewhere.length > 0)

@@ -168,6 +168,23 @@ describe('istio', () => {
     traffic: { router: 'istio', virtualService: `${target.namespace}/world`, http },
   });
 
+  it('names the VirtualService that a route is delegated to, and routes that one', async () => {
+    await given(SYSTEMS.istio, (body) => ({
+      ...body,
+      metadata: { name: 'entrance' },
+      spec: { hosts: ['world.example'], http: [{ name: 'main', delegate: { name: 'world' } }] },
+    }));
+    const { target, router } = await given(SYSTEMS.istio, (body) => {
+      const { hosts: _, ...spec } = body.spec;
+      return { ...body, spec };
+    });
+    const entrance: Traffic = { router: 'istio', virtualService: `${target.namespace}/entrance`, http: [] };
+    expect(await router.preflight({ ...target, traffic: entrance })).toMatchObject({
+      refusals: [expect.stringContaining('it delegates to world. Name that one in traffic.virtualService')],
+    });
+    expect(await router.preflight(target)).toMatchObject({ ok: true });
+  });
+
   it('refuses a named route that does not send to the service', async () => {
     const { target, router } = await given(SYSTEMS.istio);
     expect(await router.preflight(named(target, 'api', 'other'))).toMatchObject({
