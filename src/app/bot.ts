@@ -12,7 +12,7 @@ import type { Blind, BlindAbort } from './blind.ts';
 import type { Commands } from './commands.ts';
 import type { People } from './people.ts';
 import { createPersistence } from './persistence.ts';
-import type { Chat, Log, ReplyTo, Store, TrafficRouter } from './ports.ts';
+import type { Chat, Log, Store, TrafficRouter } from './ports.ts';
 import { createRates } from './rates.ts';
 import { actorOf, type Bot, type Request, type Taken, THREADS } from './requests.ts';
 import { createTurns } from './turns.ts';
@@ -41,7 +41,7 @@ export function createBot(deps: Deps): Bot {
   const { config, store, chat, people, abort, commands, log } = deps;
   const inTurn = createTurns(ANSWERED_AT_ONCE);
   const { insist, untilSettled } = createPersistence({ store, log, now: people.now, reconcile: deps.reconcile });
-  const { limited } = createRates({ store, tell: chat.tell, log, perMinute: config.slack.perMinute });
+  const { limited } = createRates({ store, log, perMinute: config.slack.perMinute });
 
   return {
     async receive(request) {
@@ -49,40 +49,46 @@ export function createBot(deps: Deps): Bot {
       if (what.kind === 'click' && what.click.action === 'abort') {
         const { rollout, env, service } = what.click;
         const refused = notOurs(rollout, env, service);
-        if (refused) return { after: answering(request.replyTo, async () => refused) };
+        if (refused) return { after: answering(request, async () => refused) };
         return abortAtOnce(request, { rollout, service, reason: what.reason });
       }
       const stop = abortOf(request);
       const inbox = inboxOf(request);
       if (inbox === null) {
         const look = () => commands.answer(request);
-        return { after: answering(request.replyTo, stop ? look : () => inTurn(() => limited(request, null, look))) };
+        return { after: answering(request, stop ? look : () => inTurn(() => limited(request, 'looks', look))) };
       }
       const taken = await takeIn(request, inbox);
       if (taken === 'unreachable') {
         const target = stop?.target ?? null;
         if (target === null) throw new Error('the request could not be recorded');
-        return { after: answering(request.replyTo, () => blindCommand(request, inbox, target)) };
+        return { after: answering(request, () => blindCommand(request, inbox, target)) };
       }
       if (taken.kind === 'duplicate') {
         // What Slack repeats is answered where it came first.
         const said: Answer | null = request.isRepeated ? null : { kind: 'replayed' };
-        return { after: answering(request.replyTo, async () => said) };
+        return { after: answering(request, async () => said) };
       }
       const entry = taken.kind === 'new' ? { service: inbox, id: taken.id } : null;
       if (!stop) {
-        const act = async (): Promise<Answer | null> =>
-          entry
-            ? inTurn(() => limited(request, entry, () => commands.carryOut(request, entry)))
-            : { kind: 'inbox full' };
-        return { after: answering(request.replyTo, act, entry) };
+        const within = (work: () => Promise<Answer | null>) => limited(request, 'acts', work);
+        const act = () =>
+          entry ? commands.carryOut(request, entry, within) : within(async () => ({ kind: 'inbox full' }));
+        return { after: answering(request, () => inTurn(act), entry) };
       }
+      const withLost = async (work: () => Promise<Answer | null>) => {
+        const said = await work();
+        return said?.kind === 'no rollout' && stop.target !== null
+          ? lostCommand(request, inbox, stop.target, said)
+          : said;
+      };
+      const act = () =>
+        entry ? commands.carryOut(request, entry, withLost) : withLost(() => commands.answer(request));
       // An abort that was typed does not wait for its acknowledgement, nor for room in the inbox.
-      const revise = async (said: Answer | null) =>
-        said?.kind === 'no rollout' && stop.target !== null ? lostCommand(request, inbox, stop.target, said) : said;
-      const started = entry ? commands.carryOut(request, entry, revise) : commands.answer(request).then(revise);
+      const started = act();
       started.catch(() => undefined);
-      return { after: answering(request.replyTo, () => started, entry) };
+      let tries = 0;
+      return { after: answering(request, () => (tries++ === 0 ? started : act()), entry) };
     },
   };
 
@@ -129,9 +135,9 @@ export function createBot(deps: Deps): Bot {
   }
 
   async function abortAtOnce(request: Request, click: AbortClick): Promise<{ after: () => Promise<void> }> {
-    if (!mayAbort(request, click)) return { after: answering(request.replyTo, () => abortAfterAsking(request, click)) };
+    if (!mayAbort(request, click)) return { after: answering(request, () => abortAfterAsking(request, click)) };
     const done = await abortNow(request, click);
-    return { after: answering(request.replyTo, () => done()) };
+    return { after: answering(request, () => done()) };
   }
 
   /** Not known as someone who may: Slack is asked, then the rollout itself, after the acknowledgement. */
@@ -241,7 +247,7 @@ export function createBot(deps: Deps): Bot {
   }
 
   /** A fault on our side is said with a reference that stands in the log, and is not worked on later; never thrown. */
-  function answering(to: ReplyTo, work: () => Promise<Answer | null>, taken: Taken = null): () => Promise<void> {
+  function answering(request: Request, work: () => Promise<Answer | null>, taken: Taken = null): () => Promise<void> {
     return async () => {
       let answer: Answer | null;
       try {
@@ -251,9 +257,9 @@ export function createBot(deps: Deps): Bot {
         log.error({ reference, err: error }, 'request failed');
         answer = { kind: 'fault', reference };
       }
-      if (answer) await chat.tell(to, answer);
+      if (answer) await chat.tell(request.replyTo, answer);
       if (taken && answer?.kind === 'fault')
-        void insist('drop a failed request', () => store.drop(taken.service, taken.id));
+        void insist('drop a failed request', () => commands.giveUp(request, taken));
     };
   }
 }

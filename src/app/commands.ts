@@ -42,13 +42,23 @@ export function createCommands(deps: Deps) {
     return act(request, null);
   }
 
-  /** What was recorded, with the answer told. `revise`: has the last word on the answer. Nothing is left to be told. */
+  /** What was recorded, with the answer told. `around`: may hinder it, or change the answer. Nothing is left to be told. */
   function carryOut(
     request: Request,
     taken: NonNullable<Taken>,
-    revise = async (said: Answer | null) => said,
+    around = (work: () => Promise<Answer | null>) => work(),
   ): Promise<null> {
-    return once(request, taken, async () => revise(await act(request, taken)));
+    return once(request, taken, () => around(() => act(request, taken)));
+  }
+
+  /** Drops what failed while its database answered, so that it does not come about later, when nobody counts on it. */
+  async function giveUp(request: Request, taken: NonNullable<Taken>): Promise<void> {
+    const here =
+      taken.service === THREADS && request.what.kind === 'command' && request.what.thread
+        ? await rolloutOfThread(request.what.thread)
+        : null;
+    if (here) await store.untake(here.plan.target.service, request.key);
+    await store.drop(taken.service, taken.id);
   }
 
   /** Drops an inbox entry that came to nothing for too long: nobody counts on it any more. */
@@ -68,9 +78,8 @@ export function createCommands(deps: Deps) {
     // Which service it is about is known only now: the entry that goes away with the change must be in its inbox.
     const { service } = here.plan.target;
     const recorded = await store.take(service, request.key, request);
-    // A process that died here has left it there: it is worked on for itself.
-    if (recorded.kind === 'duplicate') return null;
     if (recorded.kind === 'full') return { kind: 'inbox full' };
+    // One that is there already was left by a try that failed, or by a process that died.
     const entry = { service, id: recorded.id };
     return once(request, entry, async () => command(request, parsed.command, here, entry));
   }
@@ -222,7 +231,7 @@ export function createCommands(deps: Deps) {
   ): Promise<Answer | null> {
     if (service === null)
       return { kind: 'command error', error: { kind: 'missing service', usage: 'rollback <service> [to <version>]' } };
-    await hurryClean(request, service);
+    await hurryClean(request, service, version);
     return deploy.rollBack(request, { service, version, reason }, taken);
   }
 
@@ -236,11 +245,13 @@ export function createCommands(deps: Deps) {
   }
 
   /** A promoted rollout that only waits for its cool-down must not keep a rollback waiting. */
-  async function hurryClean(request: Request, service: string): Promise<void> {
+  async function hurryClean(request: Request, service: string, version: string | null): Promise<void> {
     const holder = await store.holder(service);
     const loaded = holder === null ? null : await load(holder);
     if (loaded?.rollout.phase.kind !== 'promoting' || (await refusal(request, 'roll back', loaded.rollout))) return;
-    await rollouts.record(loaded.rollout.id, { type: 'cool_down_cut', actor: actorOf(request) });
+    const recalled = version === null || version === loaded.rollout.plan.from;
+    const actor = actorOf(request);
+    await rollouts.record(loaded.rollout.id, { type: 'cool_down_cut', actor, ...(recalled && { recalled }) });
     await rollouts.tick(loaded.rollout.id);
   }
 
@@ -260,6 +271,7 @@ export function createCommands(deps: Deps) {
   return {
     answer,
     carryOut,
+    giveUp,
     expire,
     abortById,
     abortAnswer,

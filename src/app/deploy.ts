@@ -162,7 +162,7 @@ export function createDeploy(deps: Deps) {
     const service = config.services[name];
     if (!service) return null;
     const configured = targetOf(service);
-    const located = await locate(deps.routerOf(configured), configured, null);
+    const located = await locate(deps.routerOf(configured), configured, null, service.image);
     const serving = located.ok ? await deps.workloadOf(located.target).stableTemplate(located.target) : null;
     return serving && versionOf(service.image, serving.image);
   }

@@ -151,7 +151,7 @@ function lookAtService({ config, holder, routerOf, workloadOf }: Cluster, servic
     subject,
     after: OUTSIDE.cluster,
     look: async () => {
-      const located = await locate(routerOf(configured), configured, null);
+      const located = await locate(routerOf(configured), configured, null, service.image);
       if (!located.ok) return [fail(subject, located.refusal)];
       const { target } = located;
       const [workload, route, running] = await Promise.all([

@@ -1,9 +1,10 @@
 /** How a rollout lets go of the cluster: traffic back, objects gone. What fails here is repeated for ever. */
+import type { Target } from '../core/plan.ts';
 import type { Rollout } from '../core/rollout.ts';
 import { ABORT_STALLED_MS } from '../core/schedule.ts';
 import { routeObjects } from '../core/traffic.ts';
 import { type EffectDeps, happened, type Outcome, PENDING, reasonOf } from './outcome.ts';
-import type { Ended, Fence, Loaded } from './ports.ts';
+import type { Ended, Fence, Loaded, Log, TrafficRouter } from './ports.ts';
 import { templateBefore } from './releases.ts';
 
 /**
@@ -39,13 +40,15 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
   const { target } = rollout.plan;
   const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.seq };
   const router = deps.router(rollout);
-  if (rollout.confirmed && (await router.confirmed(target)).kind === 'pending') {
+  const isTold = rollout.confirmed || target.versioned !== undefined;
+  const taken = isTold ? (await router.confirmed(target)).kind : 'confirmed';
+  if (rollout.confirmed && taken === 'pending') {
     if (now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
     throw new Error(
       `the controller of ${routeObjects(target).join(', ')} has not taken the last route; the canary stays until it has`,
     );
   }
-  const cleaned = await deps.workload(rollout).cleanUp(target, fence, await endOf(deps, rollout));
+  const cleaned = await deps.workload(rollout).cleanUp(target, fence, await endOf(deps, rollout, taken));
   // Another rollout's objects are not ours to clean; a newer epoch of our own is.
   if (cleaned.kind === 'fenced' && cleaned.by.rollout === rollout.id) return { kind: 'fenced', by: cleaned.by };
   if (cleaned.kind === 'drifted') throw new Error(`clean up ${rollout.id}: ${cleaned.drift.difference}`);
@@ -56,16 +59,29 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
   return happened({ type: 'cleaned', seq: rollout.seq });
 }
 
-/** The version before keeps its pods while the routes do not show that the new one has its place. */
-async function endOf(deps: EffectDeps, rollout: Rollout): Promise<Ended> {
-  if (rollout.phase.kind !== 'promoting') return 'aborted';
-  const { target } = rollout.plan;
+async function endOf(deps: EffectDeps, rollout: Rollout, taken: Taken): Promise<Ended> {
+  const { id, phase, plan } = rollout;
+  if (phase.kind !== 'promoting') return 'aborted';
+  const ended = await endOfPromotion(deps.router(rollout), plan.target, { rollout: id, taken, log: deps.log });
+  return ended === 'promoted' && phase.recalled ? 'recalled' : ended;
+}
+
+/** What the controllers of the routes say of the last write. */
+type Taken = Awaited<ReturnType<TrafficRouter['confirmed']>>['kind'];
+
+/** The version before keeps its pods while the routes do not show, and their controllers not say, that nobody asks it any more. */
+export async function endOfPromotion(
+  router: Pick<TrafficRouter, 'getRoute' | 'sendsToStable'>,
+  target: Target,
+  { rollout, taken, log }: { readonly rollout: string; readonly taken: Taken; readonly log: Log },
+): Promise<Ended> {
   if (!target.versioned) return 'promoted';
-  const held = await deps.router(rollout).getRoute(target);
-  if (held?.settled && held.route?.weight === 100) return 'promoted';
-  deps.log.warn(
-    { rollout: rollout.id, held },
-    'the routes were changed after the promotion: the version before keeps its pods',
+  const [held, still] = await Promise.all([router.getRoute(target), router.sendsToStable?.(target) ?? []]);
+  const isSettled = held?.settled === true && held.route?.weight === 100;
+  if (isSettled && taken === 'confirmed' && still.length === 0) return 'promoted';
+  log.warn(
+    { rollout, held, taken, still },
+    'the routes do not show that the new version has its place for good: the version before keeps its pods',
   );
   return 'disputed';
 }

@@ -7,7 +7,7 @@ import { serviceOf } from '../core/id.ts';
 import type { Actor } from '../core/plan.ts';
 import { type AbortCause, type Event, isAbortable, isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
 import { type Next, next, nextLook, STALLED_MS } from '../core/schedule.ts';
-import { routePlaces } from '../core/traffic.ts';
+import { routePlaces, subsetRule } from '../core/traffic.ts';
 import { runEffect } from './effects.ts';
 import { hold } from './lease.ts';
 import { observe } from './observe.ts';
@@ -261,7 +261,7 @@ export function createRollouts(deps: Deps) {
   }
 
   function follow({ id, plan: { target } }: Rollout, awaits: boolean): void {
-    const namespaces = [target.namespace, ...routePlaces(target)];
+    const namespaces = [target.namespace, ...routePlaces(target), ...(subsetRule(target)?.split('/', 1) ?? [])];
     followed.set(target.service, { id, namespaces, awaits });
   }
 

@@ -9,8 +9,13 @@ export const targetOf = ({ target }: Pick<Service, 'target'>): Target => ({
   container: target.container ?? '',
 });
 
-export async function locate(router: Pick<TrafficRouter, 'locate'>, target: Target, wanted: Wanted): Promise<Located> {
+export async function locate(
+  router: Pick<TrafficRouter, 'locate'>,
+  target: Target,
+  wanted: Wanted,
+  image?: string,
+): Promise<Located> {
   if (target.workload !== 'versioned' || target.versioned) return { ok: true, target };
-  if (router.locate) return router.locate(target, wanted);
+  if (router.locate) return router.locate(target, wanted, image);
   throw new Error(`router ${target.traffic.router} cannot tell which version of ${target.service} serves`);
 }

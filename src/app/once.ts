@@ -5,7 +5,7 @@ import type { Chat, Log, Store } from './ports.ts';
 import type { Request, Taken } from './requests.ts';
 
 type Deps = {
-  readonly store: Pick<Store, 'lease' | 'isWaiting' | 'drop'>;
+  readonly store: Pick<Store, 'lease' | 'isWaiting' | 'noteAnswer' | 'answerOf' | 'drop'>;
   readonly chat: Pick<Chat, 'tell'>;
   readonly log: Log;
 };
@@ -16,7 +16,8 @@ const LEASE_MS = 5_000;
 export function createOnce({ store, chat, log }: Deps) {
   /**
    * Does nothing where another replica works on the entry, or has done so. The entry goes last: to be told twice after a crash
-   * is better than not to be told. null: nothing is left to be told.
+   * is better than not to be told. Told is what was decided first: who heard that a service is busy does not see their refused
+   * rollout start later. null: nothing is left to be told.
    */
   return async function once(
     { replyTo }: Request,
@@ -26,15 +27,18 @@ export function createOnce({ store, chat, log }: Deps) {
     const lease = await hold(store, `intake:${service}:${id}`, LEASE_MS);
     if (!lease) return null;
     try {
-      if (!(await store.isWaiting(service, id))) return null;
-      const said = await work();
+      const [isWaiting, decided] = await Promise.all([store.isWaiting(service, id), store.answerOf(service, id)]);
+      if (!isWaiting) return null;
+      const said = decided ?? (await work());
+      if (said && !decided) await store.noteAnswer(service, id, said);
       if (said) await chat.tell(replyTo, said);
       await store
         .drop(service, id)
         .catch((error: unknown) => log.warn({ service, id, err: error }, 'told, but not dropped: it is told again'));
       return null;
     } finally {
-      await lease.release();
+      // It runs out anyway, and what was done and told is.
+      await lease.release().catch(() => undefined);
     }
   };
 }

@@ -72,9 +72,10 @@ export type TrafficRouter = {
   readonly supports: Support;
   /**
    * The target with the names that its versions have now, where the workload is `versioned`: what is live is told by the routes,
-   * and what a rollout holds by marks. Left out: no such workload is routed.
+   * and what a rollout holds by marks. `image`: the pattern by which versions are told from what is only named alike. Left out:
+   * no such workload is routed.
    */
-  locate?(target: Target, wanted: Wanted): Promise<Located>;
+  locate?(target: Target, wanted: Wanted, image?: string): Promise<Located>;
   /**
    * Reads only. Refuses missing routes, ambiguous rules, other owners, an active claim of another rollout. `wanted`: routes of
    * the steps, of which it refuses what only the cluster can tell.
@@ -105,11 +106,16 @@ export type TrafficRouter = {
    * journalled fields. Meets a foreign edit, unless `overwrite`. Left out: no such workload is routed.
    */
   settle?(target: Target, fence: Fence, journal: Rollout['journal'], overwrite: boolean): Promise<Written>;
+  /**
+   * Route objects that send to stable anywhere, in what no rollout routes as well; read afresh, since its pods go where there are
+   * none. Goes with `settle`.
+   */
+  sendsToStable?(target: Target): Promise<readonly string[]>;
   /** The route as it is; null when it is not a shape that Sluice writes. Reads the watched copy when there is one. */
   getRoute(target: Target): Promise<{
     readonly route: Route | null;
     readonly marks: Marks | null;
-    /** `settle` has written at least one of the objects; the route is then 100% while they show nothing else. */
+    /** `settle` has written all of the objects; the route is then 100% while they show nothing else. */
     readonly settled?: true;
   } | null>;
   /** Whether the route's controller took the last write: `pending` while it has not answered. */
@@ -150,12 +156,15 @@ export type WorkloadFacts = {
   readonly progressDeadlineMs: number;
   /** Highest epoch found on the objects. */
   readonly epoch: number;
-  /** Which share a weight really gets, where pods decide: `asked 10%, 1 of 5 pods = 20%`; null: what is asked. */
+  /** Which share a weight really gets, where pods decide: `20% (1 of 5 pods; 10% was asked)`; null: what is asked. */
   readonly achieved?: (weight: number) => string | null;
 };
 
-/** `disputed`: promoted, but the routes send elsewhere since: no pods are taken away. */
-export type Ended = 'aborted' | 'promoted' | 'disputed';
+/**
+ * `disputed`: promoted, but the routes do not show that nobody asks the version before: no pods are taken away. `recalled`: that one
+ * is wanted back at once, so it ends as ever, with its pods.
+ */
+export type Ended = 'aborted' | 'promoted' | 'recalled' | 'disputed';
 
 export type Workload = {
   /** Reads only: objects, rights (one SelfSubjectRulesReview per namespace), labels, other owners, HPA. */
@@ -344,16 +353,14 @@ export type Store = {
   releases(service: string): Promise<readonly Release[]>;
 
   /**
-   * One round trip before the ack: records a command or click once by `key` (replays are `duplicate`); `full`: so many wait
-   * that it is not taken.
+   * One round trip before the ack: records a command or click once by `key` (replays are `duplicate`, with the entry of the
+   * first one, which may be gone by now); `full`: so many wait that it is not taken.
    */
   take(
     service: string,
     key: string,
     body: unknown,
-  ): Promise<
-    { readonly kind: 'new'; readonly id: string } | { readonly kind: 'duplicate' } | { readonly kind: 'full' }
-  >;
+  ): Promise<{ readonly kind: 'new' | 'duplicate'; readonly id: string } | { readonly kind: 'full' }>;
   /** Takes back what `take` failed to answer: an entry that came through goes, one still on its way will be a duplicate. */
   untake(service: string, key: string): Promise<void>;
   intakes(service: string): Promise<readonly Intake[]>;
@@ -361,6 +368,10 @@ export type Store = {
   withIntakes(services: readonly string[]): Promise<readonly string[]>;
   /** Whether the entry is still in the inbox. */
   isWaiting(service: string, id: string): Promise<boolean>;
+  /** Keeps what the person of an entry is going to be told, so that nobody decides anew when the teller dies. */
+  noteAnswer(service: string, id: string, answer: Answer): Promise<void>;
+  /** null: nothing was kept. */
+  answerOf(service: string, id: string): Promise<Answer | null>;
   drop(service: string, id: string): Promise<void>;
 
   /** Messages that are not yet shown, oldest first. */

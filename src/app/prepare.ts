@@ -109,7 +109,7 @@ export function createPreparation(deps: Deps) {
   /** Everything at once: channel, groups, workload, route. `wanted`: routes that the cluster may not be able to carry out. */
   async function look(service: Service, version: string, wanted: readonly Route[] = []): Promise<Facts | Answer> {
     const configured = targetOf(service);
-    const located = await locate(deps.routerOf(configured), configured, { version });
+    const located = await locate(deps.routerOf(configured), configured, { version }, service.image);
     if (!located.ok) return { kind: 'refused', service: service.name, version, refusals: [located.refusal] };
     const { target } = located;
     // Each version has a name of its own: there is no second place for the same one.

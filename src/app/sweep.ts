@@ -9,6 +9,7 @@ import type { Target } from '../core/plan.ts';
 import { type Event, isTerminal, type Rollout } from '../core/rollout.ts';
 import { routePlaces } from '../core/traffic.ts';
 import { type Commands, timeOf } from './commands.ts';
+import { endOfPromotion } from './ending.ts';
 import type { Deps as HandleDeps, Rollouts } from './handle.ts';
 import { locate, targetOf } from './locate.ts';
 import { pause } from './pause.ts';
@@ -216,10 +217,33 @@ export function createSweep(deps: Deps) {
 
   async function giveBack(target: Target, fence: Fence, journal: Rollout['journal'], ended: Ended): Promise<void> {
     const router = deps.routerOf(target);
-    if (ended === 'promoted' && target.versioned && router.settle) await router.settle(target, fence, journal, true);
-    else await router.reset(target, fence, journal, true);
-    await deps.workloadOf(target).cleanUp(target, fence, ended);
+    let how = ended;
+    if (ended !== 'promoted' || !target.versioned) await router.reset(target, fence, journal, true);
+    else {
+      const end = await settleAgain(router, target, fence.rollout, journal);
+      if (!end) return;
+      how = end;
+    }
+    await deps.workloadOf(target).cleanUp(target, fence, how);
     await router.release(target, fence);
+  }
+
+  /** As far as nobody changed the routes since; null: somebody else goes on with them. */
+  async function settleAgain(
+    router: TrafficRouter,
+    target: Target,
+    rollout: string,
+    journal: Rollout['journal'],
+  ): Promise<Ended | null> {
+    const marks = (await router.getRoute(target))?.marks;
+    if (!marks || !router.settle) return 'disputed';
+    const settled = await router.settle(target, { rollout, epoch: marks.epoch, seq: marks.seq + 1 }, journal, false);
+    if (settled.kind === 'done') {
+      const { kind: taken } = await router.confirmed(target);
+      return endOfPromotion(router, target, { rollout, taken, log });
+    }
+    log.warn({ rollout, settled }, 'its routes were changed: what they say stays, and so do the pods of both versions');
+    return settled.kind === 'fenced' ? null : 'disputed';
   }
 
   /**

@@ -207,7 +207,7 @@ function namesNow({ environment, log, closing }: Surroundings) {
     const configured = targetOf(service);
     if (configured.workload !== 'versioned') return configured;
     routers ??= open();
-    const located = await locate(routers[routerNameOf(configured)], configured, null);
+    const located = await locate(routers[routerNameOf(configured)], configured, null, service.image);
     if (located.ok) return located.target;
     throw new Error(located.refusal);
   };

@@ -214,7 +214,7 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       return cooled(phase, now);
     case 'cool_down_cut':
       if (phase.kind !== 'promoting' || phase.stage !== 'cool') return STALE;
-      return cooled(phase, now);
+      return cooled({ ...phase, ...(event.recalled && { recalled: true }) }, now);
     case 'cleaned':
       if (phase.kind === 'promoting' && phase.stage === 'clean') return to({ kind: 'succeeded', since: now });
       if (phase.kind === 'aborting' && phase.stage === 'clean') {

@@ -33,7 +33,10 @@ export type Step = {
   /** How long the checks are watched; 0: one sample of each, when traffic flows. */
   readonly bakeMs: number;
   readonly gate: GatePlan | null;
-  /** Which share its weight really gets where pods decide, as many as there were at the request; left out: what is asked. */
+  /**
+   * Which share its weight really gets where pods decide, as many as there were at the request: `20% (1 of 5 pods; 10% was
+   * asked)`, the percent first; left out: what is asked.
+   */
   readonly achieved?: string;
 };
 

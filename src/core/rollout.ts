@@ -43,7 +43,14 @@ export type Phase =
       /** Where the promotion stood. */
       readonly stage?: PromoteStage;
     }
-  | { readonly kind: 'promoting'; readonly stage: PromoteStage; readonly since: number; readonly overwrite?: boolean }
+  | {
+      readonly kind: 'promoting';
+      readonly stage: PromoteStage;
+      readonly since: number;
+      readonly overwrite?: boolean;
+      /** The version before is wanted back already. */
+      readonly recalled?: true;
+    }
   | {
       readonly kind: 'halted';
       readonly since: number;
@@ -189,7 +196,8 @@ export type Event =
   | Answer<'stable_ready'>
   | Answer<'promotion_late', { readonly message: string }>
   | Answer<'cooled'>
-  | { readonly type: 'cool_down_cut'; readonly actor: Actor }
+  /** `recalled`: for a rollback to the version before. */
+  | { readonly type: 'cool_down_cut'; readonly actor: Actor; readonly recalled?: true }
   | Answer<'cleaned'>
   | { readonly type: 'abort_requested'; readonly cause: AbortCause; readonly epoch: number }
   /** The cluster was found at a higher epoch after stable had taken over (P3): go on above it, there is nothing to abort. */

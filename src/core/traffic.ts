@@ -141,7 +141,10 @@ export function byHand(
       const was = journal[serviceName(traffic)];
       return {
         commands: [editCommand('service', service)],
-        edit: was === undefined ? `make its selector that of ${deployment}'s pods` : `its selector was: ${was}`,
+        edit:
+          was === undefined
+            ? `make the selector of ${serviceName(traffic)} that of ${deployment}'s pods`
+            : `set the selector of ${serviceName(traffic)} back to ${was}`,
       };
     }
     default:

@@ -103,30 +103,31 @@ const HELD = [
 ];
 const OWNERS = ['spec.strategy, spec.minReadySeconds, spec.progressDeadlineSeconds, spec.paused: as they were'];
 
-/** The Deployment itself is all that rolls; the route objects carry notes. */
+/** The Deployment itself is all that rolls; the route objects carry annotations. */
 function inPlaceWrites({ target, steps, version, image }: Plan): readonly PlannedWrite[] {
   const stable = `Deployment ${target.deployment}`;
   const objects = routeObjects(target);
   const noted = (when: string, what: string) => objects.map((object) => write(when, object, what));
-  const rolled = (when: string, { route: { weight }, achieved = `${weight}%` }: Step) => {
+  const rolled = (when: string, { route: { weight }, achieved }: Step) => {
     if (weight === 0) return write(when, stable, 'nothing rolls yet');
     const what = `the pod template of ${version}`;
+    const share = achieved === undefined ? `${weight}%` : `about ${achieved}`;
     return weight === 100
       ? write(when, stable, `${what} for all pods, rolling as its owners have it`, OWNERS)
-      : write(when, stable, `${what} for new pods beside the old ones (${achieved}), then paused`, HELD);
+      : write(when, stable, `${what} for new pods beside old ones: ${share}, then paused`, HELD);
   };
   return [
     ...noted('start', 'annotations sluice.dev/…'),
     write('start', stable, 'annotations sluice.dev/…, among them its pod template and how it rolls'),
-    write('start', stable, `a note of the pod template with image ${image}; nothing rolls yet`),
+    write('start', stable, `an annotation with the pod template of image ${image}; nothing rolls yet`),
     ...steps.flatMap((step, index) => [
       rolled(`step ${index + 1}`, step),
-      ...noted(`step ${index + 1}`, `a note of ${step.route.weight}%`),
+      ...noted(`step ${index + 1}`, `an annotation that records ${step.route.weight}%`),
     ]),
     write('promotion', stable, `keeps the pod template of ${version}`),
-    ...noted('promotion', 'its note taken off'),
+    ...noted('promotion', 'its annotation taken off'),
     write('clean-up', [...objects, stable].join(', '), 'only terminal marks stay'),
-    ...noted('abort', 'its note taken off'),
+    ...noted('abort', 'its annotation taken off'),
     write('abort', stable, 'its old pod template, rolling as its owners have it, in one patch', OWNERS),
   ];
 }

@@ -186,7 +186,7 @@ it('what is told not to be recorded has no effect, even if Redis was only slow',
   // Its key is void: the same request is a replay now.
   await expect
     .poll(() => store.take('world', request.key, request).catch(() => null), { timeout: 8_000 })
-    .toEqual({ kind: 'duplicate' });
+    .toMatchObject({ kind: 'duplicate' });
   await expect.poll(() => store.intakes('world').catch(() => null), { timeout: 8_000 }).toHaveLength(1);
   await store.close();
   await redis.stop();

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { atGate, quietPlan, record } from '../../bench/rollouts.ts';
 import { createRollouts } from '../../src/app/handle.ts';
 import type { Queue, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import type { Traffic } from '../../src/core/plan.ts';
 import { start } from '../contracts/store.ts';
 import { only, openCorner } from './support.ts';
 
@@ -12,8 +13,8 @@ beforeEach(() => {
 });
 afterEach(() => corner.close());
 
-/** `alpha` is starting, `world` waits at a gate; both were looked at. */
-async function aNamespace() {
+/** `alpha` is starting, `world` waits at a gate; both were looked at. `traffic`: of `world`. */
+async function aNamespace(traffic?: Traffic) {
   const woken: string[] = [];
   const queue = only<Queue>({ wake: async (id) => void woken.push(id), wakeAt: async () => {} });
   const rollouts = createRollouts({
@@ -29,12 +30,9 @@ async function aNamespace() {
     onMessages: () => {},
   });
   const starting = await start(corner.store, 'alpha', corner.env);
-  const made = atGate(
-    quietPlan(corner.env, starting.begun.rollout.plan.target.namespace),
-    10,
-    1,
-    await corner.store.now(),
-  );
+  const plan = quietPlan(corner.env, starting.begun.rollout.plan.target.namespace);
+  const target = { ...plan.target, ...(traffic && { traffic }) };
+  const made = atGate({ ...plan, target }, 10, 1, await corner.store.now());
   const waiting = await record(corner.store, { ...made, routeSeq: 0 });
   for (const { id } of [starting, waiting]) await rollouts.tick(id);
   return { rollouts, woken, starting, waiting, namespace: starting.begun.rollout.plan.target.namespace };
@@ -54,4 +52,14 @@ it.each([
   await vi.advanceTimersByTimeAsync(1_000);
   vi.useRealTimers();
   expect(woken).toEqual(wakes.map((name) => ids[name]));
+});
+
+it('a DestinationRule in a namespace of its own wakes the rollout whose subset it has', async () => {
+  const traffic: Traffic = { router: 'istio', virtualService: 'mesh/world', http: [], destinationRule: 'rules/world' };
+  const { rollouts, woken, waiting } = await aNamespace(traffic);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  for (const namespace of ['others', 'rules']) rollouts.changed(namespace, waiting.id);
+  await vi.advanceTimersByTimeAsync(1_000);
+  vi.useRealTimers();
+  expect(woken).toEqual([waiting.id]);
 });

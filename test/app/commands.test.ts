@@ -99,12 +99,24 @@ describe('what is said in a thread is recorded before its service is known', () 
     const { store } = corner;
     const { request, entry } = await said(store, 'approve');
     await store.take('world', request.key, request);
+    const [own] = await store.intakes('world');
     const { commands, told } = someCommands(store);
     await commands.carryOut(request, entry);
-    expect(told).toEqual([]);
-    const [own] = await store.intakes('world');
     await commands.carryOut(request, { service: 'world', id: own?.id ?? '' });
     expect(told).toEqual(['rejected']);
+    expect(await left(store)).toEqual([]);
+  });
+
+  it('a word that fails is tried again, and nothing of it is left once it is given up', async () => {
+    const { store } = corner;
+    const { request, entry } = await said(store, 'approve');
+    const broken: Store = { ...store, load: () => Promise.reject(new Error('a bug')) };
+    const { commands, told } = someCommands(broken);
+    const carry = () => commands.carryOut(request, entry);
+    await expect(carry()).rejects.toThrow('a bug');
+    await expect(carry()).rejects.toThrow('a bug');
+    await someCommands(store).commands.giveUp(request, entry);
+    expect(told).toEqual([]);
     expect(await left(store)).toEqual([]);
   });
 
@@ -156,6 +168,19 @@ describe('a request that comes to nothing', () => {
     const { request, entry } = await taken(noting, 'one');
     await someCommands(noting, (kind) => done.push(kind)).commands.carryOut(request, entry);
     expect(done).toEqual(['no rollout', 'dropped']);
+  });
+
+  it('is told what was decided, not decided anew, when its teller died', async () => {
+    const { store } = corner;
+    const { request, entry } = await taken(store, 'one');
+    const dying: Store = { ...store, drop: () => Promise.reject(new Error('dead')) };
+    await someCommands(dying).commands.carryOut(request, entry);
+    // By now there would be one to abort.
+    await start(store, 'world', corner.env);
+    const { commands, aborted, told } = someCommands(store);
+    await commands.carryOut(request, entry);
+    expect([told, aborted]).toEqual([['no rollout'], []]);
+    expect(await store.intakes('world')).toEqual([]);
   });
 
   it('is told once where it cannot be dropped at once', async () => {

@@ -13,6 +13,7 @@ import { only } from './support.ts';
 type Held = Awaited<ReturnType<TrafficRouter['getRoute']>>;
 const all = { ...STABLE_ROUTE, weight: 100 };
 const promoting: Phase = { kind: 'promoting', stage: 'clean', since: 0 };
+const recalled: Phase = { kind: 'promoting', stage: 'clean', since: 0, recalled: true };
 const aborting: Phase = {
   kind: 'aborting',
   stage: 'clean',
@@ -25,14 +26,28 @@ const aborting: Phase = {
 };
 const versioned: Partial<Target> = { workload: 'versioned', versioned: { base: 'world', canary: 'world-v2' } };
 
-it.each<[string, Phase, Partial<Target>, Held, Ended]>([
-  ['the canary has the place of stable', promoting, versioned, { route: all, marks: null, settled: true }, 'promoted'],
-  ['somebody changed the routes since', promoting, versioned, { route: null, marks: null, settled: true }, 'disputed'],
-  ['the routes were given back', promoting, versioned, { route: STABLE_ROUTE, marks: null }, 'disputed'],
-  ['the routes are gone', promoting, versioned, null, 'disputed'],
-  ['it was aborted', aborting, versioned, { route: STABLE_ROUTE, marks: null }, 'aborted'],
-  ['stable itself was promoted', promoting, {}, { route: STABLE_ROUTE, marks: null }, 'promoted'],
-])('where %s', async (_, phase, names, held, wanted) => {
+type Cluster = { readonly held: Held; readonly taken?: 'pending' | 'confirmed'; readonly still?: readonly string[] };
+const settled: Held = { route: all, marks: null, settled: true };
+
+it.each<[string, Phase, Partial<Target>, Cluster, Ended]>([
+  ['the canary has the place of stable', promoting, versioned, { held: settled }, 'promoted'],
+  ['the version before is wanted back', recalled, versioned, { held: settled }, 'recalled'],
+  ['it is wanted back, and served already', recalled, versioned, { held: { ...settled, route: null } }, 'disputed'],
+  ['somebody changed the routes since', promoting, versioned, { held: { ...settled, route: null } }, 'disputed'],
+  [
+    'another rule still sends to stable',
+    promoting,
+    versioned,
+    { held: settled, still: ['HTTPRoute world'] },
+    'disputed',
+  ],
+  ['no controller has confirmed the routes', promoting, versioned, { held: settled, taken: 'pending' }, 'disputed'],
+  ['one route was not settled', promoting, versioned, { held: { route: all, marks: null } }, 'disputed'],
+  ['the routes were given back', promoting, versioned, { held: { route: STABLE_ROUTE, marks: null } }, 'disputed'],
+  ['the routes are gone', promoting, versioned, { held: null }, 'disputed'],
+  ['it was aborted', aborting, versioned, { held: { route: STABLE_ROUTE, marks: null } }, 'aborted'],
+  ['stable itself was promoted', promoting, {}, { held: { route: STABLE_ROUTE, marks: null } }, 'promoted'],
+])('where %s', async (_, phase, names, { held, taken = 'confirmed', still = [] }, wanted) => {
   let ended: Ended | undefined;
   const plan = aPlan();
   const requested = {
@@ -44,7 +59,13 @@ it.each<[string, Phase, Partial<Target>, Held, Ended]>([
   const { rollout } = begin(requested, 0);
   const deps = only<EffectDeps>({
     log: recordingLog(),
-    router: () => only<TrafficRouter>({ getRoute: async () => held, release: async () => ({ kind: 'done' as const }) }),
+    router: () =>
+      only<TrafficRouter>({
+        getRoute: async () => held,
+        confirmed: async () => ({ kind: taken }),
+        sendsToStable: async () => still,
+        release: async () => ({ kind: 'done' }),
+      }),
     workload: () =>
       only<Workload>({
         async cleanUp(_target, _fence, how) {

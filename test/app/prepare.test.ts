@@ -21,7 +21,7 @@ it('each step says which share it really gets, where pods decide', async () => {
   const service = parsed.config.services.world;
   if (!service) throw new Error('the configuration has a service world');
   const facts = { version: 'v1', container: 'world', template: {}, progressDeadlineMs: 1, epoch: 0 };
-  const achieved = (weight: number) => (weight === 10 ? 'asked 10%, 1 of 5 pods = 20%' : null);
+  const achieved = (weight: number) => (weight === 10 ? '20% (1 of 5 pods; 10% was asked)' : null);
   const { prepare, foresee } = createPreparation({
     config: parsed.config,
     store: { releases: async () => [], holder: async () => null, load: async () => null },
@@ -43,10 +43,10 @@ it('each step says which share it really gets, where pods decide', async () => {
   const prepared = await prepare(service, asked, { kind: 'system' });
   if ('kind' in prepared) throw new Error(`refused: ${JSON.stringify(prepared)}`);
   const shares = prepared.plan.steps.map((step) => [step.route.weight, step.achieved]);
-  expect(shares).toContainEqual([10, 'asked 10%, 1 of 5 pods = 20%']);
+  expect(shares).toContainEqual([10, '20% (1 of 5 pods; 10% was asked)']);
   expect(shares).toContainEqual([100, undefined]);
   const writes = await foresee(prepared.plan);
   expect(writes.map(({ what }) => what)).toContain(
-    'the pod template of v2 for new pods beside the old ones (asked 10%, 1 of 5 pods = 20%), then paused',
+    'the pod template of v2 for new pods beside old ones: about 20% (1 of 5 pods; 10% was asked), then paused',
   );
 });

@@ -27,8 +27,9 @@ const service = (name: string) => ({
   access: { deploy: ['U0ANA', 'U0BO'], approve: ['U0BO'] },
 });
 
-export function configOf(env: string, names: readonly string[] = ['world']): Config {
-  const services = Object.fromEntries(names.map((name) => [name, service(name)]));
+/** `more`: of each service. */
+export function configOf(env: string, names: readonly string[] = ['world'], more: object = {}): Config {
+  const services = Object.fromEntries(names.map((name) => [name, { ...service(name), ...more }]));
   const parsed = parseConfig({ env, slack: { channel: 'deploys' }, services });
   if (!parsed.ok) throw new Error(parsed.errors.join('\n'));
   return parsed.config;

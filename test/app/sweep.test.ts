@@ -22,6 +22,7 @@ afterEach(async () => {
 
 type Setting = {
   readonly services?: readonly string[];
+  readonly workloadName?: 'versioned';
   readonly store?: Partial<Store>;
   readonly queue?: Partial<Queue>;
   readonly router?: Partial<TrafficRouter>;
@@ -49,7 +50,12 @@ function aSweep({ services = ['world'], ...given }: Setting) {
   const answered: string[] = [];
   const expired: string[] = [];
   const sweep = createSweep({
-    ...{ ...shared, config: configOf(corner.env, services), chat, rollouts },
+    ...{
+      ...shared,
+      config: configOf(corner.env, services, given.workloadName ? { workload: given.workloadName } : {}),
+      chat,
+      rollouts,
+    },
     commands: only<Commands>({
       remember: () => {},
       carryOut: async (_, taken) => {
@@ -207,6 +213,77 @@ describe('a rollout that only the cluster knows', () => {
     await sweep.reconcile();
     expect(await corner.store.load(ID)).toBeNull();
     expect(done).toEqual(['reset', 'clean up', 'release']);
+  });
+});
+
+describe('a promotion of versions beside each other that only the cluster knows', () => {
+  const ID = 'world-aaaaaa';
+  const all = { weight: 100, preview: null, mirror: null };
+  const drift = { object: 'HTTPRoute world/world', difference: 'it sends to world-v1', weight: null };
+  const found: Partial<TrafficRouter> = {
+    listMarked: async () => [marked(ID, corner.env)],
+    locate: async (target) => ({
+      ok: true,
+      target: { ...target, deployment: 'world-v1', versioned: { base: 'world', canary: 'world-v2' } },
+    }),
+  };
+  const lost = (router: Partial<TrafficRouter>, done: string[]) =>
+    aSweep({
+      workloadName: 'versioned',
+      router: {
+        ...found,
+        getRoute: async () => ({ route: all, marks: marksOf(ID), settled: true }),
+        confirmed: async () => ({ kind: 'confirmed' }),
+        sendsToStable: async () => [],
+        release: noting(done, 'release'),
+        ...router,
+      },
+      workload: {
+        async cleanUp(_target, { epoch }, ended) {
+          done.push(`${ended} at ${epoch}`);
+          return { kind: 'done' };
+        },
+      },
+    });
+
+  it('is none while one of its routes is not settled: it is aborted', async () => {
+    const { sweep } = aSweep({
+      workloadName: 'versioned',
+      router: { ...found, getRoute: async () => ({ route: null, marks: marksOf(ID) }) },
+      store: { lease: () => Promise.reject(new Error('killed')) },
+    });
+    await sweep.reconcile();
+    expect(await loaded(corner.store, ID)).toMatchObject({ rollout: { epoch: 5 }, abort: { epoch: 6 } });
+  });
+
+  it.each<
+    [string, Partial<TrafficRouter>, Awaited<ReturnType<NonNullable<TrafficRouter['settle']>>>, readonly string[]]
+  >([
+    ['is finished', {}, { kind: 'done' }, ['promoted at 5', 'release']],
+    [
+      'leaves what somebody changed since, and the pods of both',
+      { getRoute: async () => ({ route: null, marks: marksOf(ID), settled: true }) },
+      { kind: 'drifted', drift },
+      ['disputed at 5', 'release'],
+    ],
+    [
+      'leaves the pods of both where another rule sends to the version before',
+      { sendsToStable: async () => ['HTTPRoute world/world'] },
+      { kind: 'done' },
+      ['disputed at 5', 'release'],
+    ],
+    ['is left to whoever holds it by now', {}, { kind: 'fenced', by: marksOf('world-bbbbbb') }, []],
+  ])('%s', async (_, router, settled, wanted) => {
+    const done: string[] = [];
+    const written: unknown[] = [];
+    const settle: TrafficRouter['settle'] = async (_target, by, _journal, overwrite) => {
+      written.push({ ...by, overwrite });
+      return settled;
+    };
+    await lost({ ...router, settle }, done).sweep.reconcile();
+    expect(written).toEqual([{ rollout: ID, epoch: 4, seq: 10, overwrite: false }]);
+    expect(done).toEqual(wanted);
+    expect(await corner.store.load(ID)).toBeNull();
   });
 });
 

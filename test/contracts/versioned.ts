@@ -29,6 +29,8 @@ type System = {
   readonly given: Json | null;
   /** Where it sends to, without weights. */
   readonly to: (object: Json) => readonly string[];
+  /** Somebody else sends to v1 once more, in what no rollout routes. */
+  readonly beside: (object: Json) => Json;
   /** Somebody else sends everything to one version. */
   readonly send: (version: string) => Json;
 };
@@ -48,6 +50,10 @@ const SYSTEMS: Readonly<Record<string, System>> = {
     path: (namespace) => `/apis/gateway.networking.k8s.io/v1/namespaces/${namespace}/httproutes/world`,
     given: null,
     to: ({ spec }) => spec.rules.flatMap(({ backendRefs }: Json) => backendRefs.map(({ name }: Json) => name)),
+    beside: ({ spec }) => {
+      const matches = [{ path: { type: 'PathPrefix', value: '/new' } }];
+      return { spec: { rules: [...spec.rules, { matches, backendRefs: [{ name: 'world-v1', port: 80 }] }] } };
+    },
     send: (version) => ({ spec: { rules: [{ backendRefs: [{ name: `world-${version}`, port: 80 }] }] } }),
   },
   istio: {
@@ -55,6 +61,7 @@ const SYSTEMS: Readonly<Record<string, System>> = {
     path: (namespace) => `/apis/networking.istio.io/v1/namespaces/${namespace}/virtualservices/world`,
     given: istio,
     to: ({ spec }) => spec.http.flatMap(({ route }: Json) => route.map(({ destination }: Json) => destination.host)),
+    beside: () => ({ spec: { tcp: [{ route: [{ destination: { host: 'world-v1' } }] }] } }),
     send: (version) => ({
       spec: { http: [{ name: 'main', route: [{ destination: { host: `world-${version}`, port: { number: 80 } } }] }] },
     }),
@@ -69,6 +76,7 @@ const SYSTEMS: Readonly<Record<string, System>> = {
       spec: { selector: { app: 'world', version: 'v1' }, ports: [{ port: 80, targetPort: 7778 }] },
     },
     to: ({ spec }) => [`world-${spec.selector.version}`],
+    beside: () => ({ spec: { selector: { version: 'v1' } } }),
     send: (version) => ({ spec: { selector: { app: 'world', version } } }),
   },
 };
@@ -166,9 +174,14 @@ export function versionedContract(kubeconfig: string, kube: Kube): void {
       expect(new Set(system.to({ spec }))).toEqual(new Set(['world-v2']));
       const held = { route: { weight: 100 }, settled: true, marks: { seq: 6, phase: 'active' } };
       await expect.poll(() => other.getRoute(target), { timeout: 5_000 }).toMatchObject(held);
-      const { resourceVersion } = (await route()).metadata;
+      // Its controller's status may still be on the way.
+      const written = async () => {
+        const { metadata, spec: fields } = await route();
+        return { fields, generation: metadata.generation, annotations: metadata.annotations };
+      };
+      const once = await written();
       expect(await other.settle?.(target, fence(6), {}, false)).toEqual(DONE);
-      expect((await route()).metadata.resourceVersion).toBe(resourceVersion);
+      expect(await written()).toEqual(once);
       expect(await router.setRoute(target, weight(100), fence(4), false)).toMatchObject({ kind: 'fenced' });
       expect(await router.release(target, fence(7))).toEqual(DONE);
       expect((await route()).spec).toEqual(spec);
@@ -198,6 +211,14 @@ export function versionedContract(kubeconfig: string, kube: Kube): void {
       await kube.merge(system.path(target.namespace), system.send('v1'));
       const held = { settled: true, route: null };
       await expect.poll(() => router.getRoute(target), { timeout: 5_000 }).toMatchObject(held);
+    });
+
+    it('tells afresh where it sends to the version before, in what no rollout routes too', async () => {
+      await started();
+      await router.settle?.(target, fence(6), {}, false);
+      expect(await router.sendsToStable?.(target)).toEqual([]);
+      await kube.merge(system.path(target.namespace), system.beside(await route()));
+      expect(await router.sendsToStable?.(target)).toEqual([expect.stringContaining('world')]);
     });
 
     it('comes too late for an abort without Redis, which works until then', async () => {
@@ -292,6 +313,83 @@ export function versionedContract(kubeconfig: string, kube: Kube): void {
       await router.settle?.(target, fence(6), {}, false);
       expect(await workload.cleanUp(target, fence(7), 'disputed')).toEqual(DONE);
       expect(await replicas('v1', 'v2')).toEqual([3, 3]);
+      await router.release(target, fence(7));
+      // What was kept is a way back, and stays as it was should that be aborted.
+      const back = planFor(await located({ version: 'v1' }), 'v1', { steps: [] });
+      const free = async () => (await workload.preflight(back.target, IMAGE)).ok;
+      await expect.poll(free, { timeout: 5_000 }).toBe(true);
+      await started(back, 2, 'world-bbbbbb');
+      const by = fence(8, 3, 'world-bbbbbb');
+      expect(await router.reset(back.target, by, {}, true)).toEqual(DONE);
+      expect(await workload.raise(back.target, by)).toEqual(DONE);
+      expect(await workload.cleanUp(back.target, by, 'aborted')).toEqual(DONE);
+      expect(await replicas('v1', 'v2')).toEqual([3, 3]);
+      expect((await deployment('v1')).metadata.annotations['sluice.dev/phase']).toBe('done');
+    });
+
+    it('keeps the pods of the version before that is wanted back at once', async () => {
+      const { metadata } = await deployment('v1');
+      await started();
+      await router.settle?.(target, fence(6), {}, false);
+      expect(await workload.cleanUp(target, fence(7), 'recalled')).toEqual(DONE);
+      expect(await router.release(target, fence(7))).toEqual(DONE);
+      expect(await replicas('v1', 'v2')).toEqual([3, 3]);
+      const back = planFor(await located({ version: 'v1' }), 'v1', { steps: [] });
+      await ended(back, 2, 'world-bbbbbb');
+      expect(await replicas('v1', 'v2')).toEqual([3, 0]);
+      const now = (await deployment('v1')).metadata;
+      expect([now.uid, now.generation]).toEqual([metadata.uid, metadata.generation]);
+    });
+
+    it('leaves what somebody did to the version before when the promotion is aborted', async () => {
+      await started();
+      const image = imageOf('v1.1');
+      const template = { spec: { containers: [{ name: 'world', image }] } };
+      const { spec } = await deployment('v1');
+      const [container] = spec.template.spec.containers;
+      await kube.merge(world.paths.deployment, {
+        spec: { template: { spec: { containers: [{ ...container, ...template.spec.containers[0] }] } } },
+      });
+      const demote = async () => (await workload.demote(target, fence(8, 2))).mayRoute;
+      await until(async () => (await demote()) === true);
+      const now = await deployment('v1');
+      expect(now.spec.template.spec.containers[0].image).toBe(image);
+      expect(now.metadata.annotations['sluice.dev/epoch']).toBe('2');
+    });
+
+    it('takes no number of pods from an older rollout for its own', async () => {
+      await kube.merge(world.paths.deployment, { metadata: { annotations: { 'sluice.dev/replicas': '7' } } });
+      await started();
+      expect((await deployment('v1')).metadata.annotations).not.toHaveProperty(['sluice.dev/replicas']);
+      await kube.merge(world.paths.deployment, { metadata: { annotations: { 'sluice.dev/replicas': '7' } } });
+      expect(await workload.demote(target, fence(8, 2))).toMatchObject({ kind: 'done', mayRoute: true });
+      expect(await replicas('v1')).toEqual([3]);
+    });
+
+    it('takes no pods too late, when somebody else has given them back', async () => {
+      await started();
+      await router.settle?.(target, fence(6), {}, false);
+      // Without a journal to take off, nothing but the phase tells that the end came before.
+      await kube.merge(world.paths.deployment, { metadata: { annotations: { 'sluice.dev/restore': null } } });
+      const [, second] = clusters;
+      if (!second) throw new Error('two clusters are opened above');
+      // As long as it stands still, everything happens.
+      const meanwhile = async () => {
+        expect(await workload.cleanUp(target, fence(7), 'promoted')).toEqual(DONE);
+        await kube.merge(world.paths.deployment, { spec: { replicas: 3 } });
+      };
+      let stoodStill = false;
+      const patch: typeof second.patch = async (kind, ref, ops) => {
+        if (ref.name === 'world-v1' && !stoodStill) {
+          stoodStill = true;
+          await meanwhile();
+        }
+        return second.patch(kind, ref, ops);
+      };
+      const late = createVersioned({ cluster: { ...second, patch }, log: silent });
+      await late.cleanUp(target, fence(7), 'promoted');
+      expect(stoodStill).toBe(true);
+      expect(await replicas('v1')).toEqual([3]);
     });
   });
 

@@ -706,6 +706,13 @@ describe('promotion', () => {
     expect(createStory().until('promoting cool').tell(cut).label).toBe('promoting clean');
   });
 
+  it('remembers that it was cut short for the version before', () => {
+    const { rollout } = createStory()
+      .until('promoting cool')
+      .tell({ type: 'cool_down_cut', actor: ann, recalled: true });
+    expect(rollout.phase).toMatchObject({ kind: 'promoting', stage: 'clean', recalled: true });
+  });
+
   it('that is late halts: nothing moves without a person', () => {
     const story = halted(createStory().until('promoting ready'));
     expect(story.rollout.phase).toMatchObject({ kind: 'halted', why: 'no pod is Ready', kept: false });

@@ -113,7 +113,7 @@ it('goes live by the share of its pods, and says which share that is, while nobo
   await rollout.gate(1);
   await expectShare(world, 0);
   for (const [n, asked, achieved, words] of [
-    [1, 10, 100 / 3, 'asked 10%, 1 of 3 pods = 33%'],
+    [1, 10, 100 / 3, '33% (1 of 3 pods; 10% was asked)'],
     [2, 50, 50, 'Gate 3'],
     [3, 100, 100, 'Gate 4'],
   ] as const) {

@@ -3,9 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
 import { QUICK } from '../scenarios/support/pairs.ts';
 import { useStage } from '../scenarios/support/use-stage.ts';
+import { createEdits } from './support/edits.ts';
 
 const LONG = 60_000;
 const NGINX = 'nginx.ingress.kubernetes.io';
+
+/** Istio does not say when its proxies have a change: a moment after the gate they do. */
+const reached = (ask: () => Promise<{ readonly version: string | null }>, version: string) =>
+  expect.poll(async () => (await ask()).version, { timeout: 5_000 }).toBe(version);
 
 const config = { strategies: QUICK };
 const open = { checks: [], coolDown: '0s' };
@@ -26,10 +31,10 @@ describe('blue-green, on Istio', () => {
       await slack.command('ana', 'world v2 blue-green');
       await gate('Approve 100%');
       expect((await playground.ask(entry)).version).toBe('v1');
-      expect((await playground.ask({ ...entry, headers: { 'x-canary': 'always' } })).version).toBe('v2');
+      await reached(() => playground.ask({ ...entry, headers: { 'x-canary': 'always' } }), 'v2');
       await press('bo', 'Approve 100%');
       await gate('Promote');
-      expect((await playground.ask(entry)).version).toBe('v2');
+      await reached(() => playground.ask(entry), 'v2');
       await press('bo', 'Promote');
       await said(/v2 is live/i);
       await cleaned();
@@ -76,7 +81,7 @@ describe('canary, on Istio by subsets', () => {
       await slack.command('ana', 'world v2 canary');
       await gate('Approve 10%');
       expect(subsets()).toEqual(['one', 'world-canary']);
-      expect((await playground.ask({ ...entry, headers: { 'x-canary': 'always' } })).version).toBe('v2');
+      await reached(() => playground.ask({ ...entry, headers: { 'x-canary': 'always' } }), 'v2');
       expect(load.counts().versions.v2).toBeUndefined();
       await press('bo', 'Approve 10%');
       await gate('Approve 50%');
@@ -95,6 +100,29 @@ describe('canary, on Istio by subsets', () => {
     },
     LONG,
   );
+
+  test.each<[string, () => void]>([
+    [
+      'taken out',
+      () =>
+        createEdits(set().stage).edit(kinds.destinationRules, 'world', ({ spec, ...rule }) => ({
+          ...rule,
+          spec: { ...spec, subsets: (spec.subsets ?? []).filter(({ name }) => name !== 'world-canary') },
+        })),
+    ],
+    ['deleted with its DestinationRule', () => createEdits(set().stage).remove(kinds.destinationRules, 'world')],
+  ])('whose subset is %s goes back at once: people are told, not asked', async (_, change) => {
+    const { stage, gate, press, said, cleaned } = set();
+    const given = stage.get(kinds.virtualServices, 'world')?.spec;
+    await stage.slack.command('ana', 'world v2 canary');
+    await press('bo', 'Approve 10%');
+    await gate('Approve 50%');
+    change();
+    const result = await said(/is aborted/);
+    expect(stage.slack.words(result)).toMatch(/DestinationRule hello\/world.* is gone/);
+    await cleaned();
+    expect(stage.get(kinds.virtualServices, 'world')?.spec).toEqual(given);
+  });
 });
 
 describe('mirror, on the Gateway API', () => {
@@ -146,7 +174,7 @@ describe('ab, on ingress-nginx', () => {
         (await playground.ask({ ...entry, headers })).version;
       await slack.command('ana', 'world v2');
       await gate('Approve 100%');
-      expect(await Promise.all([asked(), asked({ 'x-canary': 'always' })])).toEqual(['v1', 'v2']);
+      await expect.poll(() => Promise.all([asked(), asked({ 'x-canary': 'always' })])).toEqual(['v1', 'v2']);
       await press('bo', 'Approve 100%');
       await press('bo', 'Promote');
       await said(/v2 is live/i);
@@ -166,7 +194,7 @@ describe('ab, on ingress-nginx', () => {
       const asked = async (headers = {}) => (await stage.playground.ask({ ...entry, headers })).version;
       await stage.slack.command('ana', 'world v2 cookie');
       expect(stage.slack.words(await gate('Approve 100%'))).toContain("curl -b 'beta=always'");
-      expect(await Promise.all([asked(), asked({ cookie: 'a=b; beta=always' })])).toEqual(['v1', 'v2']);
+      await expect.poll(() => Promise.all([asked(), asked({ cookie: 'a=b; beta=always' })])).toEqual(['v1', 'v2']);
     },
     LONG,
   );

@@ -16,6 +16,7 @@ const options: Options = {
   service: { workload: 'versioned', strategies: Object.keys(strategies), checks: [], tests: [] },
   config: { strategies },
 };
+const cooling = (coolDown: string): Options => ({ ...options, service: { ...options.service, coolDown } });
 const NONE_FAILED = { broken: 0, gatewayErrors: 0 };
 
 function look({ slack, get }: Stage) {
@@ -157,7 +158,7 @@ describe('somebody else', () => {
   test.concurrent(
     'puts the route back to v1 right after the promotion: v1 keeps its pods',
     () =>
-      onStage({ ...options, service: { ...options.service, coolDown: '4s' } }, async ({ stage, said }) => {
+      onStage(cooling('4s'), async ({ stage, said }) => {
         const { live, send, replicas, until } = look(stage);
         const users = stage.users(40);
         await stage.slack.command('ana', 'world v2 at-once');
@@ -166,6 +167,81 @@ describe('somebody else', () => {
         await live('world-v1');
         await until('it is over', () => /keeps its pods/.test(stage.log()));
         expect(replicas('world-v1', 'world-v2')).toEqual([2, 2]);
+        expect(await users.stop()).toMatchObject(NONE_FAILED);
+      }),
+    90_000,
+  );
+
+  test.concurrent(
+    'puts the route back to v1 right after the promotion, and Redis is lost: v1 serves on, as they left it',
+    () =>
+      onStage(cooling('30s'), async ({ stage, bot, said }) => {
+        const { live, send, replicas, until } = look(stage);
+        const users = stage.users(40);
+        await stage.slack.command('ana', 'world v2 at-once');
+        await said(/v2 is live/);
+        await send(stage, 'world-v1');
+        await bot.kill();
+        await stage.corner.clear();
+        await stage.startBot();
+        await live('world-v1');
+        await until('v1 is let go of', () => {
+          const { annotations } = stage.get(kinds.deployments, 'world-v1')?.metadata ?? {};
+          return annotations?.['sluice.dev/phase'] === 'done';
+        });
+        expect(replicas('world-v1', 'world-v2')).toEqual([2, 2]);
+        expect(await users.stop()).toMatchObject(NONE_FAILED);
+      }),
+    90_000,
+  );
+
+  test.concurrent(
+    'adds a rule that sends to v1 during the rollout: v1 keeps its pods',
+    () =>
+      onStage(options, async ({ stage, press, gate }) => {
+        const { replicas, until } = look(stage);
+        await stage.slack.command('ana', 'world v2 gated');
+        await gate('Abort');
+        const route = stage.get(kinds.httpRoutes, 'world');
+        if (!route) throw new Error('no route');
+        const added = {
+          matches: [{ path: { type: 'PathPrefix', value: '/new' } }],
+          backendRefs: [{ name: 'world-v1', port: 80 }],
+        };
+        const rules = [...(route.spec.rules ?? []), added];
+        stage.playground.store.update(kinds.httpRoutes, { ...route, spec: { ...route.spec, rules } }, 'main');
+        await press('bo', 'Approve 100%');
+        await press('bo', 'Promote');
+        await until('it is over', () => /keeps its pods/.test(stage.log()));
+        await until('v1 is let go of', () => {
+          const { annotations } = stage.get(kinds.deployments, 'world-v1')?.metadata ?? {};
+          return annotations?.['sluice.dev/phase'] === 'done';
+        });
+        expect(replicas('world-v1', 'world-v2')).toEqual([2, 2]);
+      }),
+    90_000,
+  );
+
+  test.concurrent(
+    'rolls back within the cool-down: the pods of v1 are those of before',
+    () =>
+      onStage(cooling('30s'), async ({ stage, said }) => {
+        const { backends, replicas } = look(stage);
+        const users = stage.users(40);
+        const pods = () =>
+          stage.playground.store
+            .list(kinds.pods, 'hello')
+            .map(({ metadata }) => metadata.name)
+            .filter((name) => name.startsWith('world-v1-'))
+            .toSorted();
+        const before = pods();
+        await stage.slack.command('ana', 'world v2 at-once');
+        await stage.slack.click('ana', await said(/v2 is live/), 'Roll back to v1');
+        await said(/rolled back to v1/);
+        expect(backends()).toBe('world-v1');
+        expect(before).toHaveLength(2);
+        expect(pods()).toEqual(before);
+        expect(replicas('world-v1')).toEqual([2]);
         expect(await users.stop()).toMatchObject(NONE_FAILED);
       }),
     90_000,

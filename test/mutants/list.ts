@@ -21,6 +21,7 @@ const AT_THE_ROUTE = [
 const AT_THE_WORKLOAD = ['test/adapters/kubernetes/meanwhile.test.ts', 'test/playground/workload.test.ts'];
 const AT_THE_AUTOSCALER = ['test/adapters/kubernetes/autoscaler.test.ts', 'test/playground/autoscaler.test.ts'];
 const AT_THE_VERSIONS = ['test/playground/versioned.test.ts'];
+const AT_THE_ROUTES = ['test/adapters/traffic/versioned.test.ts'];
 const AT_THE_BUTTONS = ['test/app/rights.test.ts', 'test/app/commands.test.ts'];
 const INTERLEAVED = ['test/app/fenced.test.ts', 'test/app/interleavings.test.ts'];
 const IN_THE_STORE = ['test/adapters/redis/model.test.ts', 'test/adapters/redis/store.test.ts'];
@@ -310,7 +311,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a replayed request is refused',
     file: 'src/adapters/redis/take.lua',
-    find: "if redis.call('EXISTS', KEYS[1]) == 1 then return false end\n",
+    find: "if known then return {'duplicate', known} end\n",
     put: '',
     tests: IN_THE_STORE,
   },
@@ -566,7 +567,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an entry of the inbox is worked on once',
     file: 'src/app/once.ts',
-    find: '      if (!(await store.isWaiting(service, id))) return null;\n',
+    find: '      if (!isWaiting) return null;\n',
     put: '',
     tests: ['test/app/commands.test.ts'],
   },
@@ -578,9 +579,16 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/app/commands.test.ts', 'test/app/interleavings.test.ts'],
   },
   {
+    name: 'what was decided is told, and not decided anew',
+    file: 'src/app/once.ts',
+    find: 'decided ?? (await work())',
+    put: 'await work()',
+    tests: ['test/app/commands.test.ts'],
+  },
+  {
     name: 'a full inbox takes nothing more',
     file: 'src/adapters/redis/take.lua',
-    find: "if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[3]) then return '' end\n",
+    find: "if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[3]) then return {'full'} end\n",
     put: '',
     tests: IN_THE_STORE,
   },
@@ -687,7 +695,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the canary stays until the route has left it',
     file: 'src/app/ending.ts',
-    find: "if (rollout.confirmed && (await router.confirmed(target)).kind === 'pending') {",
+    find: "if (rollout.confirmed && taken === 'pending') {",
     put: 'if (false) {',
     tests: INTERLEAVED,
   },
@@ -717,7 +725,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the pods that come back before the traffic',
     file: 'src/adapters/kubernetes/versioned.ts',
-    find: "mayRoute: deploymentState(now).kind === 'ready'",
+    find: "mayRoute: slept ? deploymentState(object).kind === 'ready' : hasPods",
     put: 'mayRoute: true',
     tests: AT_THE_VERSIONS,
   },
@@ -731,14 +739,56 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the pods that the version before keeps where the route was changed since',
     file: 'src/app/ending.ts',
-    find: "if (held?.settled && held.route?.weight === 100) return 'promoted';",
-    put: "if (held) return 'promoted';",
+    find: 'const isSettled = held?.settled === true && held.route?.weight === 100;',
+    put: 'const isSettled = held !== null;',
     tests: ['test/app/ending.test.ts'],
+  },
+  {
+    name: 'the pods that the version before keeps where another rule sends to it',
+    file: 'src/app/ending.ts',
+    find: ' && still.length === 0',
+    put: '',
+    tests: ['test/app/ending.test.ts'],
+  },
+  {
+    name: 'the pods that the version before keeps where no controller has confirmed the routes',
+    file: 'src/app/ending.ts',
+    find: "isSettled && taken === 'confirmed'",
+    put: 'isSettled',
+    tests: ['test/app/ending.test.ts'],
+  },
+  {
+    name: 'a promotion that Redis has lost undoes no edit',
+    file: 'src/app/sweep.ts',
+    find: 'journal, false);',
+    put: 'journal, true);',
+    tests: ['test/app/sweep.test.ts'],
+  },
+  {
+    name: 'routes are settled when all of them are',
+    file: 'src/adapters/traffic/object-router.ts',
+    find: 'if (found.every(({ object }) => isMarkedSettled(object))) {',
+    put: 'if (found.some(({ object }) => isMarkedSettled(object))) {',
+    tests: AT_THE_ROUTES,
+  },
+  {
+    name: 'stable is what the route sent to before',
+    file: 'src/adapters/kubernetes/versioned-names.ts',
+    find: 'before.find(isThere) ?? before[0] ?? ',
+    put: '',
+    tests: AT_THE_ROUTES,
+  },
+  {
+    name: 'pods are taken once',
+    file: 'src/adapters/kubernetes/versioned-writes.ts',
+    find: "const WHILE_ACTIVE = ['rollout', 'epoch', 'phase'] as const;",
+    put: "const WHILE_ACTIVE = ['rollout', 'epoch'] as const;",
+    tests: AT_THE_VERSIONS,
   },
   {
     name: "somebody else's Deployment of a version's name",
     file: 'src/adapters/kubernetes/versioned-names.ts',
-    find: 'isRetired(object, target) || (isOurs(object) && !isOfAnother(object, target));',
+    find: 'isEndedOf(object, target.service) || (isOurs(object) && !isOfAnother(object, target));',
     put: 'true;',
     tests: AT_THE_VERSIONS,
   },

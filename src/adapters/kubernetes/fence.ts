@@ -90,7 +90,7 @@ export function underFence(
   object: Held,
   fence: Fence,
   changes: MarkChanges = {},
-  tested: readonly ('rollout' | 'epoch' | 'seq')[] = ['rollout', 'epoch', 'seq'],
+  tested: readonly ('rollout' | 'epoch' | 'seq' | 'phase')[] = ['rollout', 'epoch', 'seq'],
 ): Op[] {
   const tests = readMarks(object) ? testMarks(object, tested) : asRead(object);
   return [...tests, ...setMarks(object, { ...active(fence), ...changes })];

@@ -79,12 +79,12 @@ export function podsFor(weight: number, replicas: number): number {
   return Math.min(replicas, Math.max(1, Math.round((weight * replicas) / (100 - weight))));
 }
 
-/** `asked 10%, 1 of 5 pods = 20%`; null: exactly what was asked. */
+/** `20% (1 of 5 pods; 10% was asked)`; null: exactly what was asked. */
 export function achieved(weight: number, replicas: number): string | null {
   if (weight <= 0 || weight >= 100) return null;
   const pods = podsFor(weight, replicas);
   const share = Math.round((100 * pods) / (replicas + pods));
-  return share === weight ? null : `asked ${weight}%, ${pods} of ${replicas + pods} pods = ${share}%`;
+  return share === weight ? null : `${share}% (${pods} of ${replicas + pods} pods; ${weight}% was asked)`;
 }
 
 /** How many new pods a Deployment has been told to have; 0: it has its old template. */

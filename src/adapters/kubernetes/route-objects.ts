@@ -107,6 +107,7 @@ const policy = z.looseObject({
   metadata,
   spec: z.looseObject({ targetRef: attached.optional(), targetRefs: z.array(attached).optional() }),
 });
+export type TlsPolicy = z.infer<typeof policy>;
 export const BackendTLSPolicies = of('BackendTLSPolicy', 'gateway.networking.k8s.io/v1', 'backendtlspolicies', policy);
 /** v1 since Gateway API 1.4. The group has a v1 also where this kind has none. */
 export const TLS_POLICY_VERSIONS = ['v1', 'v1alpha3', 'v1alpha2'] as const;

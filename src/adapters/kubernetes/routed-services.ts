@@ -1,4 +1,5 @@
 /** Which Kubernetes Services the route objects of a target send to, by router. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { isOurs, readMarks } from './marks.ts';
@@ -9,12 +10,14 @@ import {
   journalSchema,
   nameOf,
   type Ref,
+  type Rule,
   refOf,
   Services,
 } from './objects.ts';
 import {
   Ingresses,
   ISTIO_VERSIONS,
+  type IstioRoute,
   istioJournal,
   SPLIT_VERSIONS,
   TrafficSplits,
@@ -22,11 +25,20 @@ import {
 } from './route-objects.ts';
 import { servedKind } from './served.ts';
 
+/** What a route object sent to before a rollout claimed it, and sends to now in the same rules: names of Kubernetes Services. */
+export type HeldRoute = {
+  readonly rollout: string;
+  readonly before: readonly string[];
+  readonly now: readonly string[];
+};
+
 export type NamedServices = {
   /** The route objects, for sentences. */
   readonly where: string;
   /** Names of Kubernetes Services in the target's namespace. */
   readonly services: ReadonlySet<string>;
+  /** Of the objects that a rollout holds, or has let go of; left out: it is not told. */
+  readonly held?: readonly HeldRoute[];
   /** Refusal for a route object that does not exist; null: all are there. */
   readonly absent: string | null;
   /** Where they name none of the service's: the remedy, or `any`, as they are made anew for whichever carries it. */
@@ -62,17 +74,26 @@ export async function namedServices(cluster: Cluster, target: Target): Promise<N
       const kind = await servedKind(cluster, VirtualServices, ISTIO_VERSIONS);
       const found = await cluster.view(kind, ref.namespace).get(ref.name);
       const journal = found ? parse(istioJournal, readMarks(found)?.restore) : [];
-      const hosts = [...(found?.spec.http ?? []), ...journal]
-        .filter(({ name = '' }) => traffic.http.length === 0 || traffic.http.includes(name))
-        .flatMap(({ route = [] }) => route)
-        .map(({ destination }) => destination.host.split('.'));
-      const here = hosts.filter(([, where = ref.namespace]) => where === namespace);
+      const http = found?.spec.http ?? [];
+      const namesIn = (routes: readonly Pick<IstioRoute, 'route'>[]) =>
+        routes
+          .flatMap(({ route = [] }) => route)
+          .map(({ destination }) => destination.host.split('.'))
+          .filter(([, where = ref.namespace]) => where === namespace)
+          .map(([name = '']) => name);
+      const meant = [...http, ...journal].filter(
+        ({ name = '' }) => traffic.http.length === 0 || traffic.http.includes(name),
+      );
+      const isJournalled = ({ name, match }: IstioRoute) =>
+        journal.some((one) => one.name === name && isDeepStrictEqual(one.match, match));
+      const rollout = found && readMarks(found)?.rollout;
       const absent = `${nameOf(kind, ref)} does not exist: name an existing one in traffic.virtualService of service ${service}.`;
-      const delegates = (found?.spec.http ?? []).flatMap(({ delegate }) => delegate?.name ?? []);
+      const delegates = http.flatMap(({ delegate }) => delegate?.name ?? []);
       const remedy = `it delegates to ${delegates.join(', ')}. Name that one in traffic.virtualService of service ${service}.`;
       return {
         where: nameOf(kind, ref),
-        services: new Set(here.map(([name = '']) => name)),
+        services: new Set(namesIn(meant)),
+        held: rollout ? [{ rollout, before: namesIn(journal), now: namesIn(http.filter(isJournalled)) }] : [],
         absent: found ? null : absent,
         ...(delegates.length > 0 && { otherwise: remedy }),
       };
@@ -108,20 +129,35 @@ async function namedByRoutes(cluster: Cluster, target: Target): Promise<NamedSer
   const refs = routesOf(target);
   const kind = await servedKind(cluster, HTTPRoutes, HTTP_ROUTE_VERSIONS);
   const routes = await Promise.all(refs.map((ref) => cluster.view(kind, ref.namespace).get(ref.name)));
+  const found = routes.filter((route) => route !== null);
   const missing = refs.find((_, index) => routes[index] === null);
   return {
     where: `HTTPRoute ${refs.map(({ namespace, name }) => `${namespace}/${name}`).join(', ')}`,
-    services: new Set(routes.flatMap((route) => (route ? backendNames(route, target.namespace) : []))),
+    services: new Set(
+      found.flatMap((route) => backendNames(route, [...rulesOf(route), ...readJournal(route)], target)),
+    ),
+    held: found.flatMap((route) => {
+      const rollout = readMarks(route)?.rollout;
+      const journal = readJournal(route);
+      const isJournalled = ({ matches }: Rule) => journal.some((one) => isDeepStrictEqual(one.matches, matches));
+      const now = backendNames(route, rulesOf(route).filter(isJournalled), target);
+      return rollout ? [{ rollout, before: backendNames(route, journal, target), now }] : [];
+    }),
     absent: missing ? routeMissing(missing, target) : null,
   };
 }
 
-/** Names of the Kubernetes Services in `namespace` that a route sends to, or sent to before it was claimed. */
-function backendNames(route: HTTPRoute, namespace: string): string[] {
-  const rules = [...(route.spec.rules ?? []), ...readJournal(route)];
+const rulesOf = ({ spec }: HTTPRoute) => spec.rules ?? [];
+
+/** Names of the Kubernetes Services in the target's namespace that rules of a route send to. */
+function backendNames(
+  { metadata }: HTTPRoute,
+  rules: readonly Pick<Rule, 'backendRefs'>[],
+  { namespace }: Target,
+): string[] {
   return rules
     .flatMap(({ backendRefs = [] }) => backendRefs)
-    .filter((ref) => (ref.namespace ?? route.metadata.namespace) === namespace)
+    .filter((ref) => (ref.namespace ?? metadata.namespace) === namespace)
     .map(({ name }) => name);
 }
 

@@ -1,14 +1,13 @@
-/**
- * What people and other tools did to the objects of a rollout since Sluice left them, as the watched copies show. A copy that
- * lags behind looks like a foreign edit: only a fresh one convicts.
- */
+/** What people and other tools did to the objects of a rollout since Sluice left them, as the watched copies show. */
 import type { Fence, Workload } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import type { Cluster } from './cluster.ts';
+import { convict } from './convict.ts';
 import { marksLost } from './fence.ts';
+import { lostSubset } from './lost-subset.ts';
 import { readMarks } from './marks.ts';
-import { type Deployment, Deployments, type Held, type Kind, nameOf, type Ref, Services } from './objects.ts';
+import { type Deployment, Deployments, type Kind, nameOf, type Ref, Services } from './objects.ts';
 import { deploymentOf, selectsPods } from './serving.ts';
 import { canaryOf, newTemplate, sideOf } from './twin-canary.ts';
 import { strangerIn } from './twin-state.ts';
@@ -16,16 +15,6 @@ import { imageIn, sharedName } from './twin-watch.ts';
 import { readRestore } from './twin-writes.ts';
 
 export function watchOutside(cluster: Cluster): Pick<Workload, 'lost' | 'drift'> {
-  /** What `judge` says of the watched copy, and then of a fresh one. */
-  async function convict<T extends Held, Verdict>(
-    kind: Kind<T>,
-    ref: Ref,
-    judge: (object: T | null) => Verdict | null,
-  ): Promise<Verdict | null> {
-    const suspicion = judge(await cluster.view(kind, ref.namespace).get(ref.name));
-    return suspicion === null ? null : judge(await cluster.get(kind, ref));
-  }
-
   const gone = (kind: Kind, ref: Ref) => `${nameOf(kind, ref)} is gone`;
 
   return {
@@ -37,7 +26,7 @@ export function watchOutside(cluster: Cluster): Pick<Workload, 'lost' | 'drift'>
       if (!before) return null;
       const canary = canaryOf(target);
       const image = imageIn(newTemplate(plan, target.container, before), target);
-      const changed = await convict(Deployments, canary, (object) => {
+      const changed = await convict(cluster, Deployments, canary, (object) => {
         if (!object) return gone(Deployments, canary);
         const stranger = strangerIn(object, fence);
         if (stranger) return `somebody else changed ${nameOf(Deployments, canary)}: ${stranger}`;
@@ -49,6 +38,7 @@ export function watchOutside(cluster: Cluster): Pick<Workload, 'lost' | 'drift'>
       const live = await cluster.view(Deployments, target.namespace).get(canary.name);
       const labels = { stable: labelsOf(stable), canary: labelsOf(live) };
       const side =
+        (await lostSubset(cluster, target)) ??
         (await misled(canary, labels.canary, labels.stable)) ??
         (await misled(sideOf(target), labels.stable, labels.canary));
       const shared = sharedName(target, stable);
@@ -56,12 +46,12 @@ export function watchOutside(cluster: Cluster): Pick<Workload, 'lost' | 'drift'>
     },
 
     drift: ({ target }, fence) =>
-      convict(Deployments, deploymentOf(target), (object) => driftOf(object, target, fence)),
+      convict(cluster, Deployments, deploymentOf(target), (object) => driftOf(object, target, fence)),
   };
 
   /** Why a Kubernetes Service of this rollout does not lead to a side's pods, or not to them alone; null: it does. */
   function misled(ref: Ref, own: Labels, other: Labels | null): Promise<string | null> {
-    return convict(Services, ref, (object) => {
+    return convict(cluster, Services, ref, (object) => {
       if (!object) return gone(Services, ref);
       if (selectsPods(object, own) && !(other && selectsPods(object, other))) return null;
       return `somebody else changed ${nameOf(Services, ref)}: its selector is ${JSON.stringify(object.spec.selector ?? {})}`;

@@ -15,7 +15,7 @@ import {
   refused,
   underFence,
 } from './fence.ts';
-import { isOurs, type Op, readMarks, replace, setMarks, test } from './marks.ts';
+import { isOurs, type MarkChanges, type Op, readMarks, replace, setMarks, test } from './marks.ts';
 import {
   type Deployment,
   Deployments,
@@ -56,14 +56,22 @@ export function readRestore(object: Held): Restore | null {
   }
 }
 
-export function intendClaim(object: Deployment, by: Fence, target: { service: string }, restore: Restore): Intent {
+/** `other`: marks that the claim writes besides. */
+export function intendClaim(
+  object: Deployment,
+  by: Fence,
+  target: { service: string },
+  restore: Restore,
+  other: MarkChanges = {},
+): Intent {
   const met = beforeClaim(object, nameOf(Deployments, object.metadata), by, target.service);
   if (met) return met;
   const marks = readMarks(object);
   // Taken over from an older epoch of the same rollout: the template may be the new one already.
-  if (marks?.rollout === by.rollout && marks.restore !== null) return { ops: claimOps(object, by, marks.restore) };
+  if (marks?.rollout === by.rollout && marks.restore !== null)
+    return { ops: claimOps(object, by, marks.restore, other) };
   const { template } = object.spec;
-  return { ops: claimOps(object, by, JSON.stringify({ ...restore, template, revision: revisionOf(object) })) };
+  return { ops: claimOps(object, by, JSON.stringify({ ...restore, template, revision: revisionOf(object) }), other) };
 }
 
 /** `wanted` follows from the template before, so that a repeat after the change comes to the same. */

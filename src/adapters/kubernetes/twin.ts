@@ -114,7 +114,9 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
       const object = await deployment(deploymentOf(target));
       if (!object) return refused(`${nameOf(Deployments, deploymentOf(target))} is gone`);
       const followed = await autoscaling.follow(fence, object);
-      if (followed.kind !== 'done') return followed;
+      if (followed.kind === 'fenced') return followed;
+      // The way back may find fewer pods of stable then; that is no reason to leave the canary too small.
+      if (followed.kind !== 'done') log.warn({ deployment: target.deployment, followed }, 'autoscaler not raised');
       const replicas = canaryReplicas(weight, object.spec.replicas);
       return plain(
         await write(cluster, Deployments, canaryOf(target), (canary) => intendScale(canary, fence, replicas)),

@@ -3,15 +3,16 @@
  * names of a target are found without a plan too, where Redis is away or has lost it.
  */
 import type { Located, Wanted } from '../../app/ports.ts';
+import { versionOf } from '../../core/config.ts';
 import { serviceOf } from '../../core/id.ts';
 import type { Target } from '../../core/plan.ts';
 import { baseOf, versionName } from '../../core/versions.ts';
 import type { Cluster } from './cluster.ts';
 import { isOurs, readMarks, readReplicas } from './marks.ts';
-import { type Deployment, Deployments, type Held, nameOf, refOf, Services } from './objects.ts';
-import { namedServices } from './routed-services.ts';
+import { type Deployment, Deployments, type Held, nameOf, refOf, type Service, Services } from './objects.ts';
+import { type HeldRoute, namedServices } from './routed-services.ts';
 import { selectsPods } from './serving.ts';
-import { selectorBefore } from './switched.ts';
+import { parseSwitched } from './switched.ts';
 import { readRestore } from './twin-writes.ts';
 
 /** What the routes of a target send to. */
@@ -20,6 +21,8 @@ export type Routed = {
   readonly where: string;
   /** Names of Kubernetes Services; there may be others than versions among them. */
   readonly names: ReadonlySet<string>;
+  /** Of the objects that a rollout holds. */
+  readonly held: readonly HeldRoute[];
   /** Refusal for a route object that does not exist. */
   readonly absent?: string | null;
 };
@@ -38,46 +41,85 @@ export function isEndedOf(object: Held, service: string): boolean {
   return marks?.phase === 'done' && serviceOf(marks.rollout) === service;
 }
 
-/** `wanted` null: only what serves is asked; the canary's name is then one that no version has. */
+/**
+ * `wanted` null: only what serves is asked; the canary's name is then one that no version has. `image`: the pattern of the
+ * service's images, `buoyantio/world:{version}`, by which versions are told from what is only named alike.
+ */
 export async function locateVersions(
   cluster: Cluster,
   target: Target,
   routed: Routed,
   wanted: Wanted,
+  image: string | null = null,
 ): Promise<Located> {
   const base = baseOf(target);
-  const versions = versionsIn(await cluster.view(Deployments, target.namespace).all(), target);
-  const held =
-    wanted && 'rollout' in wanted ? versions.filter((one) => readMarks(one)?.rollout === wanted.rollout) : [];
-  const serving = versions.filter(({ metadata }) => routed.names.has(metadata.name));
-  const stable = claimedIn(held) ?? (serving.length === 1 ? serving[0] : claimedIn(serving));
-  if (!stable) return { ok: false, refusal: noneServes(target, routed, versions) };
-  const deployment = stable.metadata.name;
-  return { ok: true, target: { ...target, deployment, versioned: { base, canary: canaryName() } } };
-
-  function canaryName(): string {
-    if (!wanted) return versionName(base, 'next');
-    if ('version' in wanted) return versionName(base, wanted.version);
-    const names = [...held.map(({ metadata }) => metadata.name), ...routed.names];
-    const other = names.find((name) => name !== deployment && name.startsWith(`${base}-`));
-    // Nothing of it was made yet, and nothing is routed to it.
-    return other ?? versionName(base, 'unknown');
+  const alike = versionsIn(await cluster.view(Deployments, target.namespace).all(), target);
+  const found = (deployment: string, canary: string): Located => ({
+    ok: true,
+    target: { ...target, deployment, versioned: { base, canary } },
+  });
+  if (wanted && 'rollout' in wanted) {
+    const services = versionsIn(await cluster.view(Services, target.namespace).all(), target);
+    const pair = pairOf(wanted.rollout, target, routed, { deployments: alike, services });
+    // Nothing of the canary was made yet, and nothing is routed to it.
+    if (pair) return found(pair.stable, pair.canary ?? versionName(base, 'unknown'));
   }
+  const named = alike.filter(({ metadata }) => routed.names.has(metadata.name));
+  const versions = image === null ? named : named.filter((one) => isVersion(one, target, image));
+  // An image of another shape is no reason to take no notice of the only one there is.
+  const serving = versions.length > 0 ? versions : named;
+  const stable = serving.length === 1 ? serving[0] : claimedIn(serving);
+  if (!stable) return { ok: false, refusal: noneServes(target, routed, serving, alike) };
+  const next = wanted && 'version' in wanted ? wanted.version : wanted ? 'unknown' : 'next';
+  return found(stable.metadata.name, versionName(base, next));
+}
+
+/** What carries the marks of a rollout of the service, or runs an image of it. */
+function isVersion(object: Deployment, target: Target, image: string): boolean {
+  if (serviceOf(readMarks(object)?.rollout ?? '') === target.service) return true;
+  return object.spec.template.spec.containers.some((one) => versionOf(image, one.image ?? '') !== null);
+}
+
+/**
+ * Both versions of a rollout, by its marks. Stable is what its routes sent to before it claimed them, which it does first and
+ * lets go of last; only where they do not tell, its own Deployment does. null: nothing tells.
+ */
+function pairOf(
+  rollout: string,
+  target: Target,
+  routed: Routed,
+  { deployments, services }: { deployments: readonly Deployment[]; services: readonly Held[] },
+): { readonly stable: string; readonly canary: string | undefined } | null {
+  const isOf = (one: Held) => readMarks(one)?.rollout === rollout;
+  const routes = routed.held.filter((one) => one.rollout === rollout);
+  const isNamedAlike = (name: string) => name.startsWith(`${baseOf(target)}-`);
+  const before = routes.flatMap((one) => one.before).filter(isNamedAlike);
+  const isThere = (name: string) => deployments.some(({ metadata }) => metadata.name === name);
+  const own = deployments.filter(isOf);
+  const stable = before.find(isThere) ?? before[0] ?? claimedIn(own)?.metadata.name;
+  if (stable === undefined) return null;
+  const marked = [...own, ...services.filter(isOf)].map(({ metadata }) => metadata.name);
+  const sent = routes.flatMap((one) => one.now).filter((name) => isNamedAlike(name) && !before.includes(name));
+  return { stable, canary: [...marked, ...sent].find((name) => name !== stable) };
 }
 
 /** The one that a rollout claimed as stable, or has retired since. */
 const claimedIn = (versions: readonly Deployment[]): Deployment | undefined =>
   versions.find((one) => readRestore(one) !== null) ?? versions.find((one) => readReplicas(one) !== null);
 
-function noneServes(target: Target, { where, names, absent }: Routed, versions: readonly Deployment[]): string {
+function noneServes(
+  target: Target,
+  { where, names, absent }: Routed,
+  serving: readonly Deployment[],
+  alike: readonly Deployment[],
+): string {
   if (absent) return absent;
   const base = baseOf(target);
   const list = (some: readonly string[]) => some.join(', ') || 'none';
-  const several = versions.filter(({ metadata }) => names.has(metadata.name)).map(({ metadata }) => metadata.name);
-  if (several.length > 1)
-    return `${where} sends to several versions (${list(several)}), so what serves is unclear: let it send to one of them.`;
-  const known = versions.map(({ metadata }) => metadata.name);
-  return `${where} sends to no version of ${target.service}: with the workload versioned it names a Kubernetes Service ${base}-<version>, with a Deployment of the same name behind it. Deployments ${base}-…: ${list(known)}; it sends to: ${list([...names])}.`;
+  const namesOf = (some: readonly Deployment[]) => list(some.map(({ metadata }) => metadata.name));
+  if (serving.length > 1)
+    return `${where} sends to several versions (${namesOf(serving)}), so what serves is unclear: let it send to one of them.`;
+  return `${where} sends to no version of ${target.service}: with the workload versioned it names a Kubernetes Service ${base}-<version>, with a Deployment of the same name behind it. Deployments ${base}-…: ${namesOf(alike)}; it sends to: ${list([...names])}.`;
 }
 
 /** Of routes that are objects of the cluster. */
@@ -88,24 +130,28 @@ export async function routedVersions(cluster: Cluster, target: Target): Promise<
     const service = await cluster.view(Services, ref.namespace).get(ref.name);
     if (!service) {
       const absent = `${nameOf(Services, ref)} does not exist: name an existing one in traffic.service of service ${target.service}.`;
-      return { where: nameOf(Services, ref), names: new Set(), absent };
+      return { where: nameOf(Services, ref), names: new Set(), held: [], absent };
     }
-    const before = selectorBefore(service);
-    const shapes = [service, ...(before ? [{ ...service, spec: { ...service.spec, selector: before } }] : [])];
     const versions = versionsIn(await cluster.view(Deployments, namespace).all(), target);
-    const selected = versions.filter(({ spec }) =>
-      shapes.some((shape) => selectsPods(shape, spec.template.metadata?.labels ?? {})),
-    );
-    return { where: nameOf(Services, ref), names: new Set(selected.map(({ metadata }) => metadata.name)) };
+    const selectedBy = (selector: Service['spec']['selector']) =>
+      versions
+        .filter(({ spec }) => selectsPods({ ...service, spec: { selector } }, spec.template.metadata?.labels ?? {}))
+        .map(({ metadata }) => metadata.name);
+    const now = selectedBy(service.spec.selector);
+    const marks = readMarks(service);
+    const switched = parseSwitched(marks?.restore ?? null);
+    const before = switched ? selectedBy(switched.selector) : [];
+    const held = marks && switched ? [{ rollout: marks.rollout, before, now }] : [];
+    return { where: nameOf(Services, ref), names: new Set([...now, ...before]), held };
   }
   const named = await namedServices(cluster, target);
   if (!named) throw new Error(`router ${traffic.router} does not say which version serves`);
-  return { where: named.where, names: named.services, absent: named.absent };
+  return { where: named.where, names: named.services, held: named.held ?? [], absent: named.absent };
 }
 
-/** Whether an object may become the canary: Sluice made it for this service, or retired it. */
+/** Whether an object may become the canary: Sluice made it for this service, or a rollout of it has ended there. */
 export const isFree = (object: Deployment, target: Target): boolean =>
-  isRetired(object, target) || (isOurs(object) && !isOfAnother(object, target));
+  isEndedOf(object, target.service) || (isOurs(object) && !isOfAnother(object, target));
 
 /** Left by a rollout of another service, two of whose names happen to meet. */
 export function isOfAnother(object: Held, { service }: Pick<Target, 'service'>): boolean {

@@ -11,6 +11,8 @@ import { isFree } from './versioned-names.ts';
 
 /** The marks of an object that a rollout has done with. */
 const DONE_MARKS: MarkChanges = { phase: 'done', restore: null, abort: null };
+/** Who comes after the end finds another phase: by then what was given up may serve again. */
+const WHILE_ACTIVE = ['rollout', 'epoch', 'phase'] as const;
 
 export const inTheWay = (subject: string) =>
   `${subject} exists, and no rollout of Sluice left it there: rename or delete it, the name is needed for this version`;
@@ -37,17 +39,17 @@ export function adoptVersion(
 
 /** Lets go of an object that stays as it is. */
 export function intendRest(object: Held, by: Fence): Intent {
-  return ended(object, by) ?? { ops: underFence(object, by, { ...DONE_MARKS, replicas: null }, ['rollout', 'epoch']) };
+  return ended(object, by) ?? { ops: underFence(object, by, { ...DONE_MARKS, replicas: null }, WHILE_ACTIVE) };
 }
 
-/** No pods any more, and a note of how many there were: it is there for the way back. */
-export function intendRetire(object: Deployment, by: Fence): Intent {
+/** A note of how many pods there were: it is there for the way back. No pods any more, unless that is wanted at once. */
+export function intendRetire(object: Deployment, by: Fence, keepsPods = false): Intent {
   const stopped = ended(object, by);
   if (stopped) return stopped;
   const { replicas } = object.spec;
   const before = replicas > 0 ? replicas : (readReplicas(object) ?? 1);
-  const scaled = replicas > 0 ? [test('/spec/replicas', replicas), replace('/spec/replicas', 0)] : [];
-  return { ops: [...scaled, ...underFence(object, by, { ...DONE_MARKS, replicas: before }, ['rollout', 'epoch'])] };
+  const scaled = replicas > 0 && !keepsPods ? [test('/spec/replicas', replicas), replace('/spec/replicas', 0)] : [];
+  return { ops: [...scaled, ...underFence(object, by, { ...DONE_MARKS, replicas: before }, WHILE_ACTIVE)] };
 }
 
 /** Another rollout's, or done already; null: it may be written. */
@@ -58,8 +60,14 @@ function ended(object: Held, by: Fence): Intent | null {
 }
 
 /** Whether this rollout has taken the pods of what it claimed as stable: it went further than somebody knows. */
-export const isRetiredBy = (object: Deployment, { rollout }: Fence): boolean =>
-  readMarks(object)?.rollout === rollout && readReplicas(object) !== null;
+export const isRetiredBy = (object: Deployment, by: Fence): boolean =>
+  isEndedBy(object, by) && readReplicas(object) !== null;
+
+/** Whether this rollout has let go of it. */
+export function isEndedBy(object: Held, { rollout }: Fence): boolean {
+  const marks = readMarks(object);
+  return marks?.rollout === rollout && marks.phase === 'done';
+}
 
 /** Pods again, as many as there were, before traffic comes back to them. */
 export function intendReturn(object: Deployment, by: Fence): Intent {

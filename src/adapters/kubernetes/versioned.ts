@@ -26,7 +26,15 @@ import { adoptService, intendClaim, intendRaise, readRestore } from './twin-writ
 import { leadsTo, noVersionLabel, type VersionDrafts, versionDrafts, versionLabel } from './versioned-canary.ts';
 import { isEndedOf, isOfAnother, isRetired, versionsIn } from './versioned-names.ts';
 import { lookAtVersions } from './versioned-preflight.ts';
-import { adoptVersion, inTheWay, intendRest, intendRetire, intendReturn, isRetiredBy } from './versioned-writes.ts';
+import {
+  adoptVersion,
+  inTheWay,
+  intendRest,
+  intendRetire,
+  intendReturn,
+  isEndedBy,
+  isRetiredBy,
+} from './versioned-writes.ts';
 
 export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }): Workload {
   const twin = createTwin({ cluster, log });
@@ -63,15 +71,17 @@ export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }
           send<Held>(kind, ref, (found) => intendRest(found, fence)),
     );
 
-  const retire = (ref: Ref, fence: Fence) => send(Deployments, ref, (found) => intendRetire(found, fence));
+  const retire = (ref: Ref, fence: Fence, keepsPods = false) =>
+    send(Deployments, ref, (found) => intendRetire(found, fence, keepsPods));
 
-  /** An older version goes back to 0; what was made for this rollout goes. */
+  /** An older version goes back to 0, or to what it was; what was made for this rollout goes. */
   async function dismiss(target: Target, fence: Fence): Promise<Written> {
     const ref = canaryOf(target);
     const object = await cluster.get(Deployments, ref);
-    const isOlder = object !== null && readReplicas(object) !== null;
-    if (!isOlder) return firstOf(await Promise.all(made(target).map((one) => takeAway(one, fence))));
-    return inOrder([() => retire(ref, fence), ...leave(target, fence)]);
+    const slept = object !== null && readReplicas(object) !== null;
+    if (slept) return inOrder([() => retire(ref, fence), ...leave(target, fence)]);
+    if (object !== null && !isOurs(object)) return inOrder(leave(target, fence));
+    return firstOf(await Promise.all(made(target).map((one) => takeAway(one, fence))));
   }
 
   /**
@@ -106,7 +116,8 @@ export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }
       const { metadata } = serving.service;
       const restore = { service: metadata.name, template: serving.deployment.spec.template };
       const { object: _, ...written } = await write(cluster, Deployments, deploymentOf(target), (found) =>
-        intendClaim(found, fence, target, restore),
+        // How many pods it had for a rollback, long ago, is nothing of this rollout.
+        intendClaim(found, fence, target, restore, { replicas: null }),
       );
       return written;
     },
@@ -146,14 +157,17 @@ export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }
     // That the promotion is over is told by the routes alone.
     isPromoted: async () => false,
 
-    async demote(target, fence, before = null) {
-      const object = await cluster.get(Deployments, deploymentOf(target));
-      if (!object || !isRetiredBy(object, fence)) return twin.demote(target, fence, before);
-      const { object: now, ...written } = await write(cluster, Deployments, deploymentOf(target), (found) =>
-        intendReturn(found, fence),
-      );
-      if (written.kind !== 'done' || !now) return written;
-      return { ...DONE, mayRoute: deploymentState(now).kind === 'ready' };
+    /** Its template was never written, and whatever it is by now stays: it only has to have pods. */
+    async demote(target, fence) {
+      const { object, ...written } = await write(cluster, Deployments, deploymentOf(target), (found) => {
+        if (isRetiredBy(found, fence)) return intendReturn(found, fence);
+        return isEndedBy(found, fence) ? DONE : intendRaise(found, fence);
+      });
+      if (written.kind !== 'done' || !object) return written;
+      // One that comes up from 0 has all of the traffic to take.
+      const slept = readReplicas(object) !== null;
+      const hasPods = (object.status?.availableReplicas ?? 0) > 0;
+      return { ...DONE, mayRoute: slept ? deploymentState(object).kind === 'ready' : hasPods };
     },
 
     async raise(target, fence) {
@@ -175,8 +189,8 @@ export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }
 
     async cleanUp(target, fence, ended = 'aborted') {
       const stable = deploymentOf(target);
-      if (ended === 'promoted') {
-        const written = await inOrder([...leave(target, fence), () => retire(stable, fence)]);
+      if (ended === 'promoted' || ended === 'recalled') {
+        const written = await inOrder([...leave(target, fence), () => retire(stable, fence, ended === 'recalled')]);
         if (written.kind === 'done') await forget(target, fence);
         return written;
       }

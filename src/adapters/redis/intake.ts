@@ -14,13 +14,15 @@ export function createIntakeStore({
   work,
   urgent,
   keys,
-}: Deps): Pick<Store, 'take' | 'untake' | 'intakes' | 'withIntakes' | 'isWaiting' | 'drop'> {
+}: Deps): Pick<
+  Store,
+  'take' | 'untake' | 'intakes' | 'withIntakes' | 'isWaiting' | 'noteAnswer' | 'answerOf' | 'drop'
+> {
   return {
     async take(service, key, body) {
       const { seen, inbox } = keys.service(service);
-      const id = await urgent.sluiceTake(seen(key), inbox, JSON.stringify(body), REPLAY_KNOWN_MS, INBOX_LENGTH);
-      if (id === null) return { kind: 'duplicate' };
-      return id === '' ? { kind: 'full' } : { kind: 'new', id };
+      const [kind, id] = await urgent.sluiceTake(seen(key), inbox, JSON.stringify(body), REPLAY_KNOWN_MS, INBOX_LENGTH);
+      return kind === 'full' ? { kind } : { kind, id };
     },
 
     async untake(service, key) {
@@ -42,6 +44,14 @@ export function createIntakeStore({
 
     async isWaiting(service, id) {
       return (await work.xrange(keys.service(service).inbox, id, id)).length > 0;
+    },
+
+    async noteAnswer(service, id, answer) {
+      await work.set(keys.service(service).answer(id), JSON.stringify(answer), 'PX', REPLAY_KNOWN_MS);
+    },
+
+    async answerOf(service, id) {
+      return JSON.parse((await work.get(keys.service(service).answer(id))) ?? 'null');
     },
 
     async drop(service, id) {

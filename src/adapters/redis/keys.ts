@@ -15,6 +15,8 @@ export function createKeys(env: string) {
       /** Followed by an id: the hash of that rollout. */
       rollouts: `${tag}:ro:`,
       seen: (key: string) => `${tag}:seen:${key}`,
+      /** What the person of an inbox entry is told. */
+      answer: (id: string) => `${tag}:answer:${id}`,
     };
   };
   return {

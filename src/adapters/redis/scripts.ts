@@ -34,7 +34,7 @@ declare module 'ioredis' {
       body: string,
       seenMs: number,
       inboxLength: number,
-    ): Result<string | null, Context>;
+    ): Result<readonly ['new' | 'duplicate', string] | readonly ['full'], Context>;
     sluiceUntake(seen: string, inbox: string, seenMs: number): Result<null, Context>;
     sluiceSent(outbox: string, ...entries: readonly string[]): Result<number, Context>;
     sluiceClaim(index: string, lateMs: number, claimMs: number, limit: number): Result<string[], Context>;

@@ -7,7 +7,7 @@ import type { Actor } from '../../core/plan.ts';
 import { gateDeadline, isAbortable, openGate, type Rejection, type Rollout } from '../../core/rollout.ts';
 import { commandError, dryRun, help, history, meant, names } from './command-words.ts';
 import { code, codeBlock, count, date, either, mention, plain, utc, who } from './mrkdwn.ts';
-import { MAX, nameOf, serviceOf, stableOf, stateOf, stepCount, versionOf } from './words.ts';
+import { doingOf, MAX, nameOf, serviceOf, stableOf, standstillOf, stateOf, stepCount, versionOf } from './words.ts';
 
 type Of<K extends Answer['kind']> = Extract<Answer, { kind: K }>;
 
@@ -81,7 +81,7 @@ export function say(answer: Answer): string {
     case 'not recorded':
       return 'Not recorded, so nothing happened: Sluice could not write it down. Try again in a minute.';
     case 'inbox full':
-      return 'Not recorded, so nothing happened: too many requests wait to be carried out. Try again in a minute. An abort always goes through.';
+      return 'Not recorded, so nothing happened: too many requests wait to be carried out. Try again in a minute. An abort is taken all the same.';
     case 'kept':
       return "Written down, but not carried out yet: Sluice's database went away. It is carried out when the database is back within 5 minutes; look at the thread.";
     case 'replayed':
@@ -95,7 +95,7 @@ export function say(answer: Answer): string {
     case "another installation's button":
       return `This button belongs to another Sluice (${plain(answer.given, 40)}; this one is ${plain(answer.own, 40)}), so nothing happened. Do they use the same Slack app? Give each its own.`;
     case 'too many':
-      return `Too many requests: this one and the next have no effect. Go on in ${count(answer.seconds, 'second', 'seconds')}. An abort always goes through.`;
+      return `Too many requests: this one and the next have no effect. Go on in ${count(answer.seconds, 'second', 'seconds')}. An abort is taken all the same.`;
     case 'fault':
       return `Something broke on Sluice's side. Look at the thread before you try again; the log has it under ${code(answer.reference, 80)}.`;
     default:
@@ -166,7 +166,7 @@ function statusLine(rollout: Rollout, link: string | null): string {
   const step = isAbortable(rollout) ? `step ${stepCount(rollout)}, ${route.weight}%, ` : '';
   const until = deadline ? ` until ${date(deadline)}` : '';
   const id = plain(rollout.id, 80);
-  return `• *${nameOf(plan)}*: ${step}${stateOf(rollout)}${until}; by ${person(plan.requester)} (${link === null ? id : `<${link}|${id}>`})`;
+  return `• *${nameOf(plan)}*: ${step}${doingOf(rollout)}${until}${standstillOf(rollout)}; by ${person(plan.requester)} (${link === null ? id : `<${link}|${id}>`})`;
 }
 
 function rejected(rejection: Rejection, rollout: Rollout, verb: Of<'rejected'>['verb']): string {

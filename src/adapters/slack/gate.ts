@@ -6,7 +6,7 @@ import { previewRequest } from '../../core/traffic.ts';
 import { actions, button, confirm, context, type Message, type Show, section } from './block-kit.ts';
 import { bar, code, count, date, duration, either, ended, mention, plain, quote, utc, who } from './mrkdwn.ts';
 import { snapshotBlocks, testLine, verdictLine } from './snapshot.ts';
-import { MAX, nameOf, serviceOf, stableOf, stepCount, versionOf, weightAt } from './words.ts';
+import { achievedAt, MAX, nameOf, serviceOf, stableOf, stepCount, versionOf, weightAt } from './words.ts';
 
 export function gateMessage(rollout: Rollout, gate: Gate, show: Show): Message {
   switch (gate.kind) {
@@ -27,9 +27,9 @@ function stepGate(rollout: Rollout, gate: Gate, show: Show): Message {
   const { plan } = rollout;
   const title = `Gate ${stepCount(rollout, gate.step)}`;
   const { question, approve } = questionOf(rollout, gate);
-  const share = plan.steps[gate.step]?.achieved;
+  const share = achievedAt(plan.steps, plan.steps[gate.step]?.route.weight ?? 0);
   const evidence = [
-    ...(share === undefined ? [] : [`Share: ${plain(share, MAX.name)}.`]),
+    ...(share === null ? [] : [`${versionOf(plan)} now has about ${share}.`]),
     verdictLine(plan, gate),
     testLine(gate.tests),
   ].filter((text) => text !== null);

@@ -187,7 +187,7 @@ export function listen(app: App, deps: Deps): { settled(): Promise<void> } {
     return {
       taken: ack,
       refused: async (text) => {
-        await ack();
+        await ack().catch((error: unknown) => log.warn({ error: reasonOf(error) }, 'not acknowledged'));
         await tell(replyTo, text);
       },
     };

@@ -1,8 +1,8 @@
 /** What is told once in the thread and never edited. */
-import { isAbortable, type Note, type Rollout } from '../../core/rollout.ts';
+import { isAbortable, type Note, openGate, type Rollout } from '../../core/rollout.ts';
 import { byHand } from '../../core/traffic.ts';
 import { type Message, type Show, section } from './block-kit.ts';
-import { codeBlock, date, duration, plain, quote, utc } from './mrkdwn.ts';
+import { codeBlock, date, duration, ended, mention, plain, quote, utc } from './mrkdwn.ts';
 import { doingOf, MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
 
 export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
@@ -24,10 +24,8 @@ export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
         : abortStalled(rollout, note.message);
     case 'stalled':
       return stalled(rollout, note);
-    case 'resumed': {
-      const words = `${nameOf(rollout.plan)} goes on again; it stood still for ${duration(note.ms)}.`;
-      return { text: words, blocks: [section(words)] };
-    }
+    case 'resumed':
+      return resumed(rollout, note, show);
     default:
       return note satisfies never;
   }
@@ -42,9 +40,10 @@ function reminder(rollout: Rollout, note: Extract<Note, { kind: 'reminder' }>, s
   const deadline = gate ? (gate.deliveredAt ?? gate.openedAt) + gate.plan.timeoutMs + gate.heldMs : null;
   const words = (time: (ms: number) => string) =>
     deadline === null ? `${waits}.` : `${waits} until ${time(deadline)}, ${then}.`;
-  const link = show.gateLink ? ` <${show.gateLink}|Open gate>` : '';
-  return { text: words(utc), blocks: [section(`${words(date)}${link}`)] };
+  return { text: words(utc), blocks: [section(`${words(date)}${linkOf(show)}`)] };
 }
+
+const linkOf = ({ gateLink }: Show) => (gateLink ? ` <${gateLink}|Open gate>` : '');
 
 /** The traffic is safe; what Sluice made cannot be taken away yet. */
 function leftOver({ plan }: Rollout, why: string): Message {
@@ -66,39 +65,74 @@ function abortStalled(rollout: Rollout, why: string): Message {
     blocks: [
       section(`*The abort of ${name} does not get through yet.* Sluice keeps trying.`),
       section(quote(why, MAX.message)),
-      ...handWork(rollout),
+      ...handWork(rollout, 'To take the traffic back by hand, run'),
     ],
     broadcast: true,
   };
 }
 
-/** Nobody has to do anything yet; whoever wants to knows what still works. */
+/**
+ * Nobody has to do anything yet; whoever wants to knows what still works. Before the first gate nobody else follows the
+ * thread, so who asked for the rollout is called.
+ */
 function stalled(rollout: Rollout, { since, message }: Extract<Note, { kind: 'stalled' }>): Message {
-  const name = nameOf(rollout.plan);
+  const { plan } = rollout;
+  const name = nameOf(plan);
+  const caller = plan.requester.kind === 'person' ? `${mention(plan.requester.user)} ` : '';
+  const doing = doingOf(rollout);
+  const safe = 'User traffic is not touched by that.';
   const abortable = isAbortable(rollout);
-  const meanwhile = [
-    'The traffic stays as it is, and what people decide is kept.',
+  const ways = [
     'Sluice keeps trying, and says here when it goes on.',
-    ...(abortable ? ['*Abort* is tried at once all the same.'] : []),
+    ...(abortable
+      ? [
+          `No weight moves until then${unless(rollout)}; what people decide is kept.`,
+          'To go back, press *Abort*; Sluice repeats it until it gets through.',
+        ]
+      : []),
   ];
   return {
-    text: `${name} has stood still since ${utc(since)} (${doingOf(rollout)}): nothing gets through. Sluice keeps trying.`,
+    text: `${name} has stood still since ${utc(since)} (${doing}): Sluice's own work on it fails: ${ended(plain(message, MAX.message))} ${safe} Sluice keeps trying.`,
     blocks: [
-      section(`*${name} has stood still since ${date(since)}* (${doingOf(rollout)}): nothing gets through.`),
+      section(
+        `${caller}*${name} has stood still since ${date(since)}* (${doing}): Sluice's own work on it fails. ${safe}`,
+      ),
       section(quote(message, MAX.message)),
-      section(meanwhile.join(' ')),
-      ...(abortable && rollout.routeSeq > 0 ? handWork(rollout) : []),
+      section(ways.join(' ')),
+      ...(abortable && rollout.routeSeq > 0
+        ? handWork(rollout, 'To take the traffic back by hand, press *Abort* first, then run')
+        : []),
     ],
   };
 }
 
+/** What sends the traffic back even now. */
+function unless(rollout: Rollout): string {
+  const gate = openGate(rollout);
+  const causes = [
+    ...(rollout.guard && rollout.plan.checks.length > 0 ? ['a check fails'] : []),
+    ...(gate?.kind === 'step' && gate.plan.onTimeout === 'abort' ? ['the gate runs out'] : []),
+  ];
+  return causes.length > 0 ? `, unless ${causes.join(' or ')}` : '';
+}
+
+function resumed(rollout: Rollout, { ms }: Extract<Note, { kind: 'resumed' }>, show: Show): Message {
+  const words = `${nameOf(rollout.plan)} goes on again; it stood still for ${duration(ms)}.`;
+  const gate = openGate(rollout);
+  if (!gate) return { text: words, blocks: [section(words)] };
+  const what = gate.kind === 'step' ? `Gate ${stepCount(rollout, gate.step)}` : 'It';
+  const text = `${words} ${what} still waits for a decision.`;
+  return { text, blocks: [section(`${text}${linkOf(show)}`)] };
+}
+
 const abortCommand = ({ id }: Rollout) => `npm run sluice -- abort ${id}`;
 
-function handWork(rollout: Rollout) {
+/** `begin`: up to what is run. */
+function handWork(rollout: Rollout, begin: string) {
   const hand = byHand(rollout.plan.target, rollout.journal);
   return [
     section(
-      `To take the traffic back by hand, run the first of these where the cluster can be reached; or the others, and ${plain(hand.edit, 500)}.`,
+      `${begin} the first of these where the cluster can be reached; or the others, and ${plain(hand.edit, 500)}.`,
     ),
     section(codeBlock([abortCommand(rollout), ...hand.commands].join('\n'), 1500)),
   ];

@@ -4,9 +4,20 @@ import type { Plan } from '../../core/plan.ts';
 import { type AbortCause, isAbortable, openGate, type Rollout } from '../../core/rollout.ts';
 import { actions, button, context, header, type Message, type Show, section } from './block-kit.ts';
 import { abortButton } from './gate.ts';
-import { bar, capital, date, plain, who } from './mrkdwn.ts';
+import { bar, capital, date, plain, utc, who } from './mrkdwn.ts';
 import { failure } from './snapshot.ts';
-import { endWords, MAX, nameOf, routeWords, serviceOf, shareWords, stateOf, stepCount, versionOf } from './words.ts';
+import {
+  achievedAt,
+  endWords,
+  MAX,
+  nameOf,
+  percentAt,
+  routeWords,
+  serviceOf,
+  stateOf,
+  stepCount,
+  versionOf,
+} from './words.ts';
 
 export function rootMessage(rollout: Rollout, show: Show): Message {
   const blocks: KnownBlock[] = [header(title(rollout)), section(progress(rollout)), context(facts(rollout))];
@@ -73,7 +84,7 @@ function progress(rollout: Rollout): string {
   const traffic =
     phase.kind === 'promoting'
       ? `${bar(100)} 100% on ${versionOf(plan)}`
-      : `${bar(route.weight)} ${routeWords(route, plan.target)}${shareWords(plan, route.weight)}`;
+      : `${bar(percentAt(plan.steps, route.weight))} ${routeWords(route, plan)}`;
   return `*Step ${stepCount(rollout)}* · ${traffic}\n${state}`;
 }
 
@@ -108,10 +119,15 @@ function rootButtons(rollout: Rollout, show: Show): Button[] {
 /** The first 40 characters tell the story on a lock screen. */
 function fallback(rollout: Rollout): string {
   const { phase, plan, route } = rollout;
-  const parts = [`${nameOf(plan)}: ${stateOf(rollout)}.`];
-  const share = phase.kind === 'promoting' ? 100 : route.weight;
-  if (outcomeOf(rollout) === null)
-    parts.push(`${share}% of the traffic is on ${versionOf(plan)}${shareWords(plan, share)}.`);
+  const parts = [`${nameOf(plan)}: ${stateOf(rollout, utc)}.`];
+  if (outcomeOf(rollout) === null) {
+    const weight = phase.kind === 'promoting' ? 100 : route.weight;
+    const share = achievedAt(plan.steps, weight);
+    const version = versionOf(plan);
+    parts.push(
+      share === null ? `${weight}% of the traffic is on ${version}.` : `Traffic on ${version}: about ${share}.`,
+    );
+  }
   if (openGate(rollout)) parts.push('Open the gate in the thread to decide.');
   parts.push(`Started by ${who(plan.requester)}.`);
   return parts.join(' ');

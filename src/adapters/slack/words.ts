@@ -2,7 +2,7 @@
 import type { Plan, Preview, Route, Step, Target } from '../../core/plan.ts';
 import { type AbortCause, type Gate, openGate, type Rollout } from '../../core/rollout.ts';
 import { previewRequest } from '../../core/traffic.ts';
-import { code, duration, plain, utc, who } from './mrkdwn.ts';
+import { code, date, duration, plain, who } from './mrkdwn.ts';
 
 /** Budgets of foreign text, in characters as typed. */
 export const MAX = { name: 63, version: 60, reason: 300, message: 600 } as const;
@@ -29,8 +29,9 @@ export function weightAt(rollout: Rollout, gate: Gate): number {
 }
 
 /** What a route gives the canary: `0% to the canary, plus requests with x-canary: always`. */
-export function routeWords(route: Route, target: Target): string {
-  const parts = [`${route.weight}% to the canary`];
+export function routeWords(route: Route, { steps, target }: Pick<Plan, 'steps' | 'target'>): string {
+  const share = achievedAt(steps, route.weight);
+  const parts = [`${share === null ? `${route.weight}%` : `about ${share}`} to the canary`];
   if (route.preview) parts.push(`requests with ${previewWords(previewRequest(target, route.preview))}`);
   if (route.mirror) parts.push(`copies of ${route.mirror}% of the requests`);
   return parts.join(', plus ');
@@ -44,15 +45,19 @@ function previewWords(preview: Preview): string {
     : code(`${preview.header}: ${preview.value}`, 160);
 }
 
-/** ` (asked 10%, 1 of 5 pods = 20%)` where a weight gets another share than it says, else nothing. */
-export function shareWords({ steps }: Pick<Plan, 'steps'>, weight: number): string {
+/** `20% (1 of 5 pods; 10% was asked)` where a weight gets another share than it says; null: just that. */
+export function achievedAt(steps: readonly Step[], weight: number): string | null {
   const achieved = steps.find(({ route }) => route.weight === weight)?.achieved;
-  return achieved === undefined ? '' : ` (${plain(achieved, MAX.name)})`;
+  return achieved === undefined ? null : plain(achieved, MAX.name);
 }
+
+/** The percent of it, for a bar. */
+export const percentAt = (steps: readonly Step[], weight: number): number =>
+  Number.parseInt(achievedAt(steps, weight) ?? '', 10) || weight;
 
 /** One step of a plan in a line: what a dry run prints. */
 export function stepWords(step: Step, target: Target): string {
-  const parts = [`${routeWords(step.route, target)}${shareWords({ steps: [step] }, step.route.weight)}`];
+  const parts = [routeWords(step.route, { steps: [step], target })];
   if (step.test) parts.push('tests');
   if (step.bakeMs > 0) parts.push(`checks watched for ${duration(step.bakeMs)}`);
   if (step.gate) parts.push(step.gate.approvals > 1 ? `gate with ${step.gate.approvals} approvals` : 'gate');
@@ -60,13 +65,14 @@ export function stepWords(step: Step, target: Target): string {
 }
 
 /** What it is doing now, as a clause without a full stop. */
-export function stateOf(rollout: Rollout): string {
-  const { stalledSince } = rollout;
-  const state = doingOf(rollout);
-  return stalledSince ? `${state}, but nothing has got through since ${utc(stalledSince)}` : state;
-}
+export const stateOf = (rollout: Rollout, time?: (ms: number) => string): string =>
+  `${doingOf(rollout)}${standstillOf(rollout, time)}`;
 
-/** The same without whether it gets through. */
+/** A clause to go on with when it stands still, else nothing. `time` writes the moment: notifications do not know Slack's dates. */
+export const standstillOf = ({ stalledSince }: Rollout, time: (ms: number) => string = date): string =>
+  stalledSince ? `, but Sluice has not been able to go on since ${time(stalledSince)}; see the thread` : '';
+
+/** The same without whether it stands still. */
 export function doingOf(rollout: Rollout): string {
   const { phase, plan } = rollout;
   const version = versionOf(plan);

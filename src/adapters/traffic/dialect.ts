@@ -34,6 +34,8 @@ export type Dialect<T extends Held, Journal> = {
    * is routed.
    */
   readonly succeed?: (journal: Journal) => Journal;
+  /** Whether stable is named anywhere in it, in what no rollout routes as well. Goes with `succeed`. */
+  readonly sendsToStable?: (object: T) => boolean;
   /** The route that the object says; null when it is no shape that `say` writes. */
   readonly read: (object: T, journal: Journal) => Route | null;
   /** Whether the owned fields are as this route has them, whatever others did to the rest. */

@@ -47,6 +47,10 @@ export function createGatewayApiRouter(deps: RouterDeps): TrafficRouter {
             ...entry,
             backendRefs: backendRefs.map((ref) => ({ ...ref, name: sides.canary })),
           })),
+        sendsToStable: (object) =>
+          rulesOf(object)
+            .flatMap(({ backendRefs = [] }) => backendRefs)
+            .some(servingTest(target, sides.stable, ref.namespace)),
         read: (object, journal) => readRoute(rulesOf(object), journal, sides),
         shows: (object, journal, route) => shows(rulesOf(object), journal, sides, route),
         isRestored: (object) => isRestored(rulesOf(object), sides),

@@ -7,19 +7,26 @@ import { sidesOf } from '../../core/sides.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { ApiFault } from '../kubernetes/errors.ts';
 import { nameOf } from '../kubernetes/objects.ts';
-import { BackendTLSPolicies, TLS_POLICY_VERSIONS } from '../kubernetes/route-objects.ts';
+import { BackendTLSPolicies, TLS_POLICY_VERSIONS, type TlsPolicy } from '../kubernetes/route-objects.ts';
 
 export async function policyRefusals(cluster: Cluster, target: Target, service: string): Promise<readonly string[]> {
   const { stable, canary } = sidesOf(target);
-  return (await policiesIn(cluster, target.namespace)).flatMap(({ metadata, spec }) => {
-    const { targetRef, targetRefs = targetRef ? [targetRef] : [] } = spec;
-    const covers = (name: string) => targetRefs.some((one) => one.kind === 'Service' && one.name === name);
-    const bare = covers(service) ? [stable, canary].filter((side) => !covers(side)) : [];
-    if (bare.length === 0) return [];
-    return [
-      `${nameOf(BackendTLSPolicies, metadata)} holds for ${service} and not for ${bare.join(' and ')}, which carry the traffic of a rollout: without its TLS settings requests fail. Add ${bare.join(' and ')} to its targetRefs.`,
-    ];
-  });
+  const policies = await policiesIn(cluster, target.namespace);
+  const bare = [stable, canary].filter((side) => !policies.some((one) => holdsFor(one, side)));
+  if (bare.length === 0) return [];
+  return policies
+    .filter((one) => holdsFor(one, service))
+    .map(
+      ({ metadata }) =>
+        `${nameOf(BackendTLSPolicies, metadata)} holds for ${service} and not for ${bare.join(' and ')}, which carry the traffic of a rollout: without its TLS settings requests fail. Add ${bare.join(' and ')} to its targetRefs.`,
+    );
+}
+
+function holdsFor(
+  { spec: { targetRef, targetRefs = targetRef ? [targetRef] : [] } }: TlsPolicy,
+  name: string,
+): boolean {
+  return targetRefs.some((one) => one.kind === 'Service' && one.name === name);
 }
 
 /** Mostly one LIST where the bot may; none where not, since few clusters have such policies at all. */

@@ -5,15 +5,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Preview, type Route, STABLE_ROUTE } from '../../core/plan.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
-import type {
-  Destination,
-  HttpMatch,
-  IstioJournal,
-  IstioRoute,
-  VirtualService,
-  WeightedDestination,
+import {
+  type Destination,
+  type HttpMatch,
+  type IstioJournal,
+  type IstioRoute,
+  istioJournal,
+  type VirtualService,
+  type WeightedDestination,
 } from '../kubernetes/route-objects.ts';
-import type { Split } from './istio-split.ts';
+import { type Split, wholeHost } from './istio-split.ts';
 import { matchOf, previewOf } from './previews.ts';
 
 /** Name of the routes that Sluice puts before its own for a preview. */
@@ -21,11 +22,17 @@ const PREVIEW = 'sluice-preview';
 
 export const httpOf = ({ spec }: VirtualService) => spec.http ?? [];
 
-/** `world`, `world.hello` and `world.hello.svc.cluster.local` are one host to a VirtualService in `hello`. */
-export function isHost({ host }: Pick<Destination, 'host'>, service: string, namespace: string, home: string): boolean {
-  const [name, where = home, svc = 'svc'] = host.split('.');
-  return name === service && where === namespace && svc === 'svc';
+/** The journal of `sluice.dev/restore`; an empty one when there is none that can be read. */
+export function parseJournal(restore: string | null | undefined): IstioJournal {
+  try {
+    return istioJournal.safeParse(JSON.parse(restore ?? '[]')).data ?? [];
+  } catch {
+    return [];
+  }
 }
+
+export const isHost = (to: Pick<Destination, 'host'>, service: string, namespace: string, home: string): boolean =>
+  wholeHost(to, home) === `${service}.${namespace}.svc`;
 
 /** The routes whose only destination is the Kubernetes Service; of these names only, when some are given. */
 export function journalOf(
@@ -183,8 +190,10 @@ function stableOps(
     const stable = split.instead(only.destination, others);
     return stable ? [replace(at('route', 0, 'destination'), stable)] : [];
   }
+  const beside = route.find(({ destination }) => split.isCanary(destination)) ?? only;
   return route.flatMap(({ destination }, n): Op[] => {
-    const weight = split.isCanary(destination) ? 0 : split.isStable(destination) ? 100 : null;
+    const isStable = beside !== undefined && split.isStable(destination, beside.destination);
+    const weight = split.isCanary(destination) ? 0 : isStable ? 100 : null;
     return weight === null ? [] : [{ op: 'add', path: at('route', n, 'weight'), value: weight }];
   });
 }

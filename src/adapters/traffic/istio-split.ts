@@ -2,14 +2,15 @@
 import type { Target } from '../../core/plan.ts';
 import { isForRollout, type Sides, sidesOf } from '../../core/sides.ts';
 import { subsetRule } from '../../core/traffic.ts';
-import type { Destination } from '../kubernetes/route-objects.ts';
+import type { Destination, IstioJournal } from '../kubernetes/route-objects.ts';
 
 export type Split = {
   /** Sluice's own, for people. */
   readonly names: string;
   /** Whether it can be what a route sent to before, where its host is the Kubernetes Service that is rolled out. */
   readonly isApex: (to: Destination) => boolean;
-  readonly isStable: (to: Destination) => boolean;
+  /** Of the same host as the canary `beside` it, where both have one. */
+  readonly isStable: (to: Destination, beside: Destination) => boolean;
   readonly isCanary: (to: Destination) => boolean;
   /** Of a rollout: nothing at rest sends there. */
   readonly isSide: (to: Destination) => boolean;
@@ -20,8 +21,15 @@ export type Split = {
   readonly instead: (canary: Destination, others: readonly Destination[]) => Destination | null;
 };
 
-export const splitOf = (target: Target): Split =>
-  subsetRule(target) === null ? byHosts(sidesOf(target)) : bySubsets(sidesOf(target));
+/** `home`: namespace of the VirtualService; `journal`: which hosts it routes, empty: not known. */
+export const splitOf = (target: Target, home: string, journal: IstioJournal): Split =>
+  subsetRule(target) === null ? byHosts(sidesOf(target)) : bySubsets(sidesOf(target), home, journal);
+
+/** `world`, `world.hello` and `world.hello.svc.cluster.local` are one host to a VirtualService in `hello`. */
+export function wholeHost({ host }: Pick<Destination, 'host'>, home: string): string {
+  const [name, where = home, svc = 'svc'] = host.split('.');
+  return `${name}.${where}.${svc}`;
+}
 
 const nameOfHost = ({ host }: Destination) => host.split('.')[0] ?? host;
 
@@ -46,18 +54,22 @@ export function byHosts(sides: Sides): Split {
   };
 }
 
-/** Stable keeps its own subset; the canary's is called `world-canary`. */
-function bySubsets({ canary }: Sides): Split {
-  const isCanary = ({ subset }: Destination) => subset === canary;
-  const isStable = (to: Destination) => to.subset !== undefined && !isCanary(to);
+/** Stable keeps its own subset; the canary's is called `world-canary`, as that of another host may be, too. */
+function bySubsets({ canary }: Sides, home: string, journal: IstioJournal): Split {
+  const hosts = journal.flatMap(({ route }) => route.map(({ destination }) => wholeHost(destination, home)));
+  const isOurs = (to: Destination) => hosts.length === 0 || hosts.includes(wholeHost(to, home));
+  const isApex = ({ subset }: Destination) => subset !== undefined && subset !== canary;
+  const isCanary = (to: Destination) => to.subset === canary && isOurs(to);
+  const isStable = (to: Destination, beside: Destination) =>
+    isApex(to) && wholeHost(to, home) === wholeHost(beside, home);
   return {
     names: `subset ${canary}`,
-    isApex: isStable,
+    isApex,
     isStable,
     isCanary,
     isSide: isCanary,
     stable: (was) => was,
     canary: (was) => ({ ...was, subset: canary }),
-    instead: (to, others) => others.find((one) => one.host === to.host && isStable(one)) ?? null,
+    instead: (to, others) => others.find((one) => isStable(one, to)) ?? null,
   };
 }

@@ -2,13 +2,15 @@
  * VirtualServices that are split by subsets: what a rollout does to the DestinationRule that says which pods a subset has. On
  * the way up it comes before the weights, on the way down after them, and an abort does not wait for it.
  */
-import type { Fence, TrafficRouter } from '../../app/ports.ts';
+import type { Fence, TrafficRouter, Written } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import { sidesOf } from '../../core/sides.ts';
 import { subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
+import { convict } from '../kubernetes/convict.ts';
 import { DONE, drifted, heldMessage, type Intent, refused, write } from '../kubernetes/fence.ts';
+import { lostSubset } from '../kubernetes/lost-subset.ts';
 import { highestEpoch, readMarks } from '../kubernetes/marks.ts';
 import { nameOf, refOf, Services } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
@@ -18,13 +20,13 @@ import {
   DestinationRules,
   ISTIO_VERSIONS,
   type IstioJournal,
-  istioJournal,
   VirtualServices,
 } from '../kubernetes/route-objects.ts';
 import { servedKind } from '../kubernetes/served.ts';
 import { findServing, type Serving } from '../kubernetes/serving.ts';
 import { canaryLabel, noLabel } from '../kubernetes/twin-canary.ts';
-import { destinationName, isHost } from './istio-rules.ts';
+import { destinationName, httpOf, isHost, isRestored, parseJournal } from './istio-rules.ts';
+import { splitOf } from './istio-split.ts';
 import type { RouterDeps } from './object-router.ts';
 import {
   canarySubset,
@@ -149,18 +151,35 @@ export function withSubsets(router: TrafficRouter, { cluster, env = 'default' }:
     const kind = await servedKind(cluster, DestinationRules, ISTIO_VERSIONS);
     const ref = refOf(name);
     return {
+      kind,
+      ref,
       subject: nameOf(kind, ref),
       seen: () => cluster.view(kind, ref.namespace).get(ref.name),
-      fresh: () => cluster.get(kind, ref),
       send: (intend: (object: DestinationRule) => Intent, gone = refused(`${nameOf(kind, ref)} is gone`)) =>
         write(cluster, kind, ref, intend, gone),
     };
   };
   type Rule = NonNullable<Awaited<ReturnType<typeof ruleOf>>>;
 
-  /** A copy that lags behind looks like a foreign edit: only a fresh one convicts. */
-  async function driftIn({ subject, seen, fresh }: Rule, fence: Fence): Promise<Drift | null> {
-    return driftOf(await seen(), subject, fence) && driftOf(await fresh(), subject, fence);
+  const driftIn = ({ kind, ref, subject }: Rule, fence: Fence): Promise<Drift | null> =>
+    convict(cluster, kind, ref, (object) => driftOf(object, subject, fence));
+
+  /** Read afresh: where it still sends to the canary's subset, that has to stay. */
+  async function isRouted(target: Target): Promise<boolean> {
+    if (target.traffic.router !== 'istio') return false;
+    const kind = await servedKind(cluster, VirtualServices, ISTIO_VERSIONS);
+    const ref = refOf(target.traffic.virtualService);
+    const object = await cluster.get(kind, ref);
+    const journal = parseJournal(object && readMarks(object)?.restore);
+    return object !== null && !isRestored(httpOf(object), splitOf(target, ref.namespace, journal));
+  }
+
+  async function free(rule: Rule, target: Target, fence: Fence): Promise<Written> {
+    const { canary } = sidesOf(target);
+    const { object: _, ...written } = await rule.send((object) => intendRelease(object, fence, canary), DONE);
+    // Left behind it would hold up the next rollout: as a fault it is tried again.
+    if (written.kind === 'refused') throw new Error(written.message);
+    return written;
   }
 
   return {
@@ -182,8 +201,8 @@ export function withSubsets(router: TrafficRouter, { cluster, env = 'default' }:
       if (!rule) return claimed;
       const serving = await findServing(cluster, target);
       if (!serving.ok) return refused(serving.refusal);
-      const [journal = '[]'] = Object.values(claimed.journal ?? {});
-      const [stable = ''] = stableSubsets(istioJournal.parse(JSON.parse(journal)));
+      const [journal] = Object.values(claimed.journal ?? {});
+      const [stable = ''] = stableSubsets(parseJournal(journal));
       const how = { owner: target.service, env, wish: wishFor(target, serving, stable) };
       const { object, ...written } = await rule.send((found) => intendClaim(found, fence, how));
       if (written.kind !== 'done') return written;
@@ -201,6 +220,9 @@ export function withSubsets(router: TrafficRouter, { cluster, env = 'default' }:
         if (mended.kind !== 'done') return mended;
       }
       const drift = rule && !overwrite ? await driftIn(rule, fence) : null;
+      // Asked about it, people would leave the share that there is without an answer: it is taken back at once.
+      const lost = drift && (await lostSubset(cluster, target));
+      if (lost) return refused(lost);
       return drift ? drifted(drift) : router.setRoute(target, route, fence, overwrite, journal);
     },
 
@@ -211,14 +233,14 @@ export function withSubsets(router: TrafficRouter, { cluster, env = 'default' }:
     },
 
     async release(target, fence) {
-      const released = await router.release(target, fence);
-      const rule = released.kind === 'done' ? await ruleOf(target) : null;
-      if (!rule) return released;
-      const { canary } = sidesOf(target);
-      const { object: _, ...written } = await rule.send((object) => intendRelease(object, fence, canary), DONE);
-      // Left behind it would hold up the next rollout: as a fault it is tried again.
-      if (written.kind === 'refused') throw new Error(written.message);
-      return written;
+      const rule = await ruleOf(target);
+      const own = () => router.release(target, fence);
+      if (!rule) return own();
+      const freed = () => free(rule, target, fence);
+      // The VirtualService last: by its marks alone is a rollout found that Redis has lost.
+      const [first, last] = (await isRouted(target)) ? [own, freed] : [freed, own];
+      const written = await first();
+      return written.kind === 'done' ? last() : written;
     },
   };
 }

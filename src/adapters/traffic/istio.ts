@@ -2,19 +2,19 @@
  * Istio VirtualServices split by hosts, or by subsets of a DestinationRule: weights, header previews and mirrors on the HTTP
  * routes that send to the rolled-out Kubernetes Service. https://istio.io/latest/docs/reference/config/networking/virtual-service/
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { TrafficRouter } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
 import { subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import { replace, test } from '../kubernetes/marks.ts';
+import { readMarks, replace, test } from '../kubernetes/marks.ts';
 import { nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
 import {
   type Destination,
   ISTIO_VERSIONS,
   type IstioJournal,
   type IstioRoute,
-  istioJournal,
   type VirtualService,
   VirtualServices,
   type WeightedDestination,
@@ -31,6 +31,7 @@ import {
   isHost,
   isRestored,
   journalOf,
+  parseJournal,
   readRoute,
   render,
   restoreOps,
@@ -48,43 +49,42 @@ export function createIstioRouter(deps: RouterDeps): TrafficRouter {
     refs: (target) => [trafficOf(target).ref],
     look,
     dialect: (target, { namespace: home }) => {
-      const split = splitOf(target);
+      const splitFor = (journal: IstioJournal) => splitOf(target, home, journal);
       return {
-        parse: (restore) => {
-          try {
-            return istioJournal.safeParse(JSON.parse(restore ?? '[]')).data ?? [];
-          } catch {
-            return [];
-          }
-        },
+        parse: parseJournal,
         isEmpty: (journal) => journal.length === 0,
         take: (object, service) => taken(target, object, service, home),
         say: (object, journal, route) => [
           test('/spec/http', httpOf(object)),
-          replace('/spec/http', render(httpOf(object), journal, split, route)),
+          replace('/spec/http', render(httpOf(object), journal, splitFor(journal), route)),
         ],
-        restore: (object, journal) => restoreOps(httpOf(object), journal, split),
+        restore: (object, journal) => restoreOps(httpOf(object), journal, splitFor(journal)),
         succeed: (journal) =>
           journal.map(({ route, ...entry }) => ({
             ...entry,
-            route: route.map((to) => ({ ...to, destination: split.canary(to.destination) })),
+            route: route.map((to) => ({ ...to, destination: splitFor(journal).canary(to.destination) })),
           })),
-        read: (object, journal) => readRoute(httpOf(object), journal, split),
-        shows: (object, journal, route) => shows(httpOf(object), journal, split, route),
-        isRestored: (object) => isRestored(httpOf(object), split),
+        sendsToStable: ({ spec: { http = [], tls = [], tcp = [] } }) =>
+          [...http, ...tls, ...tcp]
+            .flatMap(({ route = [] }) => route)
+            .some(({ destination }) => isHost(destination, target.deployment, target.namespace, home)),
+        read: (object, journal) => readRoute(httpOf(object), journal, splitFor(journal)),
+        shows: (object, journal, route) => shows(httpOf(object), journal, splitFor(journal), route),
+        isRestored: (object) => isRestored(httpOf(object), splitFor(parseJournal(readMarks(object)?.restore))),
         missing(object, journal) {
-          const missing = journal.length - routedOf(httpOf(object), journal, split).length;
+          const missing = journal.length - routedOf(httpOf(object), journal, splitFor(journal)).length;
           return missing > 0 ? `${missing} of ${journal.length} routes that this rollout routes are gone` : null;
         },
         canSay(object, journal, { mirror }) {
+          const split = splitFor(journal);
           const routed = routedOf(httpOf(object), journal, split);
           return routed.length > 0 && (mirror === null || !routed.some((one) => hasForeignMirror(one, split)));
         },
-        describe: (object, journal, written) => describe(httpOf(object), journal, split, written),
+        describe: (object, journal, written) => describe(httpOf(object), journal, splitFor(journal), written),
         words: {
           nothing: "no HTTP route sends to the service's Kubernetes Service alone",
           mend: 'no HTTP route is left that this rollout can route, or it copies to somewhere else already; mend its routes, or abort',
-          undo: `still sends to ${split.names}: put the destination of before into its routes by hand`,
+          undo: `still sends to ${splitFor([]).names}: put the destination of before into its routes by hand`,
         },
       };
     },
@@ -101,7 +101,7 @@ const taken = (target: Target, object: VirtualService, service: string, home: st
   journalOf(httpOf(object), isServing(target, service, home), trafficOf(target).http);
 
 const isServing = (target: Target, service: string, home: string) => (to: Destination) =>
-  splitOf(target).isApex(to) && isHost(to, service, target.namespace, home);
+  splitOf(target, home, []).isApex(to) && isHost(to, service, target.namespace, home);
 
 async function look(
   cluster: Cluster,
@@ -131,13 +131,30 @@ async function look(
   const beside = (['tls', 'tcp'] as const).filter((kind) =>
     (object.spec[kind] ?? []).some(({ route = [] }) => route.some(goesTo)),
   );
+  const journal = taken(target, object, service, ref.namespace);
+  // What goes to stable for good would keep it from ever being without pods, so nothing of that kind is begun.
+  const unsplit = target.versioned
+    ? [
+        ...beside.map((kind) => `its ${kind} routes send`),
+        ...http
+          .filter(({ route = [] }) => route.length === 1 && route.some(goesTo))
+          .filter(({ name, match }) => !journal.some((one) => one.name === name && isDeepStrictEqual(one.match, match)))
+          .map((one) => `its route ${titleOf(one)}, which traffic.http does not name, sends`),
+      ]
+    : [];
+  if (unsplit.length > 0)
+    return refuse(
+      ...unsplit.map(
+        (what) =>
+          `${subject}: ${what} to ${service} too, and with the workload versioned ${service} has no pods any more after the promotion: let Sluice split all HTTP routes to it and keep no others, or use workload twin.`,
+      ),
+    );
   const shared = http.filter(
     ({ name = '', route = [] }) =>
       route.length > 1 &&
       route.some(({ destination }) => isRouted(destination)) &&
       (names.length === 0 || names.includes(name)),
   );
-  const journal = taken(target, object, service, ref.namespace);
   const elsewhere = names.filter((name) => !journal.some((one) => one.name === name));
   if (shared.length > 0)
     return refuse(
@@ -157,7 +174,7 @@ async function look(
     return refuse(
       `${subject}: its route ${elsewhere.join(', ')} does not send to ${service} alone, so it cannot be routed: take it out of traffic.http of service ${target.service}. Its routes: ${list(http)}.`,
     );
-  const split = splitOf(target);
+  const split = splitOf(target, ref.namespace, journal);
   const beyond =
     subsetRule(target) === null
       ? await lookAtPolicies(cluster, target, service)

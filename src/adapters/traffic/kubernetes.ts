@@ -86,6 +86,7 @@ function dialectOf(label: CanaryLabel | null): Dialect<Service, Journal> {
     },
     say: (object, journal, route) => (journal ? set(object, saying(journal, route)) : []),
     succeed: (journal) => journal && { ...journal, selector: journal.canary },
+    sendsToStable: (object) => label !== null && (selectorOf(object)[label.key] ?? label.stable) === label.stable,
     restore(object, journal) {
       if (journal) return set(object, journal.selector);
       if (label === null || !isSwitched(object)) return [];

@@ -20,7 +20,7 @@ import {
 import { type Op, pointer, readMarks, readRouteMark, replace, test } from '../kubernetes/marks.ts';
 import type { Held } from '../kubernetes/objects.ts';
 import type { Dialect, Made } from './dialect.ts';
-import { applied } from './foresee.ts';
+import { applied, differences } from './foresee.ts';
 
 /** Longest text that is put into an annotation for the way back. */
 export const RESTORE_LIMIT = 8_000;
@@ -59,6 +59,8 @@ export function lastRoute(object: Held): Route | null {
 export const tooLong = (subject: string) =>
   `${subject}: what Sluice would route in it takes more than ${RESTORE_LIMIT} characters to note for the way back; split it.`;
 
+const at = (annotation: string) => pointer('metadata', 'annotations', annotation);
+
 /** `said`: what a route writes itself stays as it says. */
 function renew(
   { metadata: { annotations = {} }, spec }: Held,
@@ -67,7 +69,6 @@ function renew(
 ): Op[] {
   if (!renewal) return [];
   const { draft, stale = [] } = renewal;
-  const at = (key: string) => pointer('metadata', 'annotations', key);
   const taken = new Set(said.map(({ path }) => path));
   return [
     test('/spec', spec),
@@ -112,6 +113,19 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
     return ops !== null && isDeepStrictEqual(applied(object, ops), object);
   }
 
+  /** Which fields of an object that was made would be made otherwise now, but for what its route says. */
+  function outdated(object: T, { draft, stale = [] }: Renewal): string {
+    const said = new Set(dialect.say(object, journalOf(object), STABLE_ROUTE).map(({ path }) => path));
+    const keys = [...Object.keys(draft.annotations), ...stale].filter((key) => !said.has(at(key)));
+    const kept = (annotations: Readonly<Record<string, string>> = {}) =>
+      Object.fromEntries(Object.entries(annotations).filter(([key]) => keys.includes(key)));
+    const found = [
+      ...differences(kept(object.metadata.annotations), kept(draft.annotations), 'annotations'),
+      ...differences(object.spec, draft.spec, 'spec'),
+    ];
+    return found.join('; ') || 'nobody knows any more what it was made of';
+  }
+
   const changedSince = (object: T): Drift | null =>
     isSettled(object)
       ? null
@@ -121,6 +135,7 @@ export function createIntents<T extends Held, Journal>(dialect: Dialect<T, Journ
     journalOf,
     driftOf,
     stillRouted,
+    outdated,
 
     /**
      * `service`: the Kubernetes Service that is rolled out; `owner`: its name in chat; `renewal`: as an object that Sluice

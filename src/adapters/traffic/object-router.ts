@@ -8,7 +8,17 @@ import type { Drift } from '../../core/rollout.ts';
 import { unsayable } from '../../core/support.ts';
 import type { Draft } from '../kubernetes/api.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import { DONE, heldMessage, type Intent, marksLost, refused, underFence, write } from '../kubernetes/fence.ts';
+import {
+  DONE,
+  drifted,
+  heldMessage,
+  type Intent,
+  marksLost,
+  type Result,
+  refused,
+  underFence,
+  write,
+} from '../kubernetes/fence.ts';
 import { birthMarks, highestEpoch, isOurs, MANAGED_LABEL, readEnv, readMarks } from '../kubernetes/marks.ts';
 import { type Held, nameOf, type Ref } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
@@ -17,7 +27,7 @@ import { NotServed } from '../kubernetes/served.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import { locateVersions, routedVersions } from '../kubernetes/versioned-names.ts';
 import type { Made, RouteObjects } from './dialect.ts';
-import { differences, foreseeObject } from './foresee.ts';
+import { foreseeObject } from './foresee.ts';
 import { createIntents, isMarkedSettled, lastRoute, RESTORE_LIMIT, tooLong } from './object-intents.ts';
 
 const RESETS = 5;
@@ -98,13 +108,13 @@ export function createObjectRouter<T extends Held, Journal>(
   return {
     supports: routes.supports,
 
-    async locate(target, wanted) {
+    async locate(target, wanted, image) {
       // An abort asks for no rights: it needs what it has, at once.
       const missing = wanted && 'rollout' in wanted ? [] : await missingRolloutRights(cluster, target);
       if (missing.length > 0) return { ok: false, refusal: missing.join(' ') };
       const unserved = await routes.kind(cluster).then(() => null, notServed);
       if (unserved !== null) return { ok: false, refusal: unserved };
-      return locateVersions(cluster, target, await routedVersions(cluster, target), wanted);
+      return locateVersions(cluster, target, await routedVersions(cluster, target), wanted, image);
     },
 
     async preflight(target, wanted = []) {
@@ -182,7 +192,11 @@ export function createObjectRouter<T extends Held, Journal>(
       for (const one of await objectsOf(target)) {
         const made = serving?.ok ? await routes.make?.(cluster, target, one.ref, serving.service) : null;
         if (made) await create(one, made, fence);
-        const { object: _, ...written } = await one.send((object) => {
+        const overtaking =
+          overwrite || !routes.repeats
+            ? null
+            : await convicted(one, target, (copy) => heldOvertaken(copy, target, one, fence));
+        const intend = (object: T): Intent => {
           // All had the same route; one that carries this write already, from before a crash, no longer says which.
           if (readMarks(object)?.seq !== fence.seq) before ??= lastRoute(object);
           const renewal = routes.repeats && made?.ok && isOurs(object) ? made : null;
@@ -193,7 +207,8 @@ export function createObjectRouter<T extends Held, Journal>(
             return service === null ? one.dialect.parse(null) : one.dialect.take(found, service);
           };
           return one.intents.route(object, route, fence, { overwrite: overwrite ? take : null, renewal });
-        });
+        };
+        const { object: _, ...written }: Result<T> = overtaking ? drifted(overtaking) : await one.send(intend);
         if (written.kind !== 'done') {
           for (const up of raised) await lower(up, before ?? STABLE_ROUTE, fence);
           return written;
@@ -236,10 +251,18 @@ export function createObjectRouter<T extends Held, Journal>(
       return DONE;
     },
 
+    async sendsToStable(target) {
+      const found = (await objectsOf(target)).map(async ({ kind, ref, subject, dialect }) => {
+        const object = await cluster.get(kind, ref);
+        return object && dialect.sendsToStable?.(object) ? [subject] : [];
+      });
+      return (await Promise.all(found)).flat();
+    },
+
     async getRoute(target) {
       const found = (await watched(target)).flatMap(({ object, ...one }) => (object ? [{ ...one, object }] : []));
       if (found.length === 0 || found.length < routes.refs(target).length) return null;
-      if (found.some(({ object }) => isMarkedSettled(object))) {
+      if (found.every(({ object }) => isMarkedSettled(object))) {
         const whole = found.every(({ object, intents }) => intents.isSettled(object));
         const marks = newestMarks(found.map(({ object }) => object));
         return { route: whole ? { ...STABLE_ROUTE, weight: 100 } : null, marks, settled: true };
@@ -261,12 +284,8 @@ export function createObjectRouter<T extends Held, Journal>(
     },
 
     async drift(target, _route, fence) {
-      for (const { object, ...one } of await watched(target)) {
-        const suspect = (copy: T | null) => driftFrom(copy, target, one, fence);
-        // A copy that lags behind looks like a foreign edit: only a fresh one convicts.
-        if ((await suspect(object)) === null) continue;
-        if (routes.repeats) await cluster.get(one.kind, routes.repeats(target));
-        const drift = await suspect(await cluster.get(one.kind, one.ref));
+      for (const one of await objectsOf(target)) {
+        const drift = await convicted(one, target, (copy) => driftFrom(copy, target, one, fence));
         if (drift) return drift;
       }
       return null;
@@ -290,12 +309,17 @@ export function createObjectRouter<T extends Held, Journal>(
     },
 
     async blindAbort(target, rollout, by, keepTraffic = false) {
-      const abort = async (one: Routed): Promise<Written> => {
+      const objects = await objectsOf(target);
+      let metSettled = false;
+      const abort = async (one: Routed, partly: boolean): Promise<Written> => {
         const intend = (object: T): Intent => {
           const marks = readMarks(object);
           if (marks?.rollout !== rollout || marks.phase === 'done')
             return refused(`${one.subject} is not held by rollout ${rollout}`);
-          if (isMarkedSettled(object)) return refused(`${one.subject}: the new version has taken over already`);
+          if (isMarkedSettled(object) && !partly) {
+            metSettled = true;
+            return refused(`${one.subject}: the new version has taken over already`);
+          }
           if (marks.abort !== null && (keepTraffic || one.dialect.isRestored(object))) return DONE;
           const fence: Fence = { rollout, epoch: marks.epoch + 1, seq: marks.seq };
           if (keepTraffic) return { ops: underFence(object, fence, { abort: by }, ['rollout', 'epoch']) };
@@ -305,9 +329,25 @@ export function createObjectRouter<T extends Held, Journal>(
         const { object: _, ...written } = await one.send(intend, DONE);
         return written;
       };
-      return all((await objectsOf(target)).map(abort));
+      const written = await all(objects.map((one) => abort(one, false)));
+      if (!metSettled || objects.length < 2) return written;
+      // One that waits for its turn still: the promotion is not over.
+      const found = await Promise.all(objects.map(({ kind, ref }) => cluster.get(kind, ref)));
+      const isOver = found.every((object) => object !== null && isMarkedSettled(object));
+      return isOver ? written : all(objects.map((one) => abort(one, true)));
     },
   };
+
+  /** A copy that lags behind looks like a foreign edit: only a fresh one convicts. */
+  async function convicted(
+    one: Routed,
+    target: Target,
+    judge: (copy: T | null) => Promise<Drift | null>,
+  ): Promise<Drift | null> {
+    if ((await judge(await seen(one))) === null) return null;
+    if (routes.repeats) await cluster.get(one.kind, routes.repeats(target));
+    return judge(await cluster.get(one.kind, one.ref));
+  }
 
   async function driftFrom(object: T | null, target: Target, one: Routed, fence: Fence): Promise<Drift | null> {
     if (!object) return { object: one.subject, difference: 'it is gone', weight: null };
@@ -319,12 +359,19 @@ export function createObjectRouter<T extends Held, Journal>(
     return one.intents.driftOf(object) ?? overtaken(object, target, one);
   }
 
+  /** Of an object that this holder has: else the write finds out. */
+  async function heldOvertaken(object: T | null, target: Target, one: Routed, by: Fence): Promise<Drift | null> {
+    const marks = object && readMarks(object);
+    const isHeld = marks?.rollout === by.rollout && marks.epoch === by.epoch && marks.phase === 'active';
+    return object && isHeld ? overtaken(object, target, one) : null;
+  }
+
   /** What was changed in the object that this one repeats. */
   async function overtaken(object: T, target: Target, one: Routed): Promise<Drift | null> {
     if (!routes.repeats || !isOurs(object)) return null;
     const made = await madeNow(target, one);
     if (!made || (made.ok && made.restore === readMarks(object)?.restore)) return null;
-    const fields = made.ok ? differences(object.spec, made.draft.spec, 'spec').join('; ') : made.refusal;
+    const fields = made.ok ? one.intents.outdated(object, made) : made.refusal;
     const difference = `${one.subject} does not repeat it any more: ${fields}. Re-apply brings it up to date.`;
     return { object: nameOf(one.kind, routes.repeats(target)), difference, weight: null };
   }

@@ -76,8 +76,8 @@ export function intendMend(object: DestinationRule, by: Fence, noted: Subset | n
 }
 
 /**
- * `name`: of the canary's subset. The terminal marks are left also where the claim never came: should it come late, it finds
- * them.
+ * `name`: of the canary's subset. Where the claim never came it is somebody else's. The terminal marks are left there, too:
+ * should the claim come late, it finds them.
  */
 export function intendRelease(object: DestinationRule, by: Fence, name: string): Intent {
   const marks = readMarks(object);
@@ -88,7 +88,7 @@ export function intendRelease(object: DestinationRule, by: Fence, name: string):
   const stopped = behind(marks, by);
   if (stopped) return stopped;
   const changes = { phase: 'done', restore: null, abort: null, env: null } as const;
-  return { ops: [...takeOut(object, name), ...underFence(object, by, changes, ['rollout', 'epoch'])] };
+  return { ops: [...(ours ? takeOut(object, name) : []), ...underFence(object, by, changes, ['rollout', 'epoch'])] };
 }
 
 /** `object`: as read; null: it is gone. Whether an older epoch is on it does not matter: nothing but the claim writes it. */

@@ -13,13 +13,13 @@ afterAll(async () => {
 
 describe('pods for a weight', () => {
   it.each([
-    [10, 4, 1, 'asked 10%, 1 of 5 pods = 20%'],
+    [10, 4, 1, '20% (1 of 5 pods; 10% was asked)'],
     [25, 3, 1, null],
     [50, 4, 4, null],
-    [10, 10, 1, 'asked 10%, 1 of 11 pods = 9%'],
+    [10, 10, 1, '9% (1 of 11 pods; 10% was asked)'],
     [41, 10, 7, null],
-    [90, 4, 4, 'asked 90%, 4 of 8 pods = 50%'],
-    [5, 1, 1, 'asked 5%, 1 of 2 pods = 50%'],
+    [90, 4, 4, '50% (4 of 8 pods; 90% was asked)'],
+    [5, 1, 1, '50% (1 of 2 pods; 5% was asked)'],
   ])('%i%% of %i pods are %i new ones beside them', (asked, replicas, pods, said) => {
     expect(podsFor(asked, replicas)).toBe(pods);
     expect(achieved(asked, replicas)).toBe(said);

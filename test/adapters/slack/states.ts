@@ -77,6 +77,7 @@ const gates = [
   }),
 ];
 
+const bySelector = { ...plan().target, traffic: { router: 'kubernetes', service: 'hello/world' } } as const;
 const foreign = {
   ...{ object: 'Deployment hello/world', difference: 'its image was changed to buoyantio/world:v9', weight: null },
 };
@@ -136,7 +137,7 @@ export const SAID: readonly Said[] = [
   root('halted', rollout(halted, { ...full, gates: [gate({ kind: 'halted', step: 3 })] })),
   root('halted and kept', rollout({ ...halted, kept: true }, { ...full, gates: [gate({ kind: 'halted', step: 3 })] })),
   root('aborting', rollout({ ...aborting, cause: byBo })),
-  root('at a gate, nothing gets through', { ...waiting(), stalledSince: T0 + 300_000 }),
+  root('at a gate, and standing still', { ...waiting(), stalledSince: T0 + 300_000 }),
   root('aborting does not get through', rollout({ ...aborting, cause: byBo, stalled: true })),
   root(
     'aborted, cooling down',
@@ -338,6 +339,28 @@ export const SAID: readonly Said[] = [
     note: { kind: 'stalled', since: T0, message: 'no watch within 3000 ms' },
   },
   {
+    when: 'stalled at a gate, by selector',
+    rollout: waiting(
+      {},
+      {
+        ...{ plan: plan({ target: bySelector }), routeSeq: 9, stalledSince: T0 },
+        journal: { 'Service hello/world': '{"app":"world"}' },
+        guard: { since: T0, next: {}, failures: {}, last: [] },
+      },
+    ),
+    key: 'note:9',
+    note: { kind: 'stalled', since: T0, message: 'patch Deployment hello/world-canary: status 500' },
+  },
+  {
+    when: 'stalled, asked for from a terminal',
+    rollout: rollout(
+      { kind: 'queued', since: T0 },
+      { plan: plan({ requester: { kind: 'cli', user: 'ci@runner', name: 'ci@runner' } }), stalledSince: T0 },
+    ),
+    key: 'note:9',
+    note: { kind: 'stalled', since: T0, message: 'no watch within 3000 ms' },
+  },
+  {
     when: 'stalled after the promotion',
     rollout: rollout({ kind: 'promoting', stage: 'clean', since: T0 }, { ...full, routeSeq: 9, stalledSince: T0 }),
     key: 'note:9',
@@ -346,6 +369,18 @@ export const SAID: readonly Said[] = [
   {
     when: 'resumed',
     rollout: rollout({ kind: 'stepping', stage: 'route', since: T0 }),
+    key: 'note:9',
+    note: { kind: 'resumed', ms: 425_000 },
+  },
+  {
+    when: 'resumed at a gate',
+    rollout: waiting(),
+    key: 'note:9',
+    note: { kind: 'resumed', ms: 425_000 },
+  },
+  {
+    when: 'resumed after an outside change',
+    rollout: rollout(drifted, { gates: [gate({ kind: 'drift', results: [] })] }),
     key: 'note:9',
     note: { kind: 'resumed', ms: 425_000 },
   },
@@ -366,7 +401,7 @@ const EVIL = '<!channel> <@U0BO> <https://evil.example|click> & ``` *bold* \u202
 
 /** Every foreign text is hostile or huge. */
 function hostile(state: Rollout, words: string): Rollout {
-  const actor = { kind: 'person', user: 'U0BO', name: words } as const;
+  const actor = { kind: 'person', user: 'U0ANA', name: words } as const;
   const name = words.slice(0, 63);
   return {
     ...state,

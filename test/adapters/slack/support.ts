@@ -85,7 +85,7 @@ export function plan(fields: Partial<Plan> = {}): Plan {
 export const inPlace = () =>
   plan({
     target: { ...plan().target, workload: 'in-place', traffic: { router: 'kubernetes', service: 'hello/world' } },
-    steps: [step(0), { ...step(10), achieved: 'asked 10%, 1 of 5 pods = 20%' }, step(50), step(100)],
+    steps: [step(0), { ...step(10), achieved: '20% (1 of 5 pods; 10% was asked)' }, step(50), step(100)],
   });
 
 export function result(of: Check, canary: number | string, fields: Partial<CheckResult> = {}): CheckResult {

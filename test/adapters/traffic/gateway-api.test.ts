@@ -94,6 +94,11 @@ describe('HTTPRoutes on other clusters', () => {
         expect.stringMatching(/BackendTLSPolicy .*world holds for world and not for world-canary.*targetRefs/),
       ],
     });
+    const sides = { name: 'sides' };
+    const besides = { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'BackendTLSPolicy', metadata: sides };
+    await kube.call('POST', policies, { ...besides, spec: attached('world-canary') });
+    expect(await router.preflight(world.target, [])).toMatchObject({ ok: true });
+    await kube.call('DELETE', `${policies}/sides`);
     // Who may not look, or has no such kind, is not asked for either.
     playground.api.rights.deny({ verb: 'list', resource: 'backendtlspolicies' });
     const blind = createCluster({ kubeconfig: playground.kubeconfig, log: silent });

@@ -48,10 +48,12 @@ afterEach(async () => {
 });
 
 /** A replica that shares nothing with others but the API server. */
-function replica(): TrafficRouter {
+function replica(diesAt: (kind: string) => boolean = () => false): TrafficRouter {
   const cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
   clusters.push(cluster);
-  return createRouter('istio', { cluster, log: silent });
+  const patch: Cluster['patch'] = (kind, ...given) =>
+    diesAt(kind.kind) ? Promise.reject(new Error('dies here')) : cluster.patch(kind, ...given);
+  return createRouter('istio', { cluster: { ...cluster, patch }, log: silent });
 }
 const read = async () => (await kube.get(rule)).spec;
 const marksOf = async () => {
@@ -113,27 +115,82 @@ describe('the subset of the canary', () => {
     expect(await read()).toEqual({ ...before, subsets: noCanary(before.subsets) });
   });
 
-  it.each<[string, (some: Json[]) => Json[], RegExp]>([
-    ['taken out', noCanary, /world-canary is gone/],
-    ['changed', (some) => [...noCanary(some), { ...CANARY, labels: { version: 'v1' } }], /world-canary was changed/],
+  it.each<[string, (some: Json[]) => Json[], RegExp, object]>([
+    [
+      'taken out, which ends the rollout by itself',
+      noCanary,
+      /world-canary is gone/,
+      { kind: 'refused', message: expect.stringMatching(/somebody else changed .*world-canary is gone/) },
+    ],
+    [
+      'changed',
+      (some) => [...noCanary(some), { ...CANARY, trafficPolicy: {} }],
+      /world-canary was changed/,
+      { kind: 'drifted', drift: { difference: expect.stringMatching(/world-canary was changed/) } },
+    ],
   ])(
-    'is drift when somebody has it %s, which no weight ignores and which can be taken back',
-    async (_, change, difference) => {
+    'is drift when somebody has it %s; no weight ignores it, and it can be taken back',
+    async (_, change, difference, met) => {
       const journal = await claimed();
       await router.setRoute(target, weight(10), fence(2), false);
       await edit(change);
-      const drift = {
+      expect(await replica().drift(target, weight(10), fence(2))).toEqual({
         object: `DestinationRule ${target.namespace}/world`,
         difference: expect.stringMatching(difference),
         weight: null,
-      };
-      expect(await replica().drift(target, weight(10), fence(2))).toEqual(drift);
-      expect(await router.setRoute(target, weight(50), fence(3), false)).toEqual({ kind: 'drifted', drift });
+      });
+      expect(await router.setRoute(target, weight(50), fence(3), false)).toMatchObject(met);
       expect(await router.setRoute(target, weight(10), fence(4), true, journal)).toEqual(DONE);
       expect(await subsets()).toContainEqual(CANARY);
       expect(await replica().drift(target, weight(10), fence(4))).toBeNull();
     },
   );
+
+  it('that somebody else made is not taken out with the marks of a claim that never came', async () => {
+    const theirs = { name: 'world-canary', labels: { version: 'theirs' } };
+    await edit((some) => [...some, theirs]);
+    expect(await router.claim(target, fence(1))).toMatchObject({ kind: 'refused' });
+    await router.reset(target, fence(2, 2), {}, true);
+    expect(await router.release(target, fence(3, 2))).toEqual(DONE);
+    expect(await subsets()).toContainEqual(theirs);
+    expect(await marksOf()).toMatchObject({ epoch: '2', phase: 'done' });
+  });
+
+  it('goes before the claim of the VirtualService does, by which a lost rollout is found', async () => {
+    await claimed();
+    await router.setRoute(target, weight(50), fence(2), false);
+    await router.reset(target, fence(3), {}, false);
+    const dying = replica((kind) => kind === 'VirtualService');
+    await expect(dying.release(target, fence(4))).rejects.toThrow('dies here');
+    expect(await subsets()).not.toContainEqual(CANARY);
+    expect(await marksOf()).toMatchObject({ phase: 'done' });
+    expect(await router.listMarked([target.namespace])).toMatchObject([{ marks: { phase: 'active' } }]);
+    expect(await router.release(target, fence(4))).toEqual(DONE);
+    expect(await router.listMarked([target.namespace])).toMatchObject([{ marks: { phase: 'done' } }]);
+  });
+
+  it('stays as long as the VirtualService sends to it', async () => {
+    await claimed();
+    await router.setRoute(target, weight(50), fence(2), false);
+    expect(await replica().release(target, fence(3))).toMatchObject({ kind: 'refused' });
+    expect(await subsets()).toContainEqual(CANARY);
+  });
+
+  it('of another host is not what this rollout routes, whatever its name', async () => {
+    await claimed();
+    await router.setRoute(target, weight(50), fence(2), false);
+    const { spec } = await kube.get(virtual);
+    const theirs = {
+      route: [{ destination: { host: 'admin', subset: 'world-canary' } }],
+      mirror: { host: 'admin', subset: 'world-canary' },
+    };
+    await kube.merge(virtual, { spec: { http: [theirs, ...spec.http] } });
+    expect(await replica().drift(target, weight(50), fence(2))).toBeNull();
+    expect(await router.reset(target, fence(3, 2), {}, true)).toEqual(DONE);
+    expect(await router.release(target, fence(4, 2))).toEqual(DONE);
+    expect((await kube.get(virtual)).spec.http[0]).toEqual(theirs);
+    expect(await subsets()).not.toContainEqual(CANARY);
+  });
 
   it('comes back by the journal of Redis where the marks are gone, too', async () => {
     const journal = await claimed();
@@ -200,6 +257,22 @@ describe('an abort', () => {
       100, 100,
     ]);
   });
+});
+
+it('an abort without a journal leaves the weights of other hosts', async () => {
+  await claimed();
+  await router.setRoute(target, weight(50), fence(2), false);
+  const { spec } = await kube.get(virtual);
+  const [other, api, last]: Json[] = spec.http;
+  const theirs = { destination: { host: 'admin', subset: 'two' }, weight: 0 };
+  await kube.merge(virtual, {
+    metadata: { annotations: { 'sluice.dev/restore': null } },
+    spec: { http: [other, api, { ...last, route: [...last.route, theirs] }] },
+  });
+  await replica()
+    .reset(target, fence(3, 2), {}, true)
+    .catch(() => null);
+  expect((await kube.get(virtual)).spec.http[2].route.map((one: Json) => one.weight)).toEqual([100, 0, 0]);
 });
 
 describe('before anything is touched', () => {
@@ -312,6 +385,7 @@ describe('the workload', () => {
     const workload = twin();
     expect(await workload.preflight(target, IMAGE)).toMatchObject({ ok: true });
     const plan = planFor(target, 'v2');
+    await claimed();
     await workload.claim(target, fence(1));
     expect(await workload.createCanary(plan, fence(2))).toEqual(DONE);
     const { spec } = await kube.get(world.paths.canary);
@@ -325,6 +399,50 @@ describe('the workload', () => {
     await kube.merge(world.paths.service, { spec: { selector: { version: 'v1' } } });
     const lost = /somebody else changed Service .*world: its selector is .*"version":"v1"/;
     await until(async () => lost.test((await workload.lost(plan, fence(2))) ?? ''));
+  });
+
+  it.each<[string, () => Promise<unknown>, RegExp | null]>([
+    ['is lost when its subset is taken out', () => edit(noCanary), /somebody else changed .*world-canary is gone/],
+    [
+      'is lost when its subset and the marks go, as where an old copy is put back',
+      async () => {
+        await kube.merge(rule, { metadata: { annotations: null } });
+        await edit(noCanary);
+      },
+      /somebody else changed .*world-canary is gone/,
+    ],
+    [
+      'is lost when the DestinationRule is deleted',
+      () => kube.call('DELETE', rule),
+      /^DestinationRule .*world is gone/,
+    ],
+    [
+      'is lost when its subset means no pods',
+      () => edit((some) => [...noCanary(some), { ...CANARY, labels: { version: 'v9' } }]),
+      /its subset world-canary has the labels .*v9/,
+    ],
+    [
+      'is lost when its subset means pods of stable, too',
+      () => edit((some) => [...noCanary(some), { name: 'world-canary' }]),
+      /its subset world-canary has the labels \{\}/,
+    ],
+    [
+      'is not lost by what changes no pods',
+      () => edit((some) => [{ ...CANARY, trafficPolicy: {} }, ...noCanary(some)]),
+      null,
+    ],
+  ])('%s', async (_, change, words) => {
+    const plan = planFor(target, 'v2');
+    await claimed();
+    const workload = twin();
+    await workload.claim(target, fence(1));
+    await workload.createCanary(plan, fence(2));
+    expect(await workload.lost(plan, fence(2))).toBeNull();
+    await change();
+    await until(async () => (await router.drift(target, weight(0), fence(1))) !== null);
+    const lost = await twin().lost(plan, fence(2));
+    if (words) expect(lost).toMatch(words);
+    else expect(lost).toBeNull();
   });
 
   it('refuses a Deployment that selects by nothing more than the Kubernetes Service', async () => {

@@ -82,6 +82,50 @@ describe('ingress-nginx', () => {
     expect(metadata.annotations[CLASS]).toBeUndefined();
   });
 
+  it.each<[string, (stable: string, canary: string) => Promise<unknown>, RegExp]>([
+    [
+      'the host',
+      (stable) => kube.merge(stable, { spec: { tls: [{ hosts: ['new.example.com'], secretName: 'new' }] } }),
+      /any more: spec\.tls: .*new\.example\.com.* Re-apply/,
+    ],
+    [
+      'the class of old',
+      (stable) => kube.merge(stable, { metadata: { annotations: { [CLASS]: 'new' } } }),
+      /any more: annotations\["kubernetes\.io\/ingress\.class"\]: "old" → "new"\. Re-apply/,
+    ],
+    [
+      'the class of old, which is gone,',
+      (stable) => kube.merge(stable, { metadata: { annotations: { [CLASS]: null } } }),
+      /any more: annotations\["kubernetes\.io\/ingress\.class"\]: gone\. Re-apply/,
+    ],
+    [
+      'a journal that an older Sluice wrote',
+      (_, canary) => kube.merge(canary, { metadata: { annotations: { 'sluice.dev/restore': '{"made":"old"}' } } }),
+      /any more: nobody knows any more what it was made of\. Re-apply/,
+    ],
+  ])('moves no weight on after a change of its Ingress: %s is asked about before', async (_, change, words) => {
+    const { target, claimed, router } = await given(SYSTEMS['ingress-nginx'], (body) => {
+      body.metadata.annotations[CLASS] = 'old';
+      delete body.spec.ingressClassName;
+      return body;
+    });
+    expect(await router.claim(target, fence(1))).toMatchObject(DONE);
+    const to = (weight: number) => ({ ...STABLE_ROUTE, weight });
+    expect(await router.setRoute(target, to(10), fence(2), false)).toEqual(DONE);
+    calls.length = 0;
+    expect(await router.setRoute(target, to(20), fence(3), false)).toEqual(DONE);
+    expect(calls).toEqual(['patch']);
+    await change(claimed.replace(/-canary$/, ''), claimed);
+    const other = replica(target.traffic);
+    expect(await other.setRoute(target, to(50), fence(4), false)).toMatchObject({
+      kind: 'drifted',
+      drift: { difference: expect.stringMatching(words), weight: null },
+    });
+    expect((await kube.get(claimed)).metadata.annotations[`${NGINX}/canary-weight`]).toBe('20');
+    expect(await other.setRoute(target, to(50), fence(5), true)).toEqual(DONE);
+    expect(await other.drift(target, to(50), fence(5))).toBeNull();
+  });
+
   it('does not take an Ingress of that name that somebody made since the look', async () => {
     const { target, claimed, router } = await given(SYSTEMS['ingress-nginx']);
     expect(await router.preflight(target)).toMatchObject({ ok: true });

@@ -13,6 +13,7 @@ import type { Marks } from '../../../app/ports.ts';
 import type { Preview, Route, Target } from '../../../core/plan.ts';
 import { canaryPath, dtabAddress, dtabName } from '../../../core/traffic.ts';
 import { baseOf } from '../../../core/versions.ts';
+import type { HeldRoute } from '../../kubernetes/routed-services.ts';
 import type { Entry } from './client.ts';
 import { fromLabel, type Path, parsePrefix, parseTree, showPath, type Tree, toLabel } from './dtab.ts';
 import { leaves } from './lookup.ts';
@@ -180,14 +181,20 @@ function normal(prefix: string): string {
   return parsed.ok ? showPath(parsed.value) : prefix;
 }
 
-/** Names of the Deployments whose versions a dtab names, now or before its claim. */
-export function versionsNamed({ own, marks }: Seen, target: Target): readonly string[] {
-  if (target.traffic.router !== 'namerd') return [];
+/** Names of the Deployments whose versions a destination names. */
+export function versionsNamed(tree: Tree | undefined, target: Target): readonly string[] {
+  if (target.traffic.router !== 'namerd' || !tree) return [];
   const [before = '', after = ''] = target.traffic.names.split('{version}');
-  const noted = parseTree(marks?.restore ?? '!');
-  return [own?.tree, noted.ok ? noted.value : null]
-    .flatMap((tree) => (tree ? leaves(tree) : []))
+  return leaves(tree)
     .map(showPath)
     .filter((path) => path.startsWith(before) && path.endsWith(after))
     .map((path) => `${baseOf(target)}-${path.slice(before.length, path.length - after.length)}`);
+}
+
+/** The versions that the dentry named before a rollout claimed it, and names now; null: none holds it. */
+export function heldRoute({ own, marks }: Seen, target: Target): HeldRoute | null {
+  if (!marks) return null;
+  const noted = parseTree(marks.restore ?? '!');
+  const before = versionsNamed(noted.ok ? noted.value : undefined, target);
+  return { rollout: marks.rollout, before, now: versionsNamed(own?.tree, target) };
 }

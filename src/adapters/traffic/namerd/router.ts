@@ -11,7 +11,7 @@ import { locateVersions } from '../../kubernetes/versioned-names.ts';
 import { createNamerdClient, type NamerdClient } from './client.ts';
 import { showPath } from './dtab.ts';
 import { foreseeDtab } from './foresee.ts';
-import { markedServices, type Place, placesOf, readMarks, type Seen, versionsNamed } from './marks.ts';
+import { heldRoute, markedServices, type Place, placesOf, readMarks, type Seen, versionsNamed } from './marks.ts';
 import { lookAtDtabs } from './preflight.ts';
 import { createWriter } from './writer.ts';
 import {
@@ -25,6 +25,7 @@ import {
   intendSettle,
   isRestored,
   isSettled,
+  namesStable,
   readRoute,
 } from './writes.ts';
 
@@ -72,12 +73,14 @@ export function createNamerdRouter(deps: Deps): TrafficRouter {
   return {
     supports: SUPPORT.namerd,
 
-    async locate(target, wanted) {
+    async locate(target, wanted, image) {
       if (!deps.cluster) throw new Error('versions are known by their Deployments, and there is no cluster');
       const seen = (await Promise.all(placesOf(target).map(read))).flatMap((one) => one ?? []);
-      const names = new Set(seen.flatMap((one) => versionsNamed(one, target)));
+      const held = seen.flatMap((one) => heldRoute(one, target) ?? []);
+      const names = new Set(seen.flatMap((one) => versionsNamed(one.own?.tree, target)));
+      for (const { before } of held) for (const name of before) names.add(name);
       const where = placesOf(target).map(({ subject, path }) => `${subject}, dentry ${path},`);
-      return locateVersions(deps.cluster, target, { where: where.join(' and '), names }, wanted);
+      return locateVersions(deps.cluster, target, { where: where.join(' and '), names, held }, wanted, image);
     },
 
     preflight: (target) => lookAtDtabs(client, target),
@@ -148,13 +151,18 @@ export function createNamerdRouter(deps: Deps): TrafficRouter {
       return DONE;
     },
 
+    async sendsToStable(target) {
+      const seen = await Promise.all(placesOf(target).map(read));
+      return seen.flatMap((one) => (one && namesStable(one) ? [one.place.subject] : []));
+    },
+
     async getRoute(target) {
       const seen = await Promise.all(placesOf(target).map(read));
       const found = seen.flatMap((one) => one ?? []);
       if (found.length === 0 || found.length < seen.length) return null;
       const all = found.flatMap(({ marks }) => marks ?? []);
       const [newest = null] = all.toSorted((a, b) => b.epoch - a.epoch || b.seq - a.seq);
-      if (found.some(({ settled }) => settled)) {
+      if (found.every(({ settled }) => settled)) {
         const whole = found.every(isSettled);
         return { route: whole ? { ...STABLE_ROUTE, weight: 100 } : null, marks: newest, settled: true };
       }
@@ -212,9 +220,12 @@ export function createNamerdRouter(deps: Deps): TrafficRouter {
     },
 
     async blindAbort(target, rollout, by, keepTraffic = false) {
-      const intend = (seen: Seen) => intendBlindAbort(seen, rollout, { by, keepTraffic, env });
+      const places = placesOf(target);
+      const found = await Promise.all(places.map(read));
+      const partly = found.some((one) => one?.settled === false);
+      const intend = (seen: Seen) => intendBlindAbort(seen, rollout, { by, keepTraffic, env, partly });
       return all(
-        placesOf(target).map(async (place) => {
+        places.map(async (place) => {
           if (!keepTraffic) return giveBack(place, intend, DONE);
           const { seen: _, ...written } = await write(place, intend, DONE);
           return written;

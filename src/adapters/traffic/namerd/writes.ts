@@ -181,11 +181,27 @@ function succeeded(restore: string | null, { stable, canary }: Place): Tree | nu
   return mapLeaves(before, (path) => (isStable(path) ? canary : path));
 }
 
+/** Whether any dentry but Sluice's own notes leads to the version before. */
+export function namesStable({ entries, place: { stable } }: Seen): boolean {
+  if (stable === null) return false;
+  const name = showPath(stable);
+  return entries
+    .filter(({ prefix }) => !prefix.startsWith('/sluice/'))
+    .map(({ dst }) => treeOf(dst))
+    .some((tree) => tree !== null && leaves(tree).some((path) => showPath(path) === name));
+}
+
 /** Whether the dtab shows what `intendSettle` writes. */
 export const isSettled = ({ own, marks, settled, place }: Seen): boolean => {
   const wanted = settled ? succeeded(marks?.restore ?? null, place) : null;
   return own !== null && wanted !== null && sameTree(own.tree, wanted);
 };
+
+const changedSince = ({ own, place }: Seen, next: Tree | null): Drift => ({
+  object: place.subject,
+  difference: `its dentry ${place.path} sends to ${own?.text ?? 'nothing'}, written was ${next ? showTree(next) : 'another'}`,
+  weight: null,
+});
 
 /** The canary takes stable's place for good. `noted` as in `intendReset`. */
 export function intendSettle(
@@ -198,10 +214,10 @@ export function intendSettle(
   if (typeof met === 'object') return met;
   if (met === 'repeat' && settled) return DONE;
   if (met === 'unmarked' && !overwrite) return drifted(marksLost(place.subject));
-  const drift = overwrite || isSettled(seen) ? null : driftOf(seen);
-  if (drift) return drifted(drift);
   const restore = marks?.restore ?? noted;
   const next = succeeded(restore, place);
+  const drift = overwrite || isSettled(seen) ? null : settled ? changedSince(seen, next) : driftOf(seen);
+  if (drift) return drifted(drift);
   if (!own || !next) return refused(handWork(seen, 'put the name of the new version there by hand'));
   return { entries: change(seen, showTree(next), { mark: by, restore, route: null, settled: true, env }) };
 }
@@ -216,15 +232,15 @@ export function intendRelease(seen: Seen, by: Fence): Intent {
   return { entries: change(seen, null, NONE) };
 }
 
-/** An abort without Redis: what the dtab itself carries, one epoch higher. */
+/** An abort without Redis: what the dtab itself carries, one epoch higher. `partly`: other dtabs are not settled yet. */
 export function intendBlindAbort(
   seen: Seen,
   rollout: string,
-  { by, keepTraffic, env }: { by: string; keepTraffic: boolean; env: string },
+  { by, keepTraffic, env, partly }: { by: string; keepTraffic: boolean; env: string; partly: boolean },
 ): Intent {
   const { marks, place } = seen;
   if (marks?.rollout !== rollout) return refused(`${place.subject} is not held by rollout ${rollout}`);
-  if (seen.settled) return refused(`${place.subject}: the new version has taken over already`);
+  if (seen.settled && !partly) return refused(`${place.subject}: the new version has taken over already`);
   if (marks.abort !== null && (keepTraffic || isRestored(seen))) return DONE;
   const fence: Fence = { rollout, epoch: marks.epoch + 1, seq: marks.seq };
   if (keepTraffic) return { entries: change(seen, null, { mark: fence, abort: by }) };

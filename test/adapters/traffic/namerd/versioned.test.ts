@@ -87,6 +87,36 @@ describe('a dtab that names the version that serves', () => {
     expect(dentries()).toEqual(['/srv/world-v2', '/srv/world-v2']);
   });
 
+  it('lets a foreign edit be after it is settled, too', async () => {
+    await routed(100);
+    await settle();
+    const [internal = ''] = NAMESPACES;
+    namerd.put(internal, namerd.get(internal).replace('/host/world=>/srv/world-v2', '/host/world=>/srv/world-v1'));
+    expect((await settle(4))?.kind).toBe('drifted');
+    expect(dentries()).toEqual(['/srv/world-v1', '/srv/world-v2']);
+  });
+
+  it('tells where another dentry names the version before', async () => {
+    await routed(100);
+    await settle();
+    expect(await router.sendsToStable?.(target)).toEqual([]);
+    const [, external = ''] = NAMESPACES;
+    namerd.put(external, `${namerd.get(external)};/host/new=>/srv/world-v1`);
+    expect(await router.sendsToStable?.(target)).toEqual([expect.stringContaining('external')]);
+  });
+
+  it('is no promotion while one dtab is not settled: an abort without Redis gives both back', async () => {
+    await routed(100);
+    const [internal = '', external = ''] = NAMESPACES;
+    const before = namerd.get(external);
+    await settle();
+    namerd.put(external, before);
+    expect(await router.getRoute(target)).not.toHaveProperty('settled');
+    expect(await router.blindAbort(target, 'world-aaaaaa', 'U1')).toEqual(DONE);
+    expect(dentries()).toEqual(['/srv/world-v1', '/srv/world-v1']);
+    expect(namerd.get(internal)).toContain('/sluice/world/abort');
+  });
+
   it('is settled once: an abort without Redis comes too late, an older write too', async () => {
     await routed(100);
     await settle();
