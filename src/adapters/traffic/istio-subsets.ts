@@ -169,7 +169,8 @@ export function withSubsets(router: TrafficRouter, { cluster, env = 'default' }:
     if (target.traffic.router !== 'istio') return false;
     const kind = await servedKind(cluster, VirtualServices, ISTIO_VERSIONS);
     const ref = refOf(target.traffic.virtualService);
-    const object = await cluster.get(kind, ref);
+    // Where the copy shows it at rest, it is: nothing of this rollout is routed again after its end.
+    const object = await cluster.view(kind, ref.namespace).get(ref.name);
     const journal = parseJournal(object && readMarks(object)?.restore);
     return object !== null && !isRestored(httpOf(object), splitOf(target, ref.namespace, journal));
   }
