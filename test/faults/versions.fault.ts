@@ -1,7 +1,7 @@
 /** Every version under its own name: what serves is told by the route, and the version before stays for the way back. */
 import { expect, test } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
-import { useStage } from './support/use-stage.ts';
+import { useStage } from '../scenarios/support/use-stage.ts';
 
 const strategies = {
   short: [{ preview: { header: 'x-canary: always' }, test: true, gate: true }, ...[10, 50, 100].map(share)],
