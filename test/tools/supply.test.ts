@@ -42,4 +42,4 @@ it('the list of parts names every package of the bot, and none for development',
   // Types may be a dependency of a package of the bot as well.
   const tools = Object.keys(devDependencies).filter((name) => !name.startsWith('@types/'));
   expect(tools.filter((name) => names.includes(name))).toEqual([]);
-});
+}, 60_000);
