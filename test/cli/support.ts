@@ -51,7 +51,7 @@ function configuration(env: string, prometheus: string) {
 }
 
 export async function openOffice() {
-  const playground = await createPlayground({});
+  const playground = await createPlayground({ readyAfterMs: 10, propagationMs: 10 });
   const slack = await startFakeSlack();
   const corner = redisCorner();
   const folder = mkdtempSync(join(tmpdir(), 'sluice-cli-'));

@@ -28,6 +28,18 @@ export function ticks() {
   };
 }
 
+/** Lets the 6 s that closing may take pass at once; what needs longer never ends. */
+export async function closeInTime(queue: Queue): Promise<void> {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const closing = queue.close();
+    await vi.advanceTimersByTimeAsync(6_000);
+    await closing;
+  } finally {
+    vi.useRealTimers();
+  }
+}
+
 export function queueContract(
   name: string,
   start: () => Promise<{ readonly url: string; close(): Promise<void> }>,
@@ -147,9 +159,7 @@ export function queueContract(
       queue.onTick(ticked.handler);
       await queue.wake('world-aaaaaa');
       await expect.poll(() => ticked.seen).toHaveLength(1);
-      const asked = performance.now();
-      await queue.close();
-      expect(performance.now() - asked).toBeLessThan(6_000);
+      await closeInTime(queue);
       open.length = 0;
     });
   });
