@@ -63,11 +63,13 @@ export async function createPlayground({
   const registry = createRegistry();
   const database = createDatabase();
   const containers = createContainers(registry);
+  let isFull = false;
   const controllers = startControllers(store, {
     readyAfterMs,
     drainMs,
     routeStatusMs,
     linkerdSmi,
+    hasRoom: () => !isFull,
     run: containers.run,
   });
   const api = await startApiServer(store, versions);
@@ -96,6 +98,10 @@ export async function createPlayground({
     api,
     store,
     prometheus,
+    /** While the only node is cordoned, new pods find no room. */
+    cordon: (full: boolean) => {
+      isFull = full;
+    },
     /** Reads all counters now, without waiting for the next time. */
     scrape: scraper.scrape,
     /** The URL that this machine reaches for a URL of a pod. */

@@ -1,9 +1,10 @@
 /**
  * Named places before and after everything that leaves the process, where a test stops it: `before store.save`,
- * `after cluster.patch`, `before ack`. Off, and free, unless one of these is set:
+ * `after cluster.patch DestinationRule`, `before ack`. Off, and free, unless one of these is set:
  *
  * - `SLUICE_FAILPOINT="before store.save#2:SIGKILL"`: the second time, this signal for the process itself. `:BLOCK:60000`
- *   keeps the event loop busy for so many ms instead. Without `#2` the first time, with `#*` every time.
+ *   keeps the event loop busy for so many ms instead. Without `#2` the first time, with `#*` every time. `cluster.patch` alone
+ *   is that of any kind of object.
  * - `SLUICE_FAILPOINT_LOG=<file>`: every place that is reached, a line each, written before anything else happens.
  */
 import { appendFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ import type { Bot } from './app/requests.ts';
 
 /** What writes, and every call to Slack. What only reads leaves nothing behind that a stop could leave half done. */
 const METHODS = {
-  store: ['create', 'save', 'requestAbort', 'take', 'untake', 'drop', 'markSending', 'sent'],
+  store: ['create', 'save', 'requestAbort', 'take', 'untake', 'drop', 'markSending', 'unmarkSending', 'sent'],
   router: ['claim', 'setRoute', 'settle', 'reset', 'release', 'blindAbort'],
   workload: ['claim', 'createCanary', 'scaleCanary', 'reapply', 'promote', 'demote', 'raise', 'cleanUp'],
   cluster: ['create', 'patch', 'remove'],
@@ -80,12 +81,17 @@ function member(name: keyof Ports, port: object, key: string | symbol, reach: (p
   const isPlace = METHODS[name].some((method) => method === key);
   if (!isPlace || typeof found !== 'function') return found;
   return async (...given: readonly unknown[]) => {
-    reach(`before ${name}.${String(key)}`);
+    const place = [`${name}.${String(key)}`, ...(name === 'cluster' ? kindOf(given[0]) : [])].join(' ');
+    reach(`before ${place}`);
     const answer: unknown = await Reflect.apply(found, port, given);
-    reach(`after ${name}.${String(key)}`);
+    reach(`after ${place}`);
     return answer;
   };
 }
+
+/** What a request to the cluster is about, by its first argument. */
+const kindOf = (first: unknown): readonly string[] =>
+  typeof first === 'object' && first !== null && 'kind' in first ? [String(first.kind)] : [];
 
 function stopAt(setting: string): (place: string) => void {
   const { place, hit = '1', signal, blockMs } = SETTING.exec(setting)?.groups ?? {};
@@ -93,7 +99,8 @@ function stopAt(setting: string): (place: string) => void {
     throw new Error(`SLUICE_FAILPOINT="${setting}": expected "<place>#<hit>:<SIGNAL>" or "<place>:BLOCK:<ms>"`);
   let hits = 0;
   return (reached) => {
-    if (reached !== place || (++hits !== Number(hit) && hit !== '*')) return;
+    const isHere = reached === place || reached.startsWith(`${place} `);
+    if (!isHere || (++hits !== Number(hit) && hit !== '*')) return;
     if (signal) process.kill(process.pid, signal);
     // Nothing else runs meanwhile: that is the point.
     for (const end = performance.now() + Number(blockMs ?? 0); performance.now() < end; );

@@ -19,7 +19,7 @@ import { loadConfig, readBotEnv, settled } from './config.ts';
 import { newId } from './core/id.ts';
 import { whoMay } from './core/policy.ts';
 import { createLog, maskSecrets } from './log.ts';
-import { returnMemory } from './memory.ts';
+import { keepYoungSpaceSmall, returnMemory } from './memory.ts';
 
 const SHUTDOWN_MS = 10_000;
 const INTAKE_STOP_MS = 6_500;
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
     chart: createGateChart(parts.metrics),
   });
   const chat = failpoints.around('chat', slack.chat);
-  const people = createPeople({ store, chat, log, clock: Date.now });
+  const people = createPeople({ store, chat, log, clock: parts.clock });
   const outbox = createOutbox({ store, queue, chat, rollouts, log });
   const flush = (id: string) => outbox.flush(id);
   parts.setMessageListener((id) => void flush(id));
@@ -96,9 +96,15 @@ async function main(): Promise<void> {
     return { ...found.target, container: found.target.container ?? '' };
   }
 
+  /** Also where Redis does not say: who guards must not end because Slack refuses tokens. */
+  async function isGuarding(): Promise<boolean> {
+    const active = await store.active(Object.keys(config.services)).catch(() => null);
+    return active === null || active.length > 0;
+  }
+
   let ready = false;
   const web = createWeb(
-    { live: () => Date.now() - queue.lastProgress() < STALE_CONSUMER_MS, ready: () => ready },
+    { live: () => performance.now() - queue.lastProgress() < STALE_CONSUMER_MS, ready: () => ready },
     slack.requestListener ? { path: '/slack/events', listener: slack.requestListener } : null,
     telemetry,
   );
@@ -151,10 +157,12 @@ async function main(): Promise<void> {
   await people.restore().catch((error: unknown) => log.warn({ err: error }, 'last known membership could not be read'));
   parts.cluster.onChange(rollouts.changed);
   queue.onTick((id) => telemetry.timed(() => rollouts.tick(id)));
-  await slack.start();
+  await slack.start(isGuarding);
   // Known before anyone needs it: an abort does not wait for Slack.
   const everyone = Object.values(config.services).flatMap(({ access }) => whoMay('abort', access, null));
   void people.membership(everyone);
+  // Not before: what a start reads wants room.
+  keepYoungSpaceSmall();
   returnMemory();
   sweep.start();
   ready = true;

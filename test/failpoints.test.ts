@@ -3,8 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Cluster } from '../src/adapters/kubernetes/cluster.ts';
+import { Deployments } from '../src/adapters/kubernetes/objects.ts';
 import type { Queue } from '../src/app/ports.ts';
 import { createFailpoints } from '../src/failpoints.ts';
+import { deadCluster } from './cluster/world.ts';
 
 let folder: string;
 let log: string;
@@ -43,6 +46,18 @@ test('what counts is written down before and after it happens, and the rest is l
   expect(queue.lastProgress()).toBe(7);
   expect(seen).toEqual(['world-aaaaaa']);
   expect(reached()).toEqual(['before queue.wake', 'after queue.wake']);
+});
+
+test('a request to the cluster says what kind of object it writes', async () => {
+  const cluster: Cluster = {
+    ...deadCluster,
+    patch: async () => ({ ok: false, error: { kind: 'not found', message: '' } }),
+  };
+  const failpoints = createFailpoints({ SLUICE_FAILPOINT_LOG: log, SLUICE_FAILPOINT: 'before cluster.patch:BLOCK:30' });
+  const start = performance.now();
+  await failpoints.around('cluster', cluster).patch(Deployments, { namespace: 'hello', name: 'world' }, []);
+  expect(reached()).toEqual(['before cluster.patch Deployment', 'after cluster.patch Deployment']);
+  expect(performance.now() - start).toBeGreaterThanOrEqual(30);
 });
 
 test('a call that fails is never after', async () => {

@@ -1,5 +1,4 @@
 /** Ten thousand rollouts that wait at a gate: what they cost, how a restart meets them, and what a second replica adds. */
-import { Queue as BullQueue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createStore } from '../../src/adapters/redis/store.ts';
@@ -9,8 +8,9 @@ import { crowdServices, gather } from '../crowd.ts';
 import { percentile } from '../measure.ts';
 import { processorMs, residentMb, ticksOf } from '../process.ts';
 import { type BotProgram, type Place, startBot } from '../programs.ts';
-import { limitRow, noteRow, type Row, ratioRow } from '../report.ts';
+import { limitRow, noteRow, type Row, ratioRow, times } from '../report.ts';
 import { NO_LOG, pause } from '../support.ts';
+import { openTicks, type TicksQueue } from '../ticks-queue.ts';
 
 const FEW = 1_000;
 const MANY = 10_000;
@@ -78,6 +78,8 @@ async function measureIdling(
     await pause(IDLE_MS);
     const [none = 0, few = 0, many = 0] = bots.map((bot, index) => processorMs(bot) - (before[index] ?? 0));
     const [mbNone = 0, mbFew = 0, mbMany = 0] = bots.map(residentMb);
+    const first = ((mbFew - mbNone) / FEW) * 1_000;
+    const later = ((mbMany - mbFew) / (MANY - FEW)) * 1_000;
     const percent = (ms: number) => `${((ms / IDLE_MS) * 100).toFixed(1)}%`;
     return [
       limitRow(
@@ -87,6 +89,12 @@ async function measureIdling(
         ' MB',
         `none waits: ${mbNone.toFixed(0)} MB, ${FEW} wait: ${mbFew.toFixed(0)} MB`,
       ),
+      {
+        what: `… for each of the later ${MANY - FEW} / for each of the first ${FEW}`,
+        measured: `${times(later / first)} (${later.toFixed(1)} kB and ${first.toFixed(1)} kB)`,
+        bar: `<= ${times(1.1)}`,
+        holds: later <= first * 1.1,
+      },
       {
         ...ratioRow(`processor time of an idle bot: ${MANY} wait / none waits`, many / none, 1.2),
         measured: `${(many / none).toFixed(2)}x (${percent(many)} and ${percent(none)} of a core; ${FEW}: ${percent(few)})`,
@@ -185,14 +193,8 @@ async function measureReplicas(
   ids: readonly string[],
   start: () => Promise<BotProgram>,
 ): Promise<readonly Row[]> {
-  const { hostname: host, port, username, password } = new URL(redis);
-  const connection = { host, port: Number(port), ...(username && { username }), ...(password && { password }) };
-  const queue = new BullQueue<{ id: string }>('ticks', {
-    connection,
-    prefix: `{sluice-${env}}`,
-    defaultJobOptions: { removeOnComplete: true },
-  });
-  const times: { one: number[]; two: number[] } = { one: [], two: [] };
+  const queue = openTicks(redis, env);
+  const drained: { one: number[]; two: number[] } = { one: [], two: [] };
   let hints = 0;
   let ticks = 0;
   const first = await start();
@@ -200,7 +202,7 @@ async function measureReplicas(
     const measure = async (side: 'one' | 'two', bots: readonly BotProgram[]) => {
       await pause(SETTLE_MS);
       const before = await sumOf(bots);
-      for (let round = 0; round < ROUNDS; round++) times[side].push(await drain(queue, ids));
+      for (let round = 0; round < ROUNDS; round++) drained[side].push(await drain(queue, ids));
       hints += ROUNDS * ids.length;
       ticks += (await sumOf(bots)) - before;
     };
@@ -212,7 +214,7 @@ async function measureReplicas(
     await first.stop();
     await queue.close();
   }
-  const [one, two] = [percentile(times.one, 0.5), percentile(times.two, 0.5)];
+  const [one, two] = [percentile(drained.one, 0.5), percentile(drained.two, 0.5)];
   const perSecond = (ms: number) => Math.round((ids.length / ms) * 1_000);
   return [
     {
@@ -233,7 +235,7 @@ async function measureReplicas(
 const sumOf = async (bots: readonly BotProgram[]) =>
   (await Promise.all(bots.map(ticksOf))).reduce((sum, ticks) => sum + ticks, 0);
 
-async function drain(queue: BullQueue<{ id: string }>, ids: readonly string[]): Promise<number> {
+async function drain(queue: TicksQueue, ids: readonly string[]): Promise<number> {
   await queue.pause();
   await queue.addBulk(ids.map((id) => ({ name: 'tick', data: { id } })));
   const start = performance.now();

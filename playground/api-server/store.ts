@@ -33,6 +33,9 @@ export type Store = ReturnType<typeof createStore>;
 /** Looks at an object after the server's own checks and throws to refuse it, as an admission webhook does. */
 export type Guard = (store: Store, kind: Kind, object: NewObject) => void;
 
+/** Changes an object before the server's own checks, as a mutating admission webhook does; idempotent, as these have to be. */
+export type Mutator = (kind: Kind, object: NewObject) => NewObject;
+
 const FIRST_VERSION = 1000;
 const HISTORY = 5000;
 
@@ -43,6 +46,7 @@ export function createStore() {
   const objects = new Map<string, KubeObject>();
   const listeners = new Set<(event: StoreEvent) => void>();
   const guards = new Set<Guard>();
+  const mutators = new Set<Mutator>();
 
   const keyOf = (kind: Kind, namespace: string | undefined, name: string) =>
     [kind.group, kind.plural, kind.namespaced ? namespace : '', name].join('/');
@@ -101,7 +105,7 @@ export function createStore() {
   }
 
   /** `metadata.resourceVersion`, when given, must be the stored one (409). A change of nothing keeps the version. */
-  function update<T extends KubeObject>(kind: Kind<T>, object: NewObject, part: Part): T {
+  function update<T extends KubeObject>(kind: Kind<T>, object: NewObject, part: Part, dryRun = false): T {
     const { name, namespace, uid, resourceVersion } = object.metadata;
     const old = demand(kind, namespace, name);
     if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw conflict(kind, name);
@@ -116,11 +120,12 @@ export function createStore() {
     const next =
       part === 'status' ? { ...old, ...statusOf(object) } : mainOf(kind, old, admitGuarded(kind, object, old));
     if (isEqual(next, old)) return old;
-    return commit('MODIFIED', kind, next, old) as T;
+    return (dryRun ? next : commit('MODIFIED', kind, next, old)) as T;
   }
 
   function admitGuarded<T extends NewObject>(kind: Kind, object: T, old?: KubeObject): T {
-    const admitted = admit(kind, object, old);
+    const mutated = [...mutators].reduce((before, mutate) => mutate(kind, before) as T, object);
+    const admitted = admit(kind, mutated, old);
     for (const guard of guards) guard(store, kind, admitted);
     return admitted;
   }
@@ -172,6 +177,12 @@ export function createStore() {
     guard(guard: Guard): () => void {
       guards.add(guard);
       return () => guards.delete(guard);
+    },
+
+    /** Lets it change each object that is created or changed; returns how to stop. */
+    mutate(mutator: Mutator): () => void {
+      mutators.add(mutator);
+      return () => mutators.delete(mutator);
     },
   };
   return store;

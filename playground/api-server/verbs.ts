@@ -15,7 +15,11 @@ import type { DeleteOptions, Store } from './store.ts';
 export type Reply = { readonly code: number; readonly body: JsonObject };
 export type Body = { readonly text: string; readonly type: string };
 
+const isDryRun = ({ query }: ApiRequest) => query.get('dryRun') === 'All';
+
 export function perform(store: Store, request: ApiRequest, body: Body): Reply {
+  if (isDryRun(request) && !['update', 'patch'].includes(request.verb))
+    throw badRequest(`the playground knows no dry run of ${request.verb}`);
   switch (request.verb) {
     case 'get':
       return ok(view(request, store.demand(request.kind, request.namespace, request.name)));
@@ -99,7 +103,7 @@ function patch(store: Store, request: ApiRequest, body: Body): JsonObject {
 function write(store: Store, request: ApiRequest, old: KubeObject, given: NewObject): JsonObject {
   const part = request.subresource === 'status' ? 'status' : 'main';
   const next = request.subresource === 'scale' ? withScale(old, given) : given;
-  return view(request, store.update(request.kind, next, part));
+  return view(request, store.update(request.kind, next, part, isDryRun(request)));
 }
 
 function applyPatch({ kind, subresource }: ApiRequest, document: JsonObject, body: Body): Json {

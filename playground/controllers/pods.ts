@@ -12,13 +12,29 @@ export type NodeOptions = {
   readonly readyAfterMs: number;
   /** How long containers go on answering after the pod's deletion. */
   readonly drainMs: number;
+  /** Asked again and again while it has not: then new pods wait for a node. */
+  readonly hasRoom?: () => boolean;
   /** Starts the containers. */
   run(pod: Pod): Promise<Running>;
 };
 
 export type Node = { stop(): void };
 
-export function playNode(store: Store, { readyAfterMs, drainMs, run }: NodeOptions): Node {
+const LOOK_FOR_ROOM_MS = 50;
+const unscheduled = (): NonNullable<Pod['status']> => ({
+  phase: 'Pending',
+  conditions: [
+    {
+      type: 'PodScheduled',
+      status: 'False',
+      reason: 'Unschedulable',
+      message: '0/1 nodes are available: 1 node(s) were unschedulable.',
+      lastTransitionTime: timestamp(),
+    },
+  ],
+});
+
+export function playNode(store: Store, { readyAfterMs, drainMs, hasRoom = () => true, run }: NodeOptions): Node {
   const running = new Map<string, Running>();
   const timers = new Set<ReturnType<typeof setTimeout>>();
   const ending = new Set<string>();
@@ -35,6 +51,10 @@ export function playNode(store: Store, { readyAfterMs, drainMs, run }: NodeOptio
   async function start({ metadata }: Pod): Promise<void> {
     const pod = current(metadata);
     if (!pod || pod.metadata.deletionTimestamp) return;
+    if (!hasRoom()) {
+      if (pod.status === undefined) write(pod, unscheduled());
+      return later(LOOK_FOR_ROOM_MS, () => void start(pod));
+    }
     const complaint = complaintOf(pod);
     if (complaint) return report(pod, null, complaint);
     const containers = await run(pod);
@@ -50,8 +70,10 @@ export function playNode(store: Store, { readyAfterMs, drainMs, run }: NodeOptio
     return pod?.metadata.uid === uid ? pod : null;
   }
 
-  function report({ metadata, ...pod }: Pod, ip: string | null, complaint: Complaint | null): void {
-    const status = podStatus(pod.spec, ip, complaint);
+  const report = (pod: Pod, ip: string | null, complaint: Complaint | null) =>
+    write(pod, podStatus(pod.spec, ip, complaint));
+
+  function write({ metadata, ...pod }: Pod, status: NonNullable<Pod['status']>): void {
     const { name, namespace } = metadata;
     store.update(
       kinds.pods,

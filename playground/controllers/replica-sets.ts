@@ -6,6 +6,9 @@ import { isReady, readySince, setCondition, withoutCondition } from './condition
 import { keyOf, type Loop, splitKey, startLoop } from './loop.ts';
 import { isOwnedBy, ownerKey, ownerReference, suffix } from './ownership.ts';
 
+/** What was refused is tried again; the real one waits longer each time. */
+const RETRY_MS = 200;
+
 export function controlReplicaSets(store: Store): Loop {
   return startLoop(store, {
     wakes: ({ kind, object }) => {
@@ -16,6 +19,7 @@ export function controlReplicaSets(store: Store): Loop {
       const set = store.get(kinds.replicaSets, ...splitKey(key));
       if (!set) return;
       const refusal = adjustPods(store, set);
+      if (refusal) loop.again(key, RETRY_MS);
       const available = countAvailable(podsOf(store, set), set.spec.minReadySeconds ?? 0, (ms) => loop.again(key, ms));
       writeStatus(store, set, available, refusal);
     },

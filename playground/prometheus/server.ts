@@ -22,6 +22,7 @@ const MAX_POINTS = 11_000;
 export async function startPrometheus(database: Database) {
   let disturbance: Disturbance | null = null;
   let port = 0;
+  const asked: number[] = [];
   const server = createServer((request, response) => {
     answer(request, response).catch((cause) => sendError(response, cause));
   });
@@ -29,6 +30,7 @@ export async function startPrometheus(database: Database) {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://playground');
     if (url.pathname === '/-/ready') return void response.end('Prometheus Server is Ready.\n');
+    if (url.pathname === '/api/v1/query') asked.push(Date.now());
     const form = new URLSearchParams(await readBody(request));
     if (disturbance?.kind === 'hang') return;
     if (disturbance?.kind === 'late') await sleep(disturbance.ms);
@@ -53,6 +55,8 @@ export async function startPrometheus(database: Database) {
   return {
     url: `http://127.0.0.1:${port}`,
     database,
+    /** When each instant query came, ms since 1970. */
+    asked: asked as readonly number[],
 
     /** null: answers as usual. */
     disturb(kind: Disturbance | null): void {

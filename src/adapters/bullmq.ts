@@ -42,7 +42,7 @@ export function createQueue({
   queue.on('error', (error) => log.warn({ err: error }, 'queue'));
   const probe = randomUUID();
   let consuming: { stop(): Promise<void> } | undefined;
-  let progressed = Date.now();
+  let progressed = performance.now();
 
   /** false: Redis did not take it. */
   async function add(id: string, options: JobsOptions): Promise<boolean> {
@@ -57,7 +57,7 @@ export function createQueue({
 
   /** A restart does not bring Redis back: only while it answers is a consumer overdue. */
   async function sendProbe(): Promise<void> {
-    if (!(await add('', { deduplication: { id: `probe-${probe}` } }))) progressed = Date.now();
+    if (!(await add('', { deduplication: { id: `probe-${probe}` } }))) progressed = performance.now();
   }
 
   function consume(handler: (id: string) => Promise<void>): { stop(): Promise<void> } {
@@ -66,7 +66,7 @@ export function createQueue({
     const worker = new Worker<Tick>(
       NAME,
       async ({ data }) => {
-        progressed = Date.now();
+        progressed = performance.now();
         if (data.id === '') return;
         // A failed tick is not retried here: the due index brings its rollout back.
         await handler(data.id).catch((error: unknown) => log.error({ rollout: data.id, err: error }, 'tick failed'));
@@ -111,7 +111,7 @@ export function createQueue({
 
     onTick(handler) {
       if (consuming) throw new Error('the queue has a handler already');
-      progressed = Date.now();
+      progressed = performance.now();
       consuming = consume(handler);
     },
 

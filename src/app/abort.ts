@@ -6,8 +6,9 @@ import { decide } from '../core/decide.ts';
 import type { Actor } from '../core/plan.ts';
 import { isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
 import { revert } from './ending.ts';
-import { type Deps, eventOfAbort, type Rollouts } from './handle.ts';
+import type { Deps, Rollouts } from './handle.ts';
 import type { Loaded } from './ports.ts';
+import { eventOfAbort } from './record.ts';
 
 export type AbortStart =
   | { readonly kind: 'unknown' }
@@ -40,7 +41,8 @@ export function createAbort(deps: Deps, rollouts: Rollouts): Abort {
       revert(deps, { ...loaded, rollout: aborting }, demote),
       rollouts.absorb(loaded),
     ]);
-    log.info({ ms: deps.clock() - started, reverted: reverted.status, recorded: absorbed.status }, 'abort carried out');
+    const ms = Math.round(deps.clock() - started);
+    log.info({ ms, reverted: reverted.status, recorded: absorbed.status }, 'abort carried out');
     try {
       if (reverted.status === 'fulfilled' && reverted.value.kind === 'event')
         await rollouts.record(aborting.id, reverted.value.event);

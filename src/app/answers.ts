@@ -64,15 +64,30 @@ export type Answer =
         readonly rolledBack?: true;
       }[];
       readonly takes: readonly string[];
+      /** What the cluster itself still has, newest first; `version`: its image where that matches none. */
+      readonly revisions: readonly {
+        readonly revision: number;
+        readonly version: string;
+        readonly cause: string | null;
+        readonly isLive: boolean;
+      }[];
+      /** Whether `rollback <service> to` takes their numbers. */
+      readonly takesRevisions: boolean;
     }
   | { readonly kind: 'started'; readonly rollout: Rollout; readonly link: string | null }
   | {
       readonly kind: 'status';
       readonly rollouts: readonly { readonly rollout: Rollout; readonly link: string | null }[];
+      /** Others, each as a sentence. */
+      readonly unreadable: readonly string[];
+      /** How many run besides these. */
+      readonly more: number;
       readonly service: string | null;
       readonly live: string | null;
     }
   | { readonly kind: 'no rollout'; readonly given: string }
+  /** What Redis holds of a rollout cannot be read; `problem`: which and what to do. */
+  | { readonly kind: 'unreadable'; readonly problem: string }
   | {
       readonly kind: 'nothing to roll back to';
       readonly service: string;
@@ -86,7 +101,7 @@ export type Answer =
   | { readonly kind: 'aborting'; readonly rollout: Rollout }
   /** Redis was away, or had lost the rollout: the route was patched straight, the rest follows when Redis is back. */
   | { readonly kind: 'aborted blind'; readonly service: string; readonly id: string }
-  /** The same during the promotion: stable gets its old template back, traffic follows once one of its pods is Ready. */
+  /** The same where stable has rolled already: it gets its old template back, and traffic once its pods are Ready. */
   | { readonly kind: 'demoted blind'; readonly service: string; readonly id: string }
   /** The same too late: stable serves the new version. */
   | { readonly kind: 'promoted blind'; readonly service: string }

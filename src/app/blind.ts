@@ -9,7 +9,7 @@ import type { TrafficRouter, Workload, Written } from './ports.ts';
 
 export type Blind =
   | { readonly kind: 'done' }
-  /** Stable gets its old template back; traffic stays on the canary, since no old pod could answer it yet. */
+  /** Stable gets its old template back; not all traffic is on it yet, since its pods have still to come. */
   | { readonly kind: 'waiting' }
   /** Stable serves the new version already: nothing to abort. */
   | { readonly kind: 'promoted' }
@@ -37,14 +37,16 @@ export function createBlindAbort({ routerOf, workloadOf }: Deps): BlindAbort {
     const marks = held?.marks?.rollout === rollout && held.marks.phase === 'active' ? held.marks : null;
     if (marks && (held?.settled || (promoted && held?.route?.weight === 0))) return { kind: 'promoted' };
     let keepTraffic = false;
+    let isRolling = false;
     // The second press finds the old template back already, but perhaps no pod of it yet.
     if (marks && (promoted || marks.abort !== null)) {
       const demoted = await workload.demote(target, { rollout, epoch: marks.epoch + 1, seq: marks.seq });
       if (demoted.kind !== 'done') return { kind: 'failed', error: wordsOf(demoted) };
       keepTraffic = demoted.mayRoute === false;
+      isRolling = demoted.rolling !== undefined;
     }
     const written = await router.blindAbort(target, rollout, by, keepTraffic);
-    if (written.kind === 'done') return { kind: keepTraffic ? 'waiting' : 'done' };
+    if (written.kind === 'done') return { kind: keepTraffic || isRolling ? 'waiting' : 'done' };
     return marks ? { kind: 'failed', error: wordsOf(written) } : { kind: 'not held' };
   }
 }

@@ -78,9 +78,8 @@ export function createBot(deps: Deps): Bot {
       }
       const withLost = async (work: () => Promise<Answer | null>) => {
         const said = await work();
-        return said?.kind === 'no rollout' && stop.target !== null
-          ? lostCommand(request, inbox, stop.target, said)
-          : said;
+        const isLost = said?.kind === 'no rollout' || said?.kind === 'unreadable';
+        return isLost && stop.target !== null ? lostCommand(request, inbox, stop.target, said) : said;
       };
       const act = () =>
         entry ? commands.carryOut(request, entry, withLost) : withLost(() => commands.answer(request));
@@ -157,7 +156,7 @@ export function createBot(deps: Deps): Bot {
     } catch (error) {
       log.warn(
         { rollout: click.rollout, err: error },
-        'abort not recorded: Redis does not answer, going straight to the cluster',
+        'abort not recorded: Redis does not answer, or with nothing that can be read; going straight to the cluster',
       );
       const done = withoutRedis(request, click).then((outcome) => blindAnswer(click, outcome));
       return () => done;
@@ -178,7 +177,7 @@ export function createBot(deps: Deps): Bot {
   /** `said`: the answer when the cluster knows no lost rollout either. */
   async function lostCommand(request: Request, service: string, target: string, said: Answer): Promise<Answer> {
     const rollout = await heldBy(service, target);
-    if (rollout === null || (await store.load(rollout))) return said;
+    if (rollout === null || (said.kind === 'no rollout' && (await store.load(rollout)))) return said;
     const click = { rollout, service, reason: null };
     const access = config.services[service]?.access;
     if (access && !mayAbort(request, click)) await people.membership(whoMay('abort', access, null));

@@ -1,10 +1,8 @@
 /** What a button of a rollout's messages means, and whether it stands where it was posted. */
+import { isSamePlace, type Place, parsePlace } from '../core/place.ts';
 import type { Actor } from '../core/plan.ts';
 import type { Event, Rollout } from '../core/rollout.ts';
-import { isAt } from './overview.ts';
 import type { Click } from './requests.ts';
-
-export type Place = { readonly channel: string; readonly ts: string };
 
 /**
  * Where the button was posted, if `at` is another message; null: it stands there, or the rollout does not know yet. An Abort
@@ -13,7 +11,7 @@ export type Place = { readonly channel: string; readonly ts: string };
 export function originalOf(clicked: Click, { messages, plan }: Rollout, at: Place): string | null {
   if (clicked.action === 'abort') return null;
   const own = messages[clicked.action === 'rollback' ? 'result' : `gate:${clicked.gate.split('.').at(-1)}`];
-  return own === undefined || isAt(at, own, plan.channel) ? null : own;
+  return own === undefined || isSamePlace(at, parsePlace(own, plan.channel)) ? null : own;
 }
 
 export function gateEvent(

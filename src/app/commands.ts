@@ -2,12 +2,14 @@
 import { type Command, parseCommand } from '../core/command.ts';
 import type { Config } from '../core/config.ts';
 import { serviceOf } from '../core/id.ts';
-import type { Actor, Plan } from '../core/plan.ts';
+import type { Place } from '../core/place.ts';
+import type { Actor, Plan, Target } from '../core/plan.ts';
 import { type Membership, mayDo, type Verb, whoMay } from '../core/policy.ts';
 import { openGate, type Rollout } from '../core/rollout.ts';
+import { leftAwake } from '../core/versions.ts';
 import type { Abort, AbortStart } from './abort.ts';
 import type { Answer } from './answers.ts';
-import { gateEvent, originalOf, type Place } from './clicks.ts';
+import { gateEvent, originalOf } from './clicks.ts';
 import type { Deploy } from './deploy.ts';
 import type { Rollouts } from './handle.ts';
 import { createOnce } from './once.ts';
@@ -15,6 +17,7 @@ import { createOverview } from './overview.ts';
 import type { People } from './people.ts';
 import type { Chat, Loaded, Log, Store } from './ports.ts';
 import { actorOf, type Click, type Request, type Taken, THREADS } from './requests.ts';
+import { orUnreadable } from './unreadable.ts';
 
 type Deps = {
   readonly config: Config;
@@ -66,7 +69,11 @@ export function createCommands(deps: Deps) {
     return once(request, taken, async () => ({ kind: 'replayed' }));
   }
 
-  async function act(request: Request, taken: Taken): Promise<Answer | null> {
+  function act(request: Request, taken: Taken): Promise<Answer | null> {
+    return orUnreadable(() => perform(request, taken));
+  }
+
+  async function perform(request: Request, taken: Taken): Promise<Answer | null> {
     const { what } = request;
     if (!(await isMember(request))) return { kind: 'not a member' };
     if (what.kind === 'click') return click(request, what.click, what.reason, taken, what.at);
@@ -207,7 +214,8 @@ export function createCommands(deps: Deps) {
 
   /** Looks the rollout up first, so that its requester and frozen rights count. */
   async function abortById(request: Request, id: string, reason: string | null): Promise<Answer> {
-    const loaded = await load(id);
+    const loaded = await orUnreadable(() => load(id));
+    if (loaded && 'problem' in loaded) return loaded;
     if (!loaded) return { kind: 'no rollout', given: id };
     const refused = await refusal(request, 'abort', loaded.rollout);
     if (refused) return refused;
@@ -231,8 +239,11 @@ export function createCommands(deps: Deps) {
   ): Promise<Answer | null> {
     if (service === null)
       return { kind: 'command error', error: { kind: 'missing service', usage: 'rollback <service> [to <version>]' } };
-    await hurryClean(request, service, version);
-    return deploy.rollBack(request, { service, version, reason }, taken);
+    const recalled = await hurryClean(request, service, version);
+    const answer = await deploy.rollBack(request, { service, version, reason }, taken);
+    return recalled?.versioned && answer?.kind === 'refused'
+      ? { ...answer, refusals: [...answer.refusals, leftAwake(recalled)] }
+      : answer;
   }
 
   /** The button of a result message: only while what it made live still is. */
@@ -244,15 +255,21 @@ export function createCommands(deps: Deps) {
     return rollBack(request, service, rollout.plan.from, null, taken);
   }
 
-  /** A promoted rollout that only waits for its cool-down must not keep a rollback waiting. */
-  async function hurryClean(request: Request, service: string, version: string | null): Promise<void> {
+  /**
+   * A promoted rollout that only waits for its cool-down must not keep a rollback waiting. Answers with its target where the
+   * version before is wanted back by that.
+   */
+  async function hurryClean(request: Request, service: string, version: string | null): Promise<Target | null> {
     const holder = await store.holder(service);
     const loaded = holder === null ? null : await load(holder);
-    if (loaded?.rollout.phase.kind !== 'promoting' || (await refusal(request, 'roll back', loaded.rollout))) return;
-    const recalled = version === null || version === loaded.rollout.plan.from;
+    if (loaded?.rollout.phase.kind !== 'promoting' || (await refusal(request, 'roll back', loaded.rollout)))
+      return null;
+    const { id, plan } = loaded.rollout;
+    const recalled = version === null || version === plan.from;
     const actor = actorOf(request);
-    await rollouts.record(loaded.rollout.id, { type: 'cool_down_cut', actor, ...(recalled && { recalled }) });
-    await rollouts.tick(loaded.rollout.id);
+    const cut = await rollouts.record(id, { type: 'cool_down_cut', actor, ...(recalled && { recalled }) });
+    await rollouts.tick(id);
+    return recalled && cut?.ok ? plan.target : null;
   }
 
   async function load(id: string): Promise<Loaded | null> {

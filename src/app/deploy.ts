@@ -81,11 +81,16 @@ export function createDeploy(deps: Deps) {
     const looked = await look(service, meant ?? 'the version before');
     if ('kind' in looked) return looked;
     const live = looked.workload.version;
-    const target = pick(releases, live, asked.version) ?? (await revisionOf(service, asked.version));
+    if (asked.version !== null && asked.version === live)
+      return { kind: 'already live', service: service.name, version: live };
+    const versions = [...new Set([live, ...releases.map(({ version }) => version)])].filter((one) => one !== null);
+    const target =
+      pick(releases, live, asked.version) ??
+      (takesRevisions(versions) ? await revisionOf(service, asked.version) : undefined);
     if (target && 'isLive' in target && target.isLive)
       return { kind: 'already live', service: service.name, version: target.version };
     if (!target) {
-      const others = [...new Set(releases.map(({ version }) => version))].filter((version) => version !== live);
+      const others = versions.filter((version) => version !== live);
       return { kind: 'nothing to roll back to', service: service.name, given: asked.version, known: others };
     }
     const plan = planOf(config, {
@@ -107,12 +112,19 @@ export function createDeploy(deps: Deps) {
     return create(plan, looked.epoch, taken);
   }
 
-  /** What the cluster itself still has of a revision, where the workload keeps some. */
-  async function revisionOf(service: Service, asked: string | null) {
-    if (asked === null || !/^[1-9]\d{0,8}$/.test(asked)) return null;
+  /** The one that was asked for by its number. */
+  async function revisionOf({ name }: Service, asked: string | null) {
+    const found = (await revisions(name)).find(({ revision }) => `${revision}` === asked);
+    return found && { ...found, version: found.version ?? `revision-${asked}` };
+  }
+
+  /** What the cluster itself still has, newest first, where the workload keeps some. `version`: null where its image matches none. */
+  async function revisions(name: string) {
+    const service = config.services[name];
+    if (!service) return [];
     const target = targetOf(service);
-    const found = await deps.workloadOf(target).revision?.(target, Number(asked));
-    return found ? { ...found, version: versionOf(service.image, found.image) ?? `revision-${asked}` } : null;
+    const found = (await deps.workloadOf(target).revisions?.(target)) ?? [];
+    return found.map((one) => ({ ...one, version: versionOf(service.image, one.image) }));
   }
 
   async function notAllowed(request: Request, verb: Verb, service: Service): Promise<Answer | null> {
@@ -167,8 +179,11 @@ export function createDeploy(deps: Deps) {
     return serving && versionOf(service.image, serving.image);
   }
 
-  return { start, rollBack, byHand, liveVersion };
+  return { start, rollBack, byHand, liveVersion, revisions };
 }
+
+/** Where versions are numbers, a number is a version: a revision that happens to have it may be anything. */
+export const takesRevisions = (versions: readonly string[]) => !versions.some((version) => /^\d+$/.test(version));
 
 /** The asked version, else the one that served before the live one. */
 function pick(releases: readonly Release[], live: string | null, asked: string | null): Release | undefined {

@@ -6,9 +6,11 @@ import { type Config, type Service, stepsOf } from '../core/config.ts';
 import type { Check, Target } from '../core/plan.ts';
 import { supportOf } from '../core/support.ts';
 import { routeObjects } from '../core/traffic.ts';
+import { coolDownWarnings } from './cool-down.ts';
 import { locate, targetOf } from './locate.ts';
 import { reasonOf } from './outcome.ts';
-import type { Chat, TrafficRouter, Workload } from './ports.ts';
+import type { Chat, Store, TrafficRouter, Workload } from './ports.ts';
+import { orUnreadable } from './unreadable.ts';
 
 /** One line. What is wrong ends with the remedy. */
 export type Finding = { readonly level: 'ok' | 'warn' | 'fail'; readonly subject: string; readonly text: string };
@@ -22,7 +24,7 @@ export type Look = {
 };
 
 /** Subjects that others come after. */
-export const OUTSIDE = { slack: 'Slack', cluster: 'Kubernetes', prometheus: 'Prometheus' } as const;
+export const OUTSIDE = { redis: 'Redis', slack: 'Slack', cluster: 'Kubernetes', prometheus: 'Prometheus' } as const;
 
 /** What a check would say of the version that serves now. `wrong`: the query itself has to be changed. */
 export type CheckReading =
@@ -129,6 +131,21 @@ function rightsOf(id: string, { slack }: Config, services: readonly Service[]): 
   ].join(', and ');
 }
 
+// ---- Redis -----------------------------------------------------------------------------------------------------------
+
+type Kept = { readonly config: Config; readonly store: Pick<Store, 'active' | 'load'> };
+
+/** What runs and cannot be read: nobody can decide on it, and its service is held. Nothing where all is well. */
+export function lookAtRollouts({ config, store }: Kept): Look {
+  const subject = 'rollouts';
+  const look = async () => {
+    const ids = await store.active(Object.keys(config.services));
+    const found = await Promise.all(ids.map((id) => orUnreadable(() => store.load(id))));
+    return found.flatMap((one) => (one && 'problem' in one ? [fail(subject, one.problem)] : []));
+  };
+  return { subject, after: OUTSIDE.redis, look };
+}
+
 // ---- the cluster -----------------------------------------------------------------------------------------------------
 
 type Cluster = {
@@ -167,7 +184,8 @@ function lookAtService({ config, holder, routerOf, workloadOf }: Cluster, servic
       if (wrong.length > 0) return wrong.map((text) => fail(subject, text));
       if (refusals.length > 0) return [ok(subject, `rollout ${running} runs`)];
       const several = route.ok ? route.facts.several : [];
-      const warnings = [...[workload, route].flatMap((one) => (one.ok ? one.warnings : [])), ...several];
+      const late = workload.ok ? coolDownWarnings(service, workload.facts) : [];
+      const warnings = [...[workload, route].flatMap((one) => (one.ok ? one.warnings : [])), ...late, ...several];
       const version = workload.ok ? workload.facts.version : null;
       const strange =
         version === null

@@ -4,18 +4,18 @@ import type { Rollout } from '../core/rollout.ts';
 import { ABORT_STALLED_MS } from '../core/schedule.ts';
 import { routeObjects } from '../core/traffic.ts';
 import { type EffectDeps, happened, type Outcome, PENDING, reasonOf } from './outcome.ts';
-import type { Ended, Fence, Loaded, Log, TrafficRouter } from './ports.ts';
+import type { Ended, Fence, Loaded, TrafficRouter } from './ports.ts';
 import { templateBefore } from './releases.ts';
 
 /**
  * All traffic back to stable. During a promotion stable gets its old template back as well, and traffic waits only where no
  * old pod could answer it.
  */
-export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: boolean): Promise<Outcome> {
+export async function revert(deps: EffectDeps, { rollout, now }: Loaded, demote: boolean): Promise<Outcome> {
   const { target } = rollout.plan;
   const { seq } = rollout;
   const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq };
-  let isRolling = false;
+  let rolling: string | undefined;
   if (demote) {
     // Stable carries what it was before; should it have lost that, the releases know.
     const before = await templateBefore(deps, rollout).catch(() => null);
@@ -24,7 +24,7 @@ export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: bool
       throw new Error(`give ${target.deployment} its old template back: ${demoted.message}`);
     if (demoted.kind === 'done' && demoted.mayRoute === false)
       throw new Error('waiting for one Ready pod of the old version');
-    isRolling = demoted.kind === 'done' && demoted.rolling === true;
+    rolling = demoted.kind === 'done' ? demoted.rolling : undefined;
   }
   const reset = await deps.router(rollout).reset(target, fence, rollout.journal, true);
   if (reset.kind === 'drifted') throw new Error(reset.drift.difference);
@@ -32,7 +32,10 @@ export async function revert(deps: EffectDeps, { rollout }: Loaded, demote: bool
     return { kind: 'fenced', by: reset.by };
   }
   // Else gone, or another rollout's: nothing of ours routes there any more.
-  return isRolling ? PENDING : happened({ type: 'reverted', seq });
+  if (rolling === undefined) return happened({ type: 'reverted', seq });
+  // Whether it still rolls or is stuck: users are on the version that was taken back, and people hear of it.
+  if (now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
+  throw new Error(rolling);
 }
 
 /** The canary goes last, and not before the route's controller has taken the write that leaves it without traffic. */
@@ -41,14 +44,17 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
   const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.seq };
   const router = deps.router(rollout);
   const isTold = rollout.confirmed || target.versioned !== undefined;
-  const taken = isTold ? (await router.confirmed(target)).kind : 'confirmed';
-  if (rollout.confirmed && taken === 'pending') {
+  const taken: Taken = isTold ? await router.confirmed(target) : { kind: 'confirmed' };
+  if (rollout.confirmed && taken.kind === 'pending') {
     if (now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
     throw new Error(
       `the controller of ${routeObjects(target).join(', ')} has not taken the last route; the canary stays until it has`,
     );
   }
-  const cleaned = await deps.workload(rollout).cleanUp(target, fence, await endOf(deps, rollout, taken));
+  const promotion = rollout.phase.kind === 'promoting' ? rollout.phase : null;
+  const disputed = promotion && (await disputeOf(router, target, taken));
+  if (disputed !== null) deps.log.warn({ rollout: rollout.id, disputed }, 'the version before keeps its pods');
+  const cleaned = await deps.workload(rollout).cleanUp(target, fence, endOf(promotion, disputed));
   // Another rollout's objects are not ours to clean; a newer epoch of our own is.
   if (cleaned.kind === 'fenced' && cleaned.by.rollout === rollout.id) return { kind: 'fenced', by: cleaned.by };
   if (cleaned.kind === 'drifted') throw new Error(`clean up ${rollout.id}: ${cleaned.drift.difference}`);
@@ -56,34 +62,36 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
   const released = await router.release(target, fence);
   if (released.kind === 'fenced' && released.by.rollout === rollout.id) return { kind: 'fenced', by: released.by };
   if (released.kind === 'drifted') throw new Error(`release the route of ${rollout.id}: ${released.drift.difference}`);
-  return happened({ type: 'cleaned', seq: rollout.seq });
+  return happened({ type: 'cleaned', seq: rollout.seq, ...(disputed !== null && { disputed }) });
 }
 
-async function endOf(deps: EffectDeps, rollout: Rollout, taken: Taken): Promise<Ended> {
-  const { id, phase, plan } = rollout;
-  if (phase.kind !== 'promoting') return 'aborted';
-  const ended = await endOfPromotion(deps.router(rollout), plan.target, { rollout: id, taken, log: deps.log });
-  return ended === 'promoted' && phase.recalled ? 'recalled' : ended;
+function endOf(promotion: Extract<Rollout['phase'], { kind: 'promoting' }> | null, disputed: string | null): Ended {
+  if (!promotion) return 'aborted';
+  if (disputed !== null) return 'disputed';
+  return promotion.recalled ? 'recalled' : 'promoted';
 }
 
 /** What the controllers of the routes say of the last write. */
-type Taken = Awaited<ReturnType<TrafficRouter['confirmed']>>['kind'];
+type Taken = Awaited<ReturnType<TrafficRouter['confirmed']>>;
 
-/** The version before keeps its pods while the routes do not show, and their controllers not say, that nobody asks it any more. */
-export async function endOfPromotion(
+/**
+ * Why the version before may still be asked, as a clause: then it keeps its pods. null: the routes show that it is not, and their
+ * controllers say so.
+ */
+export async function disputeOf(
   router: Pick<TrafficRouter, 'getRoute' | 'sendsToStable'>,
   target: Target,
-  { rollout, taken, log }: { readonly rollout: string; readonly taken: Taken; readonly log: Log },
-): Promise<Ended> {
-  if (!target.versioned) return 'promoted';
+  taken: Taken,
+): Promise<string | null> {
+  if (!target.versioned) return null;
   const [held, still] = await Promise.all([router.getRoute(target), router.sendsToStable?.(target) ?? []]);
-  const isSettled = held?.settled === true && held.route?.weight === 100;
-  if (isSettled && taken === 'confirmed' && still.length === 0) return 'promoted';
-  log.warn(
-    { rollout, held, taken, still },
-    'the routes do not show that the new version has its place for good: the version before keeps its pods',
-  );
-  return 'disputed';
+  const routes = routeObjects(target).join(', ');
+  if (!held) return `${routes} is gone`;
+  if (held.settled !== true || held.route?.weight !== 100)
+    return `${routes} was changed by somebody else after the promotion`;
+  if (still.length > 0) return `${still.join(', ')} still sends to ${target.deployment}`;
+  if (taken.kind === 'rejected') return `the controller of ${routes} refuses the promotion: ${taken.message}`;
+  return taken.kind === 'pending' ? `the controller of ${routes} has not confirmed the promotion` : null;
 }
 
 /** A fault is repeated for ever; of an abort people hear once, with what to run by hand. */

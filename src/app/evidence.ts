@@ -30,11 +30,13 @@ function unmeasured(check: string): Measured {
 }
 
 export async function test(deps: EffectDeps, rollout: Rollout): Promise<readonly TestResult[]> {
-  const addresses = await deps.workload(rollout).canaryAddresses(rollout.plan.target);
+  const { target, tests } = rollout.plan;
   return Promise.all(
-    rollout.plan.tests.map(async ({ name, get, status }) => {
+    tests.map(async ({ name, get, port, status }) => {
+      const addresses = await deps.workload(rollout).canaryAddresses(target, port);
+      const none = `no canary pod is Ready${typeof port === 'string' ? ` at a port named ${port}` : ''}`;
       const failures = await Promise.all(addresses.map((address) => probe(deps, `${address}${get}`, status)));
-      const failure = addresses.length === 0 ? 'no canary pod is Ready' : failures.find((one) => one !== null);
+      const failure = addresses.length === 0 ? none : failures.find((one) => one !== null);
       const detail = failure ?? `${status} from ${addresses.length} of ${addresses.length} pods`;
       return { test: name, passed: failure === undefined, detail };
     }),

@@ -18,17 +18,24 @@ type Deps = {
 
 /** Renewed while it sends. */
 const LEASE_MS = 4_000;
-/** Slack asks to wait longer than this: come back with the sweep instead of holding the lease. */
-const LONGEST_WAIT_MS = 2_000;
+/** What has to wait longer than this is left to the sweep. */
+const LONGEST_WAIT_MS = 3_000;
 /**
  * Calls a minute, and how many at once, below Slack's published rates: a burst and the minute after it must stay under
  * 50 edits, 1 post a second for each channel and 300 posts in all.
  */
 const RATES = { channel: [60, 4], post: [240, 50], update: [33, 15], root: [20, 8] } as const;
+/** Processes that died one after the other while they sent for one rollout. */
+const POISON_TIMES = 5;
 const RETRIES_MS = [250, 1_000, 3_000] as const;
+
+/** Waiting time before what is left may be tried again, ms. */
+type Left = number | 'nothing';
 
 export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   const running = new Map<string, Promise<void>>();
+  /** Called when there is more to send for a rollout whose turn is running. */
+  const callers = new Map<string, () => void>();
   const again = new Set<string>();
   /** What was shown while this process was too slow to keep its lease: perhaps over newer words of somebody else. */
   const doubtful = new Map<string, Set<MessageKey>>();
@@ -39,6 +46,7 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   async function flush(id: string): Promise<void> {
     if (running.has(id)) {
       again.add(id);
+      callers.get(id)?.();
       return;
     }
     const sending = sendAll(id);
@@ -46,55 +54,39 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
     await sending;
   }
 
+  /** The sweep goes on where these few tries were not enough. */
   async function sendAll(id: string): Promise<void> {
     try {
       for (const retryMs of [...RETRIES_MS, null]) {
         again.delete(id);
-        const done = await drain(id).catch((error: unknown) => {
+        const left = await drain(id).catch((error: unknown) => {
           log.warn({ rollout: id, err: error }, 'message not sent, will be repeated');
-          return false;
+          return 0;
         });
-        if (done && !again.has(id)) return;
-        // The sweep goes on when these few tries were not enough.
-        if (retryMs === null) return;
-        if (!done) await pause(retryMs);
+        if (again.has(id)) continue;
+        if (left === 'nothing' || left > LONGEST_WAIT_MS || retryMs === null) return;
+        // Without the lease: a new message, of this process or another, must not wait behind an old edit.
+        await Promise.race([pause(Math.max(left, retryMs)), called(id)]);
       }
     } finally {
+      callers.delete(id);
       running.delete(id);
       if (again.delete(id)) void flush(id);
     }
   }
 
-  /** false: something is left. */
-  async function drain(id: string): Promise<boolean> {
+  const called = (id: string): Promise<void> => new Promise((resolve) => callers.set(id, resolve));
+
+  async function drain(id: string): Promise<Left> {
     const lease = await hold(store, `outbox:${id}`, LEASE_MS);
-    if (!lease) return false;
+    if (!lease) return 0;
     const shown = new Set<MessageKey>();
     try {
+      if (lease.abandoned >= POISON_TIMES) await giveUpPictures(id, lease.abandoned);
       for (const [key, ts] of posts.get(id) ?? []) await settle(id, key, ts);
-      if (!(await showAgain(id, shown))) return false;
-      for (;;) {
-        const waiting = await store.unsent(id);
-        const loaded = waiting.length > 0 ? await store.load(id) : null;
-        if (!loaded) return true;
-        const first = mostUrgent(
-          waiting.map((entry) => entry.outgoing),
-          loaded.rollout,
-        );
-        if (!first) {
-          // Slack never took the message that all of these hang on: they are not waited for for ever.
-          log.error({ rollout: id, keys: waiting.map(({ outgoing }) => outgoing.key) }, 'messages without a place');
-          await store.sent(
-            id,
-            waiting.map(({ entry }) => entry),
-          );
-          return true;
-        }
-        const entries = waiting.filter((entry) => entry.outgoing.key === first.key).map((entry) => entry.entry);
-        shown.add(first.key);
-        if (!(await send(loaded.rollout, first))) return false;
-        await store.sent(id, entries);
-      }
+      const doubts = await showAgain(id, shown);
+      const left = await sendWaiting(id, shown);
+      return soonest([doubts, left]);
     } finally {
       const kept = await lease.release().catch(() => false);
       if (!kept && shown.size > 0) {
@@ -105,27 +97,72 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
     }
   }
 
-  /** Messages are drawn from the newest state. false: something is left. */
-  async function showAgain(id: string, shown: Set<MessageKey>): Promise<boolean> {
+  /** The most urgent first. Edits that Slack's rates keep waiting keep no post waiting, nor the other way round. */
+  async function sendWaiting(id: string, shown: Set<MessageKey>): Promise<Left> {
+    const deferred = new Map<'edit' | 'post', number>();
+    for (;;) {
+      const waiting = await store.unsent(id);
+      const loaded = waiting.length > 0 ? await store.load(id) : null;
+      if (!loaded) return 'nothing';
+      const { rollout } = loaded;
+      const kindOf = ({ key }: Outgoing) => (rollout.messages[key] === undefined ? 'post' : 'edit');
+      const sendable = sendableOf(
+        waiting.map(({ outgoing }) => outgoing),
+        rollout,
+      );
+      if (sendable.length === 0) {
+        // Slack never took the message that all of these hang on: they are not waited for for ever.
+        log.error({ rollout: id, keys: waiting.map(({ outgoing }) => outgoing.key) }, 'messages without a place');
+        await store.sent(
+          id,
+          waiting.map(({ entry }) => entry),
+        );
+        return 'nothing';
+      }
+      const first = mostUrgent(
+        sendable.filter((outgoing) => !deferred.has(kindOf(outgoing))),
+        rollout,
+      );
+      if (!first) return soonest([...deferred.values()]);
+      const entries = waiting.filter((entry) => entry.outgoing.key === first.key).map((entry) => entry.entry);
+      shown.add(first.key);
+      const left = await send(rollout, first);
+      if (left === 'nothing') await store.sent(id, entries);
+      else deferred.set(kindOf(first), left);
+    }
+  }
+
+  /** Drawing is all that can end a process here: the words and buttons must not suffer for it. */
+  async function giveUpPictures(id: string, times: number): Promise<void> {
+    const pictures = (await store.unsent(id)).filter(({ outgoing }) => outgoing.key.startsWith('chart:'));
+    log.error(
+      { rollout: id, times, pictures: pictures.length },
+      'giving up pictures: drawing ended the process each time',
+    );
+    await store.sent(
+      id,
+      pictures.map(({ entry }) => entry),
+    );
+  }
+
+  /** Messages are drawn from the newest state. */
+  async function showAgain(id: string, shown: Set<MessageKey>): Promise<Left> {
     for (const key of doubtful.get(id) ?? []) {
       const loaded = await store.load(id);
       shown.add(key);
       const isEditable = loaded?.rollout.messages[key] !== undefined && !/^(note|chart):/.test(key);
-      if (isEditable && !(await send(loaded.rollout, { key }))) return false;
+      const left = isEditable ? await send(loaded.rollout, { key }) : 'nothing';
+      if (left !== 'nothing') return left;
     }
     doubtful.delete(id);
-    return true;
+    return 'nothing';
   }
 
-  /** true: Slack has it (or never will). */
-  async function send(rollout: Rollout, outgoing: Outgoing): Promise<boolean> {
+  /** `nothing`: Slack has it (or never will). */
+  async function send(rollout: Rollout, outgoing: Outgoing): Promise<Left> {
     const posted = rollout.messages[outgoing.key] !== undefined;
     const wait = await allowance(rollout, outgoing.key, posted);
-    if (wait > LONGEST_WAIT_MS) return false;
-    if (wait > 0) {
-      await pause(wait);
-      return send(rollout, outgoing);
-    }
+    if (wait > 0) return wait;
     const known = posted ? null : await postedBefore(rollout, outgoing.key);
     if (known !== null) return adopt(rollout, outgoing, known);
     const sent = await chat.show(rollout, outgoing);
@@ -133,15 +170,17 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
       log.info({ rollout: rollout.id, key: outgoing.key, ms: sent.ms }, 'Slack asks to wait');
       // All replicas: who asks again before the time is asked to wait longer.
       if (posted) await store.holdBack('update', ...RATES.update, sent.ms);
-      else await store.holdBack(`post:${rollout.plan.channel}`, ...RATES.channel, sent.ms);
-      if (sent.ms > LONGEST_WAIT_MS) return false;
-      await pause(sent.ms);
-      return send(rollout, outgoing);
+      else {
+        await store.holdBack(`post:${rollout.plan.channel}`, ...RATES.channel, sent.ms);
+        // It has not taken it: else each new try would look for it first, and use up what Slack allows for that.
+        await store.unmarkSending(rollout.id, outgoing.key);
+      }
+      return sent.ms;
     }
     if (sent.kind === 'impossible') {
       log.error({ rollout: rollout.id, key: outgoing.key, error: sent.error }, 'Slack will not take this message');
       if (outgoing.key === 'root' && !posted) await giveUp(rollout, sent.error);
-      return true;
+      return 'nothing';
     }
     if (!posted) {
       posts.set(rollout.id, new Map([...(posts.get(rollout.id) ?? []), [outgoing.key, sent.ts]]));
@@ -150,14 +189,14 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
       // An administrator had deleted it: it stands somewhere else now.
       await delivered(rollout.id, outgoing.key, sent.ts);
     }
-    return true;
+    return 'nothing';
   }
 
   /** A message of a process that died after its post; what was decided since is not in it yet. */
-  async function adopt({ id }: Rollout, outgoing: Outgoing, ts: string): Promise<boolean> {
+  async function adopt({ id }: Rollout, outgoing: Outgoing, ts: string): Promise<Left> {
     await settle(id, outgoing.key, ts);
     const loaded = await store.load(id);
-    return loaded?.rollout.messages[outgoing.key] === undefined || send(loaded.rollout, outgoing);
+    return loaded?.rollout.messages[outgoing.key] === undefined ? 'nothing' : send(loaded.rollout, outgoing);
   }
 
   /** A post takes its place, unless another process posted it while this one stood still between the look and the post. */
@@ -210,18 +249,25 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   return { flush, settled };
 }
 
-/** Root first, since everything else is in its thread; then an edit that takes buttons away, gates, results, the rest. */
-function mostUrgent(waiting: readonly Outgoing[], rollout: Rollout): Outgoing | null {
-  const hasRoot = rollout.messages.root !== undefined;
-  const sendable = waiting.filter(({ key }) => {
+/** The root comes before everything else, which is in its thread; a picture after its gate. */
+function sendableOf(waiting: readonly Outgoing[], { messages }: Rollout): readonly Outgoing[] {
+  const hasRoot = messages.root !== undefined;
+  return waiting.filter(({ key }) => {
     if (!hasRoot) return key === 'root';
-    return !key.startsWith('chart:') || rollout.messages[key.replace('chart', 'gate')] !== undefined;
+    return !key.startsWith('chart:') || messages[key.replace('chart', 'gate')] !== undefined;
   });
+}
+
+/** An edit that takes buttons away, gates, results, the rest. */
+function mostUrgent(sendable: readonly Outgoing[], { messages }: Rollout): Outgoing | null {
   const rank = ({ key }: Outgoing): number => {
-    if (key.startsWith('gate:')) return rollout.messages[key] === undefined ? 1 : 0;
+    if (key.startsWith('gate:')) return messages[key] === undefined ? 1 : 0;
     if (key === 'result') return 2;
     if (key.startsWith('note:')) return 3;
     return key === 'root' ? 4 : 5;
   };
   return sendable.reduce<Outgoing | null>((best, one) => (best === null || rank(one) < rank(best) ? one : best), null);
 }
+
+const soonest = (parts: readonly Left[]): Left =>
+  parts.reduce((best, one) => (best === 'nothing' || (one !== 'nothing' && one < best) ? one : best), 'nothing');

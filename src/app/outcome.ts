@@ -9,7 +9,7 @@ export type EffectDeps = {
   readonly metrics: Metrics;
   readonly prober: Prober;
   readonly log: Log;
-  /** Local clock, ms: only for budgets and back-off, never for decisions. */
+  /** Local clock, ms, monotonic: only for durations within this process, never for decisions. */
   readonly clock: () => number;
 };
 

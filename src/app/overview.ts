@@ -1,17 +1,24 @@
 /** What only looks: help, lists and states of rollouts, and which rollout a thread belongs to. */
 import type { Config } from '../core/config.ts';
-import type { Rollout } from '../core/rollout.ts';
+import { isSamePlace, type Place, parsePlace } from '../core/place.ts';
+import { isTerminal, type Rollout } from '../core/rollout.ts';
 import { nearest } from '../core/suggest.ts';
 import type { Answer } from './answers.ts';
-import type { Deploy } from './deploy.ts';
-import type { Chat, Loaded, Store } from './ports.ts';
+import { type Deploy, takesRevisions } from './deploy.ts';
+import type { Chat, Store } from './ports.ts';
+import { orUnreadable } from './unreadable.ts';
 
 type Deps = {
   readonly config: Config;
   readonly store: Store;
   readonly chat: Chat;
-  readonly deploy: Pick<Deploy, 'liveVersion'>;
+  readonly deploy: Pick<Deploy, 'liveVersion' | 'revisions'>;
 };
+
+/** One message holds no more. */
+const LISTED = 20;
+/** A thread that was noted nowhere is hardly ever one of a rollout: not all of thousands are loaded for it. */
+const SEARCHED = 50;
 
 export function createOverview({ config, store, chat, deploy }: Deps) {
   function help(): Answer {
@@ -28,30 +35,52 @@ export function createOverview({ config, store, chat, deploy }: Deps) {
       return { kind: 'unknown service', given, near: nearest(given, known), known };
     const releases = await store.releases(given);
     const live = await deploy.liveVersion(given).catch(() => null);
-    const takes = [...new Set(releases.map(({ version }) => version))].filter((version) => version !== live);
+    const versions = [...new Set(releases.map(({ version }) => version))];
     const shown = releases.map(({ template: _, image: __, ...release }) => release);
-    return { kind: 'history', service: given, live, releases: shown, takes };
+    const kept = await deploy.revisions(given).catch(() => []);
+    return {
+      kind: 'history',
+      service: given,
+      live,
+      releases: shown,
+      takes: versions.filter((version) => version !== live),
+      revisions: kept.map(({ revision, version, image, cause, isLive }) => ({
+        ...{ revision, version: version ?? image, cause, isLive },
+      })),
+      takesRevisions: takesRevisions(live === null ? versions : [live, ...versions]),
+    };
   }
 
   async function list(): Promise<Answer> {
-    const ids = await store.active(Object.keys(config.services));
-    const loaded = await Promise.all(ids.map((id) => store.load(id)));
-    return { kind: 'status', rollouts: await Promise.all(found(loaded).map(linked)), service: null, live: null };
+    const ids = await running();
+    const found = await linkAll(ids.slice(0, LISTED));
+    return { kind: 'status', ...found, more: Math.max(0, ids.length - LISTED), service: null, live: null };
   }
 
   async function status(target: string | null): Promise<Answer> {
     if (target === null) return list();
     const service = Object.hasOwn(config.services, target) ? target : null;
     const id = service ? await store.holder(service) : target;
-    const loaded = id === null ? null : await store.load(id);
-    if (!service && !loaded) return unknownTarget(target);
+    const found = await linkAll(id === null ? [] : [id]);
+    if (!service && found.rollouts.length + found.unreadable.length === 0) return unknownTarget(target);
     const live = service ? await deploy.liveVersion(service).catch(() => null) : null;
+    return { kind: 'status', ...found, more: 0, service, live };
+  }
+
+  const running = () => store.active(Object.keys(config.services));
+
+  /** One that cannot be read hides no other. */
+  async function loadAll(ids: readonly string[]) {
+    const found = await Promise.all(ids.map((id) => orUnreadable(() => store.load(id))));
     return {
-      kind: 'status',
-      rollouts: await Promise.all(found([loaded]).map(linked)),
-      service,
-      live,
+      rollouts: found.flatMap((one) => (one && 'rollout' in one ? [one.rollout] : [])),
+      unreadable: found.flatMap((one) => (one && 'problem' in one ? [one.problem] : [])),
     };
+  }
+
+  async function linkAll(ids: readonly string[]) {
+    const { rollouts, unreadable } = await loadAll(ids);
+    return { rollouts: await Promise.all(rollouts.map(linked)), unreadable };
   }
 
   const linked = async (rollout: Rollout) => ({ rollout, link: await link(rollout) });
@@ -68,20 +97,14 @@ export function createOverview({ config, store, chat, deploy }: Deps) {
     return near ? { kind: 'unknown service', given, near, known } : { kind: 'no rollout', given };
   }
 
-  async function rolloutOfThread(thread: { channel: string; ts: string }): Promise<Rollout | null> {
-    const ids = await store.active(Object.keys(config.services));
-    const all = found(await Promise.all(ids.map((id) => store.load(id))));
-    return all.find(({ plan, messages }) => isAt(thread, messages.root, plan.channel)) ?? null;
+  /** The one that runs; null: it has ended, or there never was one. */
+  async function rolloutOfThread(thread: Place): Promise<Rollout | null> {
+    const noted = await store.rolloutIn(thread);
+    const { rollouts } = await loadAll(noted === null ? (await running()).slice(0, SEARCHED) : [noted]);
+    const isMeant = ({ plan, messages: { root } }: Rollout) =>
+      root !== undefined && isSamePlace(thread, parsePlace(root, plan.channel));
+    return rollouts.find((rollout) => !isTerminal(rollout) && isMeant(rollout)) ?? null;
   }
 
   return { help, history, list, status, unknownTarget, rolloutOfThread };
 }
-
-/** `recorded`: `1700.1`, or `C0OPS/1700.1` when the message is in the fallback channel. */
-export function isAt(thread: { channel: string; ts: string }, recorded: string | undefined, own: string): boolean {
-  const [ts, channel = own] = (recorded ?? '').split('/').reverse();
-  return ts === thread.ts && channel === thread.channel;
-}
-
-const found = (loaded: readonly (Loaded | null)[]): readonly Rollout[] =>
-  loaded.flatMap((one) => (one ? [one.rollout] : []));

@@ -2,14 +2,17 @@
  * Who is in which user group. Read from Slack at most every 60 s; the last known membership is kept, in Redis too, because an
  * abort counts it at any age while Slack is away.
  */
-import type { Membership } from '../core/policy.ts';
+import { isFresh, type Membership } from '../core/policy.ts';
 import type { Chat, Log, Store } from './ports.ts';
 
 export type People = ReturnType<typeof createPeople>;
 
 /** A little less than the age that policy refuses, so that what was just read still counts when it is judged. */
 const FRESH_MS = 55_000;
+/** Read by a process of before, whose clock was another. */
+const LONG_AGO = Number.NEGATIVE_INFINITY;
 
+/** `clock`: monotonic, ms. */
 export function createPeople({ store, chat, log, clock }: { store: Store; chat: Chat; log: Log; clock: () => number }) {
   const known = new Map<string, { users: readonly string[]; atMs: number }>();
   const unreadable = new Map<string, string>();
@@ -19,13 +22,13 @@ export function createPeople({ store, chat, log, clock }: { store: Store; chat: 
   /** What was known before this process started: enough for aborts, too old for everything else. */
   async function restore(): Promise<void> {
     for (const [group, users] of Object.entries(await store.loadMembers())) {
-      if (!known.has(group)) known.set(group, { users, atMs: 0 });
+      if (!known.has(group)) known.set(group, { users, atMs: LONG_AGO });
     }
   }
 
   /** Membership of the groups among `ids` (others are users), asked of Slack when older than 60 s. */
   async function membership(ids: readonly string[]): Promise<Membership> {
-    const stale = groupsOf(ids).filter((group) => clock() - (known.get(group)?.atMs ?? 0) > FRESH_MS);
+    const stale = groupsOf(ids).filter((group) => !isFresh(known.get(group)?.atMs ?? LONG_AGO, clock(), FRESH_MS));
     await Promise.all(stale.map(refresh));
     return lastKnown();
   }

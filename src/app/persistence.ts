@@ -7,7 +7,7 @@ import type { Taken } from './requests.ts';
 type Deps = {
   readonly store: Pick<Store, 'isWaiting'>;
   readonly log: Log;
-  /** Local clock, ms. */
+  /** Local clock, ms, monotonic. */
   readonly now: () => number;
   readonly reconcile: () => void;
 };

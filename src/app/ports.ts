@@ -3,7 +3,8 @@
  * thrown and retried; what a person must hear is a value.
  */
 import type { Measured } from '../core/analysis.ts';
-import type { Actor, Check, Plan, Route, Target } from '../core/plan.ts';
+import type { Place } from '../core/place.ts';
+import type { Actor, Check, Plan, Route, SmokeTest, Target } from '../core/plan.ts';
 import type { Drift, Event, MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
 import type { Support } from '../core/support.ts';
 import type { Foreseen, ForeseenHold } from '../core/writes.ts';
@@ -143,7 +144,7 @@ export type CanaryState =
   | { readonly kind: 'ready' }
   /** `reason`: what is still missing, in the cluster's words. */
   | { readonly kind: 'waiting'; readonly reason: string }
-  /** Will not become Ready by itself, with the pod's own reason (ImagePullBackOff …) and since when this process sees it, ms of the local clock. */
+  /** Will not become Ready by itself, with the pod's own reason (ImagePullBackOff …) and since when this process sees it, ms of its monotonic clock. */
   | { readonly kind: 'failing'; readonly reason: string; readonly since: number };
 
 export type WorkloadFacts = {
@@ -156,6 +157,8 @@ export type WorkloadFacts = {
   readonly progressDeadlineMs: number;
   /** Highest epoch found on the objects. */
   readonly epoch: number;
+  /** The autoscaler whose `minReplicas` the rollout raises, for sentences; left out: none. */
+  readonly autoscaler?: string;
   /** Which share a weight really gets, where pods decide: `20% (1 of 5 pods; 10% was asked)`; null: what is asked. */
   readonly achieved?: (weight: number) => string | null;
 };
@@ -165,6 +168,19 @@ export type WorkloadFacts = {
  * is wanted back at once, so it ends as ever, with its pods.
  */
 export type Ended = 'aborted' | 'promoted' | 'recalled' | 'disputed';
+
+/** Names of ReplicaSets, with which those of their pods begin. */
+export type SideSets = { readonly canary: readonly string[]; readonly stable: readonly string[] };
+
+export type Revision = {
+  readonly revision: number;
+  readonly template: Readonly<Record<string, unknown>>;
+  readonly image: string;
+  /** Its `kubernetes.io/change-cause`. */
+  readonly cause: string | null;
+  /** It is what serves now; while there is a canary, what is stable. */
+  readonly isLive: boolean;
+};
 
 export type Workload = {
   /** Reads only: objects, rights (one SelfSubjectRulesReview per namespace), labels, other owners, HPA. */
@@ -198,14 +214,14 @@ export type Workload = {
   isPromoted(target: Target, rollout: string): Promise<boolean>;
   /**
    * Gives stable its old template back, as the Deployment itself carries it, with the raised epoch. `mayRoute`: whether
-   * traffic can go to stable at once; always where no other template was taken up there since the claim. `rolling`: pods of the
-   * other template have traffic still, which goes with them. `before`: as in `reapply`.
+   * traffic can go to stable at once; always where no other template was taken up there since the claim. `rolling`: why
+   * pods of the other template have traffic still, which goes with them; left out: none has. `before`: as in `reapply`.
    */
   demote(
     target: Target,
     fence: Fence,
     before?: Release['template'] | null,
-  ): Promise<Written & { readonly mayRoute?: boolean; readonly rolling?: boolean }>;
+  ): Promise<Written & { readonly mayRoute?: boolean; readonly rolling?: string }>;
   /** Raises the epoch on every claimed or made object except routes, and reads it back. */
   raise(target: Target, fence: Fence): Promise<Written>;
   /**
@@ -220,20 +236,17 @@ export type Workload = {
   /** Image of the canary, for a rollout that Redis has lost; null: there is no canary. */
   canaryImage(target: Target): Promise<string | null>;
   /**
-   * The template of a revision that the cluster itself still has, as `kubectl rollout undo --to-revision` finds it; null: there
-   * is none. Left out: it keeps no revisions of its own.
+   * What the cluster itself still has, newest first, with the numbers of `kubectl rollout history`. Left out: it keeps no
+   * revisions of its own.
    */
-  revision?(
-    target: Target,
-    revision: number,
-  ): Promise<{
-    readonly template: Readonly<Record<string, unknown>>;
-    readonly image: string;
-    /** It is what the Deployment has now. */
-    readonly isLive: boolean;
-  } | null>;
-  /** `http://address:port` of every Ready canary pod. */
-  canaryAddresses(target: Target): Promise<readonly string[]>;
+  revisions?(target: Target): Promise<readonly Revision[]>;
+  /** Whose pods are whose, from watched copies, where one Deployment has both sides; left out: each side has one of its own. */
+  replicaSets?(target: Target): Promise<SideSets>;
+  /**
+   * `http://address:port` of every Ready canary pod. `port`: its own number, or the name of the Kubernetes Service's port, where
+   * none named so gives no address; left out: the port named `http`, else the first.
+   */
+  canaryAddresses(target: Target, port?: SmokeTest['port']): Promise<readonly string[]>;
 };
 
 /** GETs `url` at a canary pod: the HTTP status, or why there was none. 5 s at most. */
@@ -300,20 +313,21 @@ export type RecordedEvent = {
 export type Lease = {
   /** How many holders in a row let it run out: they died, or froze, with the work in hand. */
   readonly abandoned: number;
-  /** Redis TIME at which the work under it failed first, ms; null: it came to its end the last time. */
+  /** Redis TIME at which the work under it failed first, ms; null: it came to its end the last time, or nobody tried for minutes. */
   readonly failingSince: number | null;
   /** Prolongs it by its full time, if it is still held. */
   renew(): Promise<void>;
   /**
-   * `work`: what became of it, `done` when left out; `undone` tells nothing new. false: the lease had run out, so somebody else
-   * may have done the same meanwhile.
+   * `work`: what became of it, `done` when left out; `undone` tells nothing new, and `untried` leaves `abandoned` as it was. false:
+   * the lease had run out, so somebody else may have done the same meanwhile.
    */
-  release(work?: 'done' | 'failed' | 'undone'): Promise<boolean>;
+  release(work?: 'done' | 'failed' | 'undone' | 'untried'): Promise<boolean>;
 };
 
 export type Store = {
   /** Redis TIME, ms. */
   now(): Promise<number>;
+  /** Throws `Unreadable` for what is there, but not as this Sluice writes it; so do all that load. */
   load(id: string): Promise<Loaded | null>;
   /**
    * Takes the service's lock, writes the rollout and its first event, drops the intake. `busy` names the holder; `gone`: the
@@ -348,6 +362,8 @@ export type Store = {
   ): Promise<{ readonly loaded: Loaded; readonly recorded: boolean } | null>;
   /** Id of the rollout that holds the service's lock. */
   holder(service: string): Promise<string | null>;
+  /** Id of the rollout whose first message stands there; a hint, null too where it was lost, and gone when the rollout ends. */
+  rolloutIn(thread: Place): Promise<string | null>;
   events(id: string): Promise<readonly RecordedEvent[]>;
   /** Newest first. */
   releases(service: string): Promise<readonly Release[]>;
@@ -379,6 +395,8 @@ export type Store = {
   sent(id: string, entries: readonly string[]): Promise<void>;
   /** Marks that a post is on its way, so that after a crash it is looked for before it is repeated; false: it was marked before. */
   markSending(id: string, key: MessageKey): Promise<boolean>;
+  /** Slack has refused the post: there is nothing to look for. */
+  unmarkSending(id: string, key: MessageKey): Promise<void>;
 
   /** Short lease so that replicas do not do the same work twice; correctness never depends on it. */
   lease(name: string, ms: number): Promise<Lease | null>;
@@ -424,7 +442,7 @@ export type Queue = {
   onTick(handler: (id: string) => Promise<void>): void;
   /** How many hints no replica has begun with. */
   backlog(): Promise<number>;
-  /** Last time a tick was consumed, or none could come because Redis did not answer; ms of the local clock: for liveness. */
+  /** Last time a tick was consumed, or none could come because Redis did not answer; ms of the monotonic clock: for liveness. */
   lastProgress(): number;
   close(): Promise<void>;
 };

@@ -6,6 +6,7 @@ import { nearest } from '../core/suggest.ts';
 import { refusals } from '../core/support.ts';
 import { type PlannedWrite, writesOf } from '../core/writes.ts';
 import type { Answer } from './answers.ts';
+import { coolDownWarnings } from './cool-down.ts';
 import { locate, targetOf } from './locate.ts';
 import type { People } from './people.ts';
 import type { Chat, Store, TrafficRouter, Workload, WorkloadFacts } from './ports.ts';
@@ -137,7 +138,7 @@ export function createPreparation(deps: Deps) {
       target,
       workload: workload.facts,
       epoch: Math.max(workload.facts.epoch, route.facts.epoch),
-      warnings: [...workload.warnings, ...route.warnings],
+      warnings: [...workload.warnings, ...coolDownWarnings(service, workload.facts), ...route.warnings],
       channel: channel.id,
     };
   }

@@ -2,28 +2,18 @@
  * The safety net that every replica runs: whatever a lost hint, a crash or a lost Redis left lying is found here. Nothing in
  * it is needed for a rollout to be right, only for it to go on soon.
  */
-import { type Config, imageOf, planOf, versionOf } from '../core/config.ts';
-import { begin } from '../core/decide.ts';
-import { serviceOf } from '../core/id.ts';
-import type { Target } from '../core/plan.ts';
-import { type Event, isTerminal, type Rollout } from '../core/rollout.ts';
-import { routePlaces } from '../core/traffic.ts';
 import { type Commands, timeOf } from './commands.ts';
-import { endOfPromotion } from './ending.ts';
-import type { Deps as HandleDeps, Rollouts } from './handle.ts';
-import { locate, targetOf } from './locate.ts';
 import { pause } from './pause.ts';
-import type { Chat, Ended, Fence, Intake, MarkedRoute, TrafficRouter, Workload } from './ports.ts';
+import type { Intake, Queue } from './ports.ts';
+import { createReconciliation, type Deps as ReconcileDeps } from './reconcile.ts';
 import { type Request, THREADS } from './requests.ts';
 
-type Deps = Pick<HandleDeps, 'store' | 'queue' | 'log' | 'clock' | 'random' | 'onMessages'> & {
-  readonly config: Config;
-  readonly chat: Chat;
-  readonly rollouts: Rollouts;
+type Deps = ReconcileDeps & {
+  readonly queue: Queue;
+  /** Between 0 and 1; spreads rounds and hints. */
+  readonly random: () => number;
   readonly commands: Commands;
   readonly flush: (id: string) => Promise<void>;
-  readonly routerOf: (target: Target) => TrafficRouter;
-  readonly workloadOf: (target: Target) => Workload;
   /** Called once, when all that is only read after a start was read. */
   readonly settled?: () => void;
 };
@@ -49,7 +39,8 @@ const SPREAD_PER_SECOND = 500;
 const ACQUAINT = { atOnce: 50, everyMs: 100 } as const;
 
 export function createSweep(deps: Deps) {
-  const { store, queue, log, config, rollouts } = deps;
+  const { store, queue, log, config } = deps;
+  const { compareMarks } = createReconciliation(deps, guarded);
   const timers = new Set<NodeJS.Timeout>();
   const acquainted = new Set<string>();
   let stopped = false;
@@ -111,14 +102,16 @@ export function createSweep(deps: Deps) {
   }
 
   async function inbox(): Promise<void> {
-    for (const service of await store.withIntakes([...Object.keys(config.services), THREADS])) {
-      await guarded(`inbox of ${service}`, async () => {
-        const now = await store.now();
-        for (const intake of await store.intakes(service)) {
-          const age = now - timeOf(intake);
-          if (age >= ABANDONED_MS) await guarded(`request ${intake.id}`, () => takeUp(service, intake, age));
-        }
-      });
+    const services = await store.withIntakes([...Object.keys(config.services), THREADS]);
+    // Side by side: each answer may wait for Slack, and an abort of one service waits for no other.
+    await Promise.all(services.map((service) => guarded(`inbox of ${service}`, () => inboxOf(service))));
+  }
+
+  async function inboxOf(service: string): Promise<void> {
+    const now = await store.now();
+    for (const intake of await store.intakes(service)) {
+      const age = now - timeOf(intake);
+      if (age >= ABANDONED_MS) await guarded(`request ${intake.id}`, () => takeUp(service, intake, age));
     }
   }
 
@@ -141,14 +134,7 @@ export function createSweep(deps: Deps) {
     const active = await store.active(Object.keys(config.services));
     await guarded('lost hints', () => remind(active));
     void guarded('who asked', () => acquaint(active)).then(settle);
-    for (const [router, places] of routed()) {
-      for (const place of places) {
-        await guarded(`marks in ${place}`, async () => {
-          for (const marked of await router.listMarked([place]))
-            await guarded(`marks of ${marked.object}`, () => compare(marked));
-        });
-      }
-    }
+    await compareMarks();
   }
 
   /** Puts lost hints back. Whoever has theirs is left alone: a start with thousands of waiting rollouts is no herd. */
@@ -161,7 +147,7 @@ export function createSweep(deps: Deps) {
     for (const id of unsent) void deps.flush(id);
   }
 
-  /** An abort by who asked for the rollout needs no look-up, even when another process had started it. */
+  /** What another process has begun is known here too: an abort by who asked for it needs no look-up then. */
   async function acquaint(active: readonly string[]): Promise<void> {
     const current = new Set(active);
     for (const id of acquainted) if (!current.has(id)) acquainted.delete(id);
@@ -173,6 +159,8 @@ export function createSweep(deps: Deps) {
             const loaded = await store.load(id);
             if (loaded) deps.commands.remember(loaded.rollout);
             acquainted.add(id);
+            // Changed objects wake those that this process has looked at: with users on the canary, nobody waits for a reminder.
+            if (loaded && loaded.rollout.route.weight > 0) await deps.rollouts.tick(id);
           }),
         ),
       );
@@ -183,120 +171,6 @@ export function createSweep(deps: Deps) {
   function settle(): void {
     if (!isSettled) deps.settled?.();
     isSettled = true;
-  }
-
-  /** Each router once with all its places: one LIST per place, however many services live there. */
-  function routed(): Map<TrafficRouter, readonly string[]> {
-    const places = new Map<TrafficRouter, readonly string[]>();
-    for (const { target } of Object.values(config.services)) {
-      const router = deps.routerOf(targetOf({ target }));
-      places.set(router, [...new Set([...(places.get(router) ?? []), ...routePlaces(target)])]);
-    }
-    return places;
-  }
-
-  async function compare({ object, marks, env }: MarkedRoute): Promise<void> {
-    const service = serviceOf(marks.rollout);
-    if (marks.phase !== 'active' || service === null || !Object.hasOwn(config.services, service)) return;
-    const loaded = await store.load(marks.rollout);
-    if (!loaded && env !== null && env !== config.env) {
-      log.warn({ object, marks, env }, 'this route is held by the bot of another env: it is left alone');
-      return;
-    }
-    if (!loaded) return recover(service, marks.rollout, marks.epoch, marks.abort);
-    if (!isTerminal(loaded.rollout)) {
-      if (marks.epoch > loaded.rollout.epoch) await rollouts.fenced(loaded.rollout, marks);
-      return;
-    }
-    log.warn({ object, marks }, 'an ended rollout still holds its route: giving it back');
-    const epoch = Math.max(marks.epoch, loaded.rollout.epoch) + 1;
-    const { phase, plan, journal } = loaded.rollout;
-    const ended = phase.kind === 'succeeded' ? 'promoted' : 'aborted';
-    await giveBack(plan.target, { rollout: marks.rollout, epoch, seq: 1 }, journal, ended);
-  }
-
-  async function giveBack(target: Target, fence: Fence, journal: Rollout['journal'], ended: Ended): Promise<void> {
-    const router = deps.routerOf(target);
-    let how = ended;
-    if (ended !== 'promoted' || !target.versioned) await router.reset(target, fence, journal, true);
-    else {
-      const end = await settleAgain(router, target, fence.rollout, journal);
-      if (!end) return;
-      how = end;
-    }
-    await deps.workloadOf(target).cleanUp(target, fence, how);
-    await router.release(target, fence);
-  }
-
-  /** As far as nobody changed the routes since; null: somebody else goes on with them. */
-  async function settleAgain(
-    router: TrafficRouter,
-    target: Target,
-    rollout: string,
-    journal: Rollout['journal'],
-  ): Promise<Ended | null> {
-    const marks = (await router.getRoute(target))?.marks;
-    if (!marks || !router.settle) return 'disputed';
-    const settled = await router.settle(target, { rollout, epoch: marks.epoch, seq: marks.seq + 1 }, journal, false);
-    if (settled.kind === 'done') {
-      const { kind: taken } = await router.confirmed(target);
-      return endOfPromotion(router, target, { rollout, taken, log });
-    }
-    log.warn({ rollout, settled }, 'its routes were changed: what they say stays, and so do the pods of both versions');
-    return settled.kind === 'fenced' ? null : 'disputed';
-  }
-
-  /**
-   * A rollout that only the cluster remembers: Redis lost its data. It is written down again under its own id and aborted at
-   * once, so that traffic, clean-up and the words in Slack go the ordinary way. What stable serves already stays.
-   */
-  async function recover(name: string, id: string, epoch: number, abortedBy: string | null): Promise<void> {
-    const service = config.services[name];
-    if (!service) return;
-    const configured = targetOf(service);
-    const located = await locate(deps.routerOf(configured), configured, { rollout: id });
-    if (!located.ok) throw new Error(located.refusal);
-    const { target } = located;
-    const workload = deps.workloadOf(target);
-    const held = await deps.routerOf(target).getRoute(target);
-    if (held?.settled || (held?.route?.weight === 0 && (await workload.isPromoted(target, id)))) {
-      log.warn({ rollout: id }, 'Redis had lost this rollout after its promotion: only the clean-up is left');
-      return giveBack(target, { rollout: id, epoch: epoch + 1, seq: 1 }, {}, 'promoted');
-    }
-    const [channel, canary, stable] = await Promise.all([
-      deps.chat.channel(service.channel).catch(() => null),
-      workload.canaryImage(target),
-      workload.stableTemplate(target),
-    ]);
-    const plan = planOf(config, {
-      service: name,
-      kind: 'deploy',
-      version: (canary && versionOf(service.image, canary)) ?? 'unknown',
-      from: stable && versionOf(service.image, stable.image),
-      strategy: null,
-      template: null,
-      image: canary ?? imageOf(service, 'unknown'),
-      located: target,
-      container: target.container,
-      requester: { kind: 'system' },
-      reason: null,
-      channelId: channel?.ok ? channel.id : service.channel,
-      warnings: [],
-    });
-    const raised = await store.nextEpoch(name, epoch);
-    const event: Extract<Event, { type: 'requested' }> = { type: 'requested', id, plan, epoch: raised };
-    const by = abortedBy === null ? '' : ` (aborted there by ${abortedBy.split('@')[0]})`;
-    const reason = `Redis had lost this rollout; it was found by its marks in the cluster${by}`;
-    // Aborted in the same step: begun alone, it would start from its first step should this process die now.
-    const abort = { actor: { kind: 'system' }, reason } as const;
-    const created = await store.create(begin(event, await store.now()), event, null, abort);
-    if (created.kind !== 'created') {
-      log.warn({ rollout: id, created }, 'a lost rollout is found, but another holds its service');
-      return;
-    }
-    log.warn({ rollout: id, epoch: raised }, 'Redis had lost this rollout: aborting it');
-    deps.onMessages(id);
-    await rollouts.tick(id);
   }
 
   return { start, stop, reconcile };

@@ -3,6 +3,7 @@ import { say as answerWords } from '../adapters/slack/answers.ts';
 import { stateOf } from '../adapters/slack/words.ts';
 import { createBlindAbort } from '../app/blind.ts';
 import { reasonOf } from '../app/outcome.ts';
+import { Unreadable } from '../app/unreadable.ts';
 import { compose, type Parts } from '../compose.ts';
 import { serviceOf } from '../core/id.ts';
 import type { Target } from '../core/plan.ts';
@@ -57,7 +58,7 @@ export function approve([target = '']: Words, { reason }: Flags): Promise<number
 
 /** Whether a bot went on: this process decides only, it does not move traffic up. */
 async function takenUp({ store }: Parts, { id, version }: Rollout): Promise<boolean> {
-  for (const end = Date.now() + TAKEN_UP_MS; Date.now() < end; await pause(LOOK_MS)) {
+  for (const end = performance.now() + TAKEN_UP_MS; performance.now() < end; await pause(LOOK_MS)) {
     const loaded = await store.load(id);
     if (loaded && loaded.rollout.version > version) return true;
   }
@@ -73,7 +74,8 @@ export function abort([target = '']: Words, { reason }: Flags): Promise<number> 
       if (id === null) return say(unknownTarget(parts.config, target), FAILED);
       started = await parts.abort(id, actor(), reason);
     } catch (error) {
-      return blindAbort(parts, target, reasonOf(error));
+      const why = reasonOf(error);
+      return blindAbort(parts, target, error instanceof Unreadable ? why : `Redis does not answer (${why})`);
     }
     if (started.kind === 'unknown') return say(unknownTarget(parts.config, target), FAILED);
     if (started.kind === 'rejected') {
@@ -88,7 +90,7 @@ export function abort([target = '']: Words, { reason }: Flags): Promise<number> 
 
 /** A running bot goes on with it; without one this process does, until stable has all traffic. */
 async function followAbort({ store, rollouts, config }: Parts, id: string): Promise<number> {
-  for (const end = Date.now() + ABORT_WAIT_MS; Date.now() < end; await pause(LOOK_MS)) {
+  for (const end = performance.now() + ABORT_WAIT_MS; performance.now() < end; await pause(LOOK_MS)) {
     await rollouts.tick(id);
     const loaded = await store.load(id);
     if (!loaded) return say(unknownTarget(config, id), FAILED);
@@ -109,14 +111,14 @@ async function blindAbort(parts: Parts, target: string, why: string): Promise<nu
   const own: Target = { ...service.target, container: service.target.container ?? '' };
   const marks = (await parts.routerOf(own).getRoute(own))?.marks;
   const id = marks?.phase === 'active' && (target === name || target === marks.rollout) ? marks.rollout : null;
-  if (id === null) return say(`Redis does not answer (${why}), and no such rollout holds the route`, FAILED);
+  if (id === null) return say(`${why}, and no such rollout holds the route`, FAILED);
   const { name: full } = actor();
   const by = `${full}@${new Date().toISOString()}`;
   const aborted = await createBlindAbort(parts)(own, id, by);
   switch (aborted.kind) {
     case 'done': {
       const done = `all traffic of ${service.name} is on the stable version, written straight to the cluster`;
-      return say(`${done}: Redis does not answer (${why}). ${id} is cleaned up when it is back.`, DONE);
+      return say(`${done}: ${why}. ${id} is cleaned up when Redis has it again.`, DONE);
     }
     case 'waiting':
       return say(plainText(answerWords({ kind: 'demoted blind', service: service.name, id })), FAILED);

@@ -12,6 +12,7 @@ import {
   type Finding,
   fail,
   type Look,
+  lookAtRollouts,
   looksAtChecks,
   looksAtServices,
   looksAtSlack,
@@ -94,6 +95,7 @@ function outside(given: Surroundings): readonly Look[] {
   if (store) closing.push(() => store.close());
   return [
     ...(store && url ? [lookAtRedis(store, url)] : []),
+    ...(store && config ? [lookAtRollouts({ config, store })] : []),
     ...aroundSlack(given),
     ...aroundCluster(given, async (service) => store?.holder(service) ?? null),
     ...aroundPrometheus(given),
@@ -101,13 +103,14 @@ function outside(given: Surroundings): readonly Look[] {
 }
 
 function lookAtRedis(store: RedisStore, url: string): Look {
+  const subject = OUTSIDE.redis;
   const look = async () => {
     await store.reach();
     const warnings = await store.warnings();
-    if (warnings.length > 0) return warnings.map((text) => warn('Redis', text));
-    return [ok('Redis', `${redisAddress(url).place} keeps what it acknowledges`)];
+    if (warnings.length > 0) return warnings.map((text) => warn(subject, text));
+    return [ok(subject, `${redisAddress(url).place} keeps what it acknowledges`)];
   };
-  return { subject: 'Redis', look };
+  return { subject, look };
 }
 
 function aroundSlack({ environment, config, log }: Surroundings): readonly Look[] {

@@ -65,7 +65,14 @@ export function planText(plan: Plan, writes: readonly PlannedWrite[]): string {
       ? [
           '',
           'Tests, of every canary pod',
-          ...columns(tests.map((one) => [one.name, `GET ${one.get}`, `${one.status}`])),
+          ...columns(
+            tests.map((one) => [
+              one.name,
+              `GET ${one.get}`,
+              `${one.status}`,
+              one.port === undefined ? '' : `at port ${one.port}`,
+            ]),
+          ),
         ]
       : []),
     '',

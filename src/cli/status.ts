@@ -3,6 +3,7 @@ import { utc, who } from '../adapters/slack/mrkdwn.ts';
 import { testLine, verdictLine } from '../adapters/slack/snapshot.ts';
 import { stateOf, stepCount } from '../adapters/slack/words.ts';
 import type { Store } from '../app/ports.ts';
+import { orUnreadable } from '../app/unreadable.ts';
 import type { Config } from '../core/config.ts';
 import { serviceOf } from '../core/id.ts';
 import { gateDeadline, isTerminal, openGate, type Rollout } from '../core/rollout.ts';
@@ -24,8 +25,11 @@ type Office = { readonly config: Config; readonly store: Store };
 
 async function all({ store, config }: Office): Promise<number> {
   const ids = await store.active(Object.keys(config.services));
-  const loaded = await Promise.all(ids.map((id) => store.load(id)));
-  const running = loaded.flatMap((found) => (found ? [rolloutText(found.rollout)] : []));
+  const found = await Promise.all(ids.map((id) => orUnreadable(() => store.load(id))));
+  const running = found.flatMap((one) => {
+    if (!one) return [];
+    return 'problem' in one ? [one.problem] : [rolloutText(one.rollout)];
+  });
   return say(running.length > 0 ? running.join('\n') : 'no rollout runs', DONE);
 }
 

@@ -2,7 +2,7 @@
 import { place, suggestion } from './config-errors.ts';
 import { type CheckEntry, isPreset, PRESETS, type ServiceEntry, VARIABLES } from './config-schema.ts';
 import type { Traffic } from './plan.ts';
-import { notVersioned } from './support.ts';
+import { notVersioned, SUPPORT } from './support.ts';
 import { besideRoutes, routeObjects } from './traffic.ts';
 
 export type Parts = {
@@ -62,6 +62,8 @@ function sharedObjects(services: readonly (readonly [string, ServiceEntry])[]): 
   return errors;
 }
 
+/** The canary is not to go in the moment in which the route is written. */
+const SHORTEST_COOL_DOWN_MS = 1000;
 /** So that there is room for a version behind it. */
 const LONGEST_BASE = 40;
 
@@ -99,12 +101,21 @@ function serviceErrors(name: string, service: ServiceEntry, { strategies, promet
     if (service.traffic.router !== 'kubernetes')
       report(['traffic', 'router'], 'write kubernetes: with workload in-place the share follows the pods');
     for (const [index, { query }] of service.checks.entries()) {
-      if (isPreset(query))
-        report(
-          ['checks', index, 'query'],
-          'write PromQL: old and new pods share a Deployment with workload in-place, and a preset cannot tell them apart',
-        );
+      const why = notInPlace(query);
+      if (why !== null) report(['checks', index, 'query'], why);
     }
+  }
+  if (SUPPORT[traffic.router].unconfirmed && service.coolDown < SHORTEST_COOL_DOWN_MS)
+    report(
+      ['coolDown'],
+      `write at least ${SHORTEST_COOL_DOWN_MS / 1000}s, better 10s: nothing confirms a route of ${traffic.router}, and where requests still go to the canary they fail once it is gone`,
+    );
+  for (const [index, { query }] of service.checks.entries()) {
+    if (query.startsWith('traefik/') && isPreset(query) && traffic.router !== 'gateway-api')
+      report(
+        ['checks', index, 'query'],
+        `write another preset, or PromQL: those of traefik/ measure by HTTPRoute, which router ${traffic.router} does not have`,
+      );
   }
   for (const [index, check] of service.checks.entries()) {
     const wrong = checkError(check);
@@ -119,6 +130,15 @@ function serviceErrors(name: string, service: ServiceEntry, { strategies, promet
     errors.push(`metrics.prometheus: missing; write Prometheus' address, since services.${name} has checks`);
   }
   return errors;
+}
+
+/** Why a query says the same of both sides where they share a Deployment and a Kubernetes Service; null: it does not, or means to. */
+function notInPlace(query: string): string | null {
+  const names = variablesIn(query).map((name) => name.trim());
+  const isMixed = names.some((name) => name === 'workload' || name === 'service') && !names.includes('pods');
+  return isMixed
+    ? 'tell the pods apart, by pod=~"{{pods}}" say: old and new ones share a Deployment and a Kubernetes Service with workload in-place'
+    : null;
 }
 
 function checkError({
@@ -144,9 +164,13 @@ function checkError({
       message: `unknown preset "${query}"; ${suggestion(query, known)} (a division has spaces around /)`,
     };
   }
-  for (const [, variable = ''] of query.matchAll(/\{\{([^{}]*)\}\}/g)) {
+  for (const variable of variablesIn(query)) {
     if (VARIABLES.some((name) => name === variable.trim())) continue;
     return { key: 'query', message: `unknown variable "{{${variable}}}"; ${suggestion(variable.trim(), VARIABLES)}` };
   }
   return null;
 }
+
+/** As they stand between the braces. */
+const variablesIn = (query: string): readonly string[] =>
+  [...query.matchAll(/\{\{([^{}]*)\}\}/g)].map(([, variable = '']) => variable);

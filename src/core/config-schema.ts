@@ -24,7 +24,7 @@ export type Preset = keyof typeof PRESETS;
 export const isPreset = (query: string): query is Preset => Object.hasOwn(PRESETS, query);
 
 /** What `{{…}}` in a check's own PromQL may name. */
-export const VARIABLES = ['namespace', 'workload', 'service', 'window'] as const;
+export const VARIABLES = ['namespace', 'workload', 'service', 'pods', 'window'] as const;
 
 const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 const label = (what: string, max: number) => {
@@ -70,9 +70,14 @@ const Check = object('a check: name, query, and min or max', {
   minRequests: integer('a number of requests', 0, 1_000_000).prefault(20),
 });
 
-const Test = object('a test: name, get, status', {
+const Test = object('a test: name, get, port, status', {
   name: shownName('a name for the test'),
   get: text('a path such as /healthz', /^\/[^\s#]{0,500}$/),
+  port: z
+    .union([integer('a port', 1, 65_535), label('the name of a port', 63)], {
+      error: wanted("a port: a number from 1 to 65535, or the name of the Kubernetes Service's"),
+    })
+    .optional(),
   status: integer('an HTTP status', 100, 599).prefault(200),
 });
 

@@ -41,7 +41,7 @@ type Requested = Extract<Event, { type: 'requested' }>;
 
 /** The rollout as its first event makes it. */
 export function begin(
-  { id, plan, epoch }: Requested,
+  { id, plan, epoch, disputed }: Requested,
   now: number,
 ): { rollout: Rollout; messages: readonly Outgoing[] } {
   const rollout: Rollout = {
@@ -51,7 +51,7 @@ export function begin(
     epoch,
     seq: 1,
     requestedAt: now,
-    phase: { kind: 'queued', since: now },
+    phase: disputed === undefined ? { kind: 'queued', since: now } : { kind: 'succeeded', since: now, disputed },
     step: 0,
     route: STABLE_ROUTE,
     routeSeq: 0,
@@ -65,12 +65,17 @@ export function begin(
     warnings: plan.warnings,
     stalledSince: null,
   };
-  return { rollout, messages: [{ key: 'root' }] };
+  if (disputed === undefined) return { rollout, messages: [{ key: 'root' }] };
+  const note = { kind: 'disputed', message: disputed } as const;
+  return { rollout, messages: [{ key: 'root' }, { key: 'result' }, { key: 'note:1', note }] };
 }
 
-/** Refuses, as a value, what the state does not allow; a terminal rollout takes only the news of its own messages. */
+/** What a terminal rollout still takes: the news of its own messages, and that its end turns out to be none. */
+const AFTER_THE_END: ReadonlySet<Event['type']> = new Set(['message_delivered', 'disputed']);
+
+/** Refuses, as a value, what the state does not allow. */
 export function decide(rollout: Rollout, event: Event, now: number): Decision {
-  if (isTerminal(rollout) && event.type !== 'message_delivered') return no({ kind: 'ended' });
+  if (isTerminal(rollout) && !AFTER_THE_END.has(event.type)) return no({ kind: 'ended' });
   if ('seq' in event && event.seq !== rollout.seq) return no({ kind: 'stale' });
   const change = react(rollout, event, now);
   if ('rejection' in change) return no(change.rejection);
@@ -167,7 +172,8 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       const count = gate.reminders + 1;
       return {
         next: { gates: replaceLast(rollout, { ...gate, reminders: count }) },
-        messages: [{ kind: 'reminder', gate: gate.id, count }],
+        // Drawn anew as well: a Redis that went back may wait for an approval whose buttons Slack has taken away.
+        messages: [gateKey(gate), { kind: 'reminder', gate: gate.id, count }],
       };
     }
     case 'gate_expired':
@@ -216,12 +222,16 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       if (phase.kind !== 'promoting' || phase.stage !== 'cool') return STALE;
       return cooled({ ...phase, ...(event.recalled && { recalled: true }) }, now);
     case 'cleaned':
-      if (phase.kind === 'promoting' && phase.stage === 'clean') return to({ kind: 'succeeded', since: now });
+      if (phase.kind === 'promoting' && phase.stage === 'clean')
+        return event.disputed === undefined ? to({ kind: 'succeeded', since: now }) : inDispute(event.disputed, now);
       if (phase.kind === 'aborting' && phase.stage === 'clean') {
         const { cause, from, foreign } = phase;
         return to({ kind: 'aborted', since: now, cause, from, ...(foreign && { foreign }) });
       }
       return STALE;
+    case 'disputed':
+      if (phase.kind !== 'succeeded' || phase.disputed !== undefined) return STALE;
+      return inDispute(event.message, phase.since);
     case 'abort_requested':
       if (phase.kind === 'aborting') {
         if (event.epoch <= rollout.epoch) return refuse({ kind: 'already aborting' });
@@ -275,6 +285,10 @@ function cooled(phase: Phase, now: number): Change {
   if (phase.kind === 'aborting' && phase.stage === 'cool') return to({ ...phase, stage: 'clean', since: now }, {}, []);
   return STALE;
 }
+
+/** The result said that all traffic is on the new version. */
+const inDispute = (message: string, since: number): Change =>
+  to({ kind: 'succeeded', since, disputed: message }, {}, ['result', 'root', { kind: 'disputed', message }]);
 
 function delivered(rollout: Rollout, key: string, ts: string, now: number): Change {
   const messages = { ...rollout.messages, [key]: ts };

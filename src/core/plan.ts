@@ -67,7 +67,13 @@ export type Check = {
 };
 
 /** A request that every Ready canary pod must answer: 5 s, 3 tries. */
-export type SmokeTest = { readonly name: string; readonly get: string; readonly status: number };
+export type SmokeTest = {
+  readonly name: string;
+  readonly get: string;
+  /** The pod's own, or the name of the Kubernetes Service's port; left out: the one named `http`, else the first. */
+  readonly port?: number | string | undefined;
+  readonly status: number;
+};
 
 /** Slack user ids (`U…`, `W…`) and user group ids (`S…`). */
 export type Access = {

@@ -3,7 +3,7 @@ import type { Access, Actor } from './plan.ts';
 
 export type Verb = 'deploy' | 'approve' | 'abort' | 'roll back' | 'hold';
 
-/** Members of a user group as last read at `atMs`. */
+/** Members of a user group as last read at `atMs`, ms of the local clock. */
 type Members = { readonly users: readonly string[]; readonly atMs: number };
 
 /** By user group id; a group that could never be read is absent. */
@@ -18,6 +18,10 @@ export type Permission =
 
 /** Older membership decides aborts only: a person who has left a group may stop a rollout, but not move it. */
 const MEMBERSHIP_MAX_AGE_MS = 60_000;
+
+/** An age below zero is none that anybody knows: a clock that was set back keeps nothing fresh. */
+export const isFresh = (atMs: number, now: number, maxAgeMs = MEMBERSHIP_MAX_AGE_MS): boolean =>
+  now >= atMs && now - atMs <= maxAgeMs;
 
 /** User and group ids that may. `requester`: the rollout's, null before there is one. */
 export function whoMay(verb: Verb, access: Access, requester: Actor | null): readonly string[] {
@@ -46,11 +50,10 @@ export function mayDo(
 ): Permission {
   const ids = whoMay(verb, access, requester);
   if (ids.includes(user) && !isGroup(user)) return { kind: 'allowed' };
-  const maxAgeMs = verb === 'abort' ? Number.POSITIVE_INFINITY : MEMBERSHIP_MAX_AGE_MS;
   const unknown: string[] = [];
   for (const group of ids.filter(isGroup)) {
     const members = membership[group];
-    if (!members || now - members.atMs > maxAgeMs) unknown.push(group);
+    if (!members || (verb !== 'abort' && !isFresh(members.atMs, now))) unknown.push(group);
     else if (members.users.includes(user)) return { kind: 'allowed' };
   }
   return unknown.length > 0 ? { kind: 'unknown', groups: unknown } : { kind: 'denied', groups: ids };

@@ -74,7 +74,12 @@ export type Phase =
       /** What somebody else did to stable, which is left as it is. */
       readonly foreign?: Drift;
     }
-  | { readonly kind: 'succeeded'; readonly since: number }
+  | {
+      readonly kind: 'succeeded';
+      readonly since: number;
+      /** Why the version before may still have traffic, and keeps its pods (workload `versioned`). */
+      readonly disputed?: string;
+    }
   | {
       readonly kind: 'aborted';
       readonly since: number;
@@ -168,7 +173,14 @@ export type Guard = {
 type Answer<T extends string, F = unknown> = { readonly type: T; readonly seq: number } & F;
 
 export type Event =
-  | { readonly type: 'requested'; readonly id: string; readonly plan: Plan; readonly epoch: number }
+  /** `disputed`: of a rollout that Redis had lost, and that was found after its promotion; as in `cleaned`. */
+  | {
+      readonly type: 'requested';
+      readonly id: string;
+      readonly plan: Plan;
+      readonly epoch: number;
+      readonly disputed?: string;
+    }
   | Answer<'claimed', { readonly journal: Readonly<Record<string, string>> }>
   | Answer<'created'>
   | Answer<'canary_ready'>
@@ -198,7 +210,10 @@ export type Event =
   | Answer<'cooled'>
   /** `recalled`: for a rollback to the version before. */
   | { readonly type: 'cool_down_cut'; readonly actor: Actor; readonly recalled?: true }
-  | Answer<'cleaned'>
+  /** `disputed`: promoted, but nobody can tell that the version before has no traffic; why, as a clause. */
+  | Answer<'cleaned', { readonly disputed?: string }>
+  /** The same, found out after the end. */
+  | { readonly type: 'disputed'; readonly message: string }
   | { readonly type: 'abort_requested'; readonly cause: AbortCause; readonly epoch: number }
   /** The cluster was found at a higher epoch after stable had taken over (P3): go on above it, there is nothing to abort. */
   | { readonly type: 'overtaken'; readonly epoch: number }
@@ -223,7 +238,9 @@ export type Note =
   | { readonly kind: 'abort stalled'; readonly message: string }
   | { readonly kind: 'stalled'; readonly since: number; readonly message: string }
   /** `ms`: for how long it stood still. */
-  | { readonly kind: 'resumed'; readonly ms: number };
+  | { readonly kind: 'resumed'; readonly ms: number }
+  /** Told of a promotion; `message` as in the event. */
+  | { readonly kind: 'disputed'; readonly message: string };
 
 /** Expected refusals: told to the person, never thrown. */
 export type Rejection =

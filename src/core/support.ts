@@ -15,9 +15,13 @@ export type Support = {
   readonly cookie: Can;
   /** The only value that a cookie may have. */
   readonly cookieValue?: string;
+  /** What names and values, and patterns, may be made of, where the rest is left out silently. */
+  readonly characters?: Readonly<Record<'plain' | 'pattern', { readonly not: RegExp; readonly only: string }>>;
   /** Testers reach the canary before it has a weight, with what `previewRequest` says; left out: as users do. */
   readonly preview?: Can;
   readonly mirror: Can;
+  /** Nothing says whether those who send requests have taken a route. */
+  readonly unconfirmed?: true;
   /** No pod of the new version runs before the first weight. */
   readonly startsEmpty?: true;
   /** What the cluster is asked besides, when the command is typed. */
@@ -27,7 +31,7 @@ export type Support = {
 const NO_MATCH = 'a TrafficSplit of Linkerd knows weights only: leave preview out, and test the canary by its weight';
 const NO_MATCH_NAMERD = "Linkerd 1 routes by name, not by headers of one's own; testers reach the canary by l5d-dtab";
 const NO_MATCH_SERVICE =
-  "a Kubernetes Service cannot tell requests apart: testers ask the canary's own Kubernetes Service, <deployment>-canary";
+  "a Kubernetes Service cannot tell requests apart: testers ask the canary's own Kubernetes Service, <deployment>-canary or, with the workload versioned, <deployment>-<version>";
 const NO_COPY_SERVICE = 'a Kubernetes Service cannot copy requests';
 const ALL = { weight: true, header: true, pattern: true, cookie: true } as const;
 
@@ -48,12 +52,22 @@ export const SUPPORT: Readonly<Record<Traffic['router'], Support>> = {
     pattern: NO_MATCH,
     cookie: NO_MATCH,
     mirror: 'a TrafficSplit cannot copy requests',
+    unconfirmed: true,
   },
-  istio: { ...ALL, mirror: true },
+  istio: { ...ALL, mirror: true, unconfirmed: true },
   'ingress-nginx': {
     ...ALL,
     cookieValue: 'always',
+    // Its annotation validation (on by default), in internal/ingress/annotations/parser/validators.go of kubernetes/ingress-nginx.
+    characters: {
+      plain: { not: /[^\w.~/: -]/, only: 'ingress-nginx takes letters, digits, spaces and -._~/: only' },
+      pattern: {
+        not: /[^\w.~/:^$[\](){}*+?|&=\\-]/,
+        only: 'ingress-nginx takes letters, digits, -._~/: and ^$[](){}*+?|&=\\ only',
+      },
+    },
     mirror: 'ingress-nginx copies requests for an Ingress as a whole and not for its canary: leave mirror out',
+    unconfirmed: true,
   },
   kubernetes: {
     weight:
@@ -135,11 +149,29 @@ function unmatched(preview: Preview, support: Support, users: boolean): string |
   const can = users ? support[matching] : (support.preview ?? support[matching]);
   const subject = `${users ? 'Users' : 'A preview'} ${WORDS[matching]}`;
   if (can !== true) return `${subject}: ${can}`;
+  const stranger = strangerIn(preview, support);
+  if (stranger !== null) return `${subject}: ${stranger}`;
   const { cookieValue } = support;
   const isWrong = 'cookie' in preview && cookieValue !== undefined && preview.value !== cookieValue;
   return isWrong
     ? `${subject}: the value of cookie ${preview.cookie} can only be ${cookieValue}; write "${preview.cookie}=${cookieValue}"`
     : null;
+}
+
+/** A character that its router would not take; null: it takes all. */
+function strangerIn(preview: Preview, { characters }: Support): string | null {
+  if (!characters) return null;
+  const { plain, pattern } = characters;
+  const name = 'cookie' in preview ? preview.cookie : preview.header;
+  const parts = [
+    { text: name, ...plain },
+    'pattern' in preview ? { text: preview.pattern, ...pattern } : { text: preview.value, ...plain },
+  ];
+  for (const { text, not, only } of parts) {
+    const [found] = not.exec(text) ?? [];
+    if (found !== undefined) return `no "${found}" can be in it, ${only}`;
+  }
+  return null;
 }
 
 /** Why a router cannot say this route, whatever the cluster answers; null: it can. */

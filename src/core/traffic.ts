@@ -136,7 +136,11 @@ export function byHand(
         // What holds the new pods back would hold the old ones back, too.
         const free = `${kubectl} patch deployment ${deployment} -p '{"spec":{"paused":false,"minReadySeconds":0}}'`;
         const undo = `${kubectl} rollout undo deployment/${deployment}`;
-        return { commands: [free, undo], edit: 'then its pods are the old ones again' };
+        return {
+          commands: [free, undo],
+          // It goes back by one revision each time: after Sluice's own undo that would be forward again.
+          edit: 'leave out the last one where the Deployment has its old image already: then only its pods have still to come',
+        };
       }
       const was = journal[serviceName(traffic)];
       return {

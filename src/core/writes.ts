@@ -13,14 +13,23 @@ export type PlannedWrite = {
   readonly fields: readonly string[];
 };
 
-/** What a router would write to one object: the fields for each route in order, and for the way back from the last one. */
+/**
+ * What a router would write to one object: the fields for each route in order, and for the way back from the last one, or for
+ * the canary to take stable's place for good, where it can.
+ */
 export type Foreseen = {
   readonly object: string;
+  /** It is not there yet. */
+  readonly isNew?: true;
   readonly routes: readonly (readonly string[])[];
   readonly back: readonly string[];
+  readonly settled?: readonly string[];
 };
 
-/** What a workload would write to an object besides what it rolls out: at the start, and back at the clean-up. */
+/**
+ * What a workload would write to an object that is there already: at the start, and back at the clean-up. Of the canary's own
+ * Deployment nothing else is said.
+ */
 export type ForeseenHold = { readonly object: string; readonly held: string; readonly back: string };
 
 const write = (when: string, object: string, what: string, fields: readonly string[] = []): PlannedWrite => ({
@@ -47,11 +56,15 @@ export function writesOf(
   const words = writeWords(target);
   const { marks, back } = words;
   const objects = routeObjects(target);
+  // What people name may be a part of it: `VirtualService hello/world, route main`.
+  const seen = (object: string) =>
+    foreseen.find((one) => one.object === object || object.startsWith(`${one.object}, `));
   const fieldsOf = (object: string, pick: (one: Foreseen) => readonly string[] | undefined) => {
-    // What people name may be a part of it: `VirtualService hello/world, route main`.
-    const found = foreseen.find((one) => one.object === object || object.startsWith(`${one.object}, `));
+    const found = seen(object);
     return (found && pick(found)) ?? [];
   };
+  const asleep = holds.find(({ object }) => object === canary);
+  const beside = holds.filter((one) => one !== asleep);
   const restored = (when: string) =>
     objects.map((object) =>
       write(
@@ -62,12 +75,12 @@ export function writesOf(
       ),
     );
   return [
-    ...objects.map((object) => write('start', object, marks)),
+    ...objects.map((object) => write('start', object, seen(object)?.isNew ? `made, with ${marks}` : marks)),
     ...besideRoutes(target).map((object) => write('start', object, `${marks}, and ${words.canary} added`)),
     write('start', stable, 'annotations sluice.dev/…'),
-    ...holds.map(({ object, held }) => write('start', object, `annotations sluice.dev/…, ${held}`)),
-    write('start', canary, `made, with image ${plan.image}`),
-    write('start', services, 'made'),
+    ...beside.map(({ object, held }) => write('start', object, `annotations sluice.dev/…, ${held}`)),
+    write('start', canary, `${asleep?.held ?? 'made'}, with image ${plan.image}`),
+    write('start', services, asleep ? 'annotations sluice.dev/…; made if it is gone' : 'made'),
     ...steps.flatMap(({ route }, index) => [
       write(`step ${index + 1}`, canary, sizeWords(route)),
       ...objects.map((object) =>
@@ -80,10 +93,17 @@ export function writesOf(
       ),
     ]),
     ...(versioned
-      ? objects.map((object) => write('promotion', object, `${words.canary} in the place of ${words.stable}`))
+      ? objects.map((object) =>
+          write(
+            'promotion',
+            object,
+            `${words.canary} in the place of ${words.stable}`,
+            fieldsOf(object, (one) => one.settled),
+          ),
+        )
       : [write('promotion', stable, `the pod template of ${plan.version}`), ...restored('promotion')]),
     ...besideRoutes(target).map((object) => write('clean-up', object, `${words.canary} taken out again`)),
-    ...holds.map(({ object, back }) => write('clean-up', object, back)),
+    ...beside.map(({ object, back }) => write('clean-up', object, back)),
     ...(versioned
       ? [
           write('clean-up', stable, `scaled to 0 after ${SECONDS(plan.coolDownMs)}, and kept for the way back`),
@@ -142,13 +162,13 @@ function sharesOf(target: Target, { weight, preview, mirror }: Route): string {
   const { stable, canary } = writeWords(target);
   return [
     `${stable} ${100 - weight}, ${canary} ${weight}`,
-    ...(preview ? [`requests with ${previewText(previewRequest(target, preview))} to ${canary}`] : []),
+    ...(preview ? [`requests with ${previewWords(previewRequest(target, preview))} to ${canary}`] : []),
     ...(mirror === null ? [] : [`copies of ${mirror}% to ${canary}`]),
   ].join('; ');
 }
 
 /** `x-canary: always`, `x-user matching ^qa-.*`, `cookie canary=always` */
-function previewText(preview: Preview): string {
+export function previewWords(preview: Preview): string {
   if ('cookie' in preview) return `cookie ${preview.cookie}=${preview.value}`;
   return 'pattern' in preview ? `${preview.header} matching ${preview.pattern}` : `${preview.header}: ${preview.value}`;
 }

@@ -35,6 +35,12 @@ it.each<[string, Parameters<typeof heldCluster>[0], object, readonly string[]]>(
     ['demote at 5', 'route'],
   ],
   [
+    'takes the traffic back, and waits for pods that have still to roll',
+    { marks: ours, weight: 50, promoted: true, rolling: '1 of 5 pods' },
+    { kind: 'waiting' },
+    ['demote at 5', 'route'],
+  ],
+  [
     'does nothing once stable serves the new version',
     { marks: ours, weight: 0, promoted: true },
     { kind: 'promoted' },

@@ -24,7 +24,7 @@ function aBot(store: Store, cluster: ReturnType<typeof heldCluster>) {
   const { chat, told } = listeningChat();
   const config = configOf('test');
   let reconciled = 0;
-  const people = createPeople({ store, chat, log, clock: Date.now });
+  const people = createPeople({ store, chat, log, clock: () => performance.now() });
   const commands = createCommands({
     ...{ config, store, chat, people, log },
     rollouts: only({}),

@@ -25,7 +25,7 @@ async function aNamespace(traffic?: Traffic) {
     metrics: only({}),
     prober: only({}),
     log: corner.log,
-    clock: Date.now,
+    clock: () => performance.now(),
     random: () => 0,
     onMessages: () => {},
   });

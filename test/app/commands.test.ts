@@ -1,10 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Answer } from '../../src/app/answers.ts';
 import { createCommands } from '../../src/app/commands.ts';
+import type { Deploy } from '../../src/app/deploy.ts';
+import type { Rollouts } from '../../src/app/handle.ts';
 import { createPeople } from '../../src/app/people.ts';
 import type { Store } from '../../src/app/ports.ts';
 import { THREADS } from '../../src/app/requests.ts';
+import type { Target } from '../../src/core/plan.ts';
 import { loaded, record, start } from '../contracts/store.ts';
+import { aPlan, createStory } from '../core/support.ts';
 import { recordingLog } from '../support/redis.ts';
 import { configOf, listeningChat, only, openCorner, typed } from './support.ts';
 
@@ -14,7 +18,11 @@ beforeEach(() => {
 });
 afterEach(() => corner.close());
 
-function someCommands(store: Store, onTold: (kind: Answer['kind']) => void = () => {}) {
+function someCommands(
+  store: Store,
+  onTold: (kind: Answer['kind']) => void = () => {},
+  parts: { rollouts: Rollouts; deploy: Deploy } = { rollouts: only({}), deploy: only({}) },
+) {
   const log = recordingLog();
   const told: Answer['kind'][] = [];
   const { chat } = listeningChat({
@@ -23,12 +31,11 @@ function someCommands(store: Store, onTold: (kind: Answer['kind']) => void = () 
       onTold(kind);
     },
   });
-  const people = createPeople({ store, chat, log, clock: Date.now });
+  const people = createPeople({ store, chat, log, clock: () => performance.now() });
   const aborted: string[] = [];
   const commands = createCommands({
     ...{ config: configOf('test'), store, chat, people, log },
-    rollouts: only({}),
-    deploy: only({}),
+    ...parts,
     abort: async (id) => {
       aborted.push(id);
       const { rollout } = await loaded(store, id);
@@ -148,6 +155,29 @@ it.each([
   await commands.answer(byAda('abort', { channel, ts: '1700.1' }));
   await commands.answer(byAda('abort', { channel: 'C0OTHER', ts: '1700.1' }));
   expect(aborted).toEqual([id]);
+});
+
+it.each<[string, Partial<Target>, RegExp[]]>([
+  [
+    'says what still runs, and how to take it away',
+    { deployment: 'world-v1', versioned: { base: 'world', canary: 'world-v2' } },
+    [/scaled by somebody/, /hello\/world-v1 keeps its pods.*kubectl -n hello scale deployment world-v1 --replicas=0/],
+  ],
+  ['says no more where nothing does', {}, [/scaled by somebody/]],
+])('a rollback that cuts a cool-down short and is refused %s', async (_, names, said) => {
+  const plan = aPlan({ access: { ...aPlan().access, deploy: ['U0BO'] } });
+  const story = createStory({ ...plan, target: { ...plan.target, ...names } }).until('promoting cool');
+  const rollout = { ...story.rollout, id: 'world-7k2q9x' };
+  const held = { rollout, head: '', now: 0, abort: null };
+  const store: Store = { ...corner.store, holder: async () => rollout.id, load: async () => held };
+  const { commands } = someCommands(store, undefined, {
+    rollouts: only<Rollouts>({ record: async () => ({ ok: true, loaded: held }), tick: async () => {} }),
+    deploy: only<Deploy>({
+      rollBack: async () => ({ kind: 'refused', service: 'world', version: 'v1', refusals: ['scaled by somebody'] }),
+    }),
+  });
+  const answer = await commands.answer(typed('rollback world'));
+  expect(answer).toMatchObject({ refusals: said.map((one) => expect.stringMatching(one)) });
 });
 
 describe('a request that comes to nothing', () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createDeploy } from '../../src/app/deploy.ts';
+import { createOverview } from '../../src/app/overview.ts';
 import { createPeople } from '../../src/app/people.ts';
 import type { Release, Store, TrafficRouter, Workload } from '../../src/app/ports.ts';
 import { recordingLog } from '../support/redis.ts';
@@ -18,14 +19,17 @@ const released = (text: string): Release => {
   return text === version ? release : { ...release, rolledBack: true };
 };
 
-function deployOn(live: string, history: readonly string[]) {
+const serving = (version: string) => ({ template: {}, image: `buoyantio/world:${version}`, cause: null });
+
+/** `revision`: what the cluster still has as revision 3. */
+function deployOn(live: string, history: readonly string[], revision: { version: string } | null = null) {
   const store: Store = { ...corner.store, releases: async () => history.map(released) };
   const log = recordingLog();
   const { chat } = listeningChat();
   const facts = { version: live, container: 'world', template: {}, progressDeadlineMs: 1, epoch: 0 };
   return createDeploy({
     ...{ config: configOf('test'), store, chat, log },
-    people: createPeople({ store, chat, log, clock: Date.now }),
+    people: createPeople({ store, chat, log, clock: () => performance.now() }),
     rollouts: { tick: async () => {} },
     routerOf: () =>
       only<TrafficRouter>({
@@ -34,7 +38,9 @@ function deployOn(live: string, history: readonly string[]) {
     workloadOf: () =>
       only<Workload>({
         preflight: async () => ({ ok: true, facts, warnings: [] }),
-        stableTemplate: async () => ({ template: {}, image: `buoyantio/world:${live}` }),
+        stableTemplate: async () => serving(live),
+        revisions: async () =>
+          revision === null ? [] : [{ ...serving(revision.version), revision: 3, isLive: revision.version === live }],
       }),
     newId: (service) => `${service}-abcdef`,
     onMessages: () => {},
@@ -69,4 +75,34 @@ it('an entry of the inbox that another replica worked on starts nothing and says
   const asked = { service: 'world', version: null, reason: null };
   expect(await deployOn('v2', ['v2', 'v1']).rollBack(typed('rollback world'), asked, taken)).toBeNull();
   expect(await corner.store.holder('world')).toBeNull();
+});
+
+it.each<[string, string, readonly string[], string | null, string]>([
+  ['a revision by its number', 'v2', ['v2', 'v1'], 'v0', 'v0'],
+  ['nothing when that number is the live version', '3', ['3', '2'], '1', 'already live'],
+  ['nothing when versions are numbers and none is that', '7', ['7', '6'], '1', 'nothing to roll back to'],
+  ['nothing when the revision is live', 'v2', ['v2', 'v1'], 'v2', 'already live'],
+])('`rollback world to 3` goes to %s', async (_, live, history, revision, expected) => {
+  const deploy = deployOn(live, history, revision === null ? null : { version: revision });
+  const asked = { service: 'world', version: '3', reason: null };
+  const said = await deploy.rollBack(typed('rollback world to 3'), asked, null);
+  expect(said?.kind === 'started' ? said.rollout.plan.version : said?.kind).toBe(expected);
+});
+
+it.each<[string, string, string, boolean]>([
+  ['with the way back to them', 'v2', 'v1', true],
+  ['without one where versions are numbers', '7', '6', false],
+])('the history of a service without releases shows what the cluster has, %s', async (_, live, version, offered) => {
+  const { chat } = listeningChat();
+  const deploy = deployOn(live, [], { version });
+  const overview = createOverview({ config: configOf('test'), store: corner.store, chat, deploy });
+  expect(await overview.history('world')).toEqual({
+    kind: 'history',
+    service: 'world',
+    live,
+    releases: [],
+    takes: [],
+    revisions: [{ revision: 3, version, cause: null, isLive: false }],
+    takesRevisions: offered,
+  });
 });

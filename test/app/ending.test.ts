@@ -1,6 +1,6 @@
 /** How a promotion lets go of the cluster: the version before loses its pods only where the routes show that nobody asks it. */
 import { expect, it } from 'vitest';
-import { cleanUp } from '../../src/app/ending.ts';
+import { cleanUp, disputeOf, revert } from '../../src/app/ending.ts';
 import type { EffectDeps } from '../../src/app/outcome.ts';
 import type { Ended, Loaded, TrafficRouter, Workload } from '../../src/app/ports.ts';
 import { begin } from '../../src/core/decide.ts';
@@ -26,7 +26,11 @@ const aborting: Phase = {
 };
 const versioned: Partial<Target> = { workload: 'versioned', versioned: { base: 'world', canary: 'world-v2' } };
 
-type Cluster = { readonly held: Held; readonly taken?: 'pending' | 'confirmed'; readonly still?: readonly string[] };
+type Cluster = {
+  readonly held: Held;
+  readonly taken?: 'pending' | 'confirmed' | 'rejected';
+  readonly still?: readonly string[];
+};
 const settled: Held = { route: all, marks: null, settled: true };
 
 it.each<[string, Phase, Partial<Target>, Cluster, Ended]>([
@@ -62,7 +66,7 @@ it.each<[string, Phase, Partial<Target>, Cluster, Ended]>([
     router: () =>
       only<TrafficRouter>({
         getRoute: async () => held,
-        confirmed: async () => ({ kind: taken }),
+        confirmed: async () => (taken === 'rejected' ? { kind: taken, message: 'no such port' } : { kind: taken }),
         sendsToStable: async () => still,
         release: async () => ({ kind: 'done' }),
       }),
@@ -75,6 +79,57 @@ it.each<[string, Phase, Partial<Target>, Cluster, Ended]>([
       }),
   });
   const loaded: Loaded = { rollout: { ...rollout, phase }, head: '', now: 0, abort: null };
-  expect(await cleanUp(deps, loaded)).toMatchObject({ kind: 'event', event: { type: 'cleaned' } });
+  const cleaned = await cleanUp(deps, loaded);
+  expect(cleaned).toMatchObject({ kind: 'event', event: { type: 'cleaned' } });
   expect(ended).toBe(wanted);
+  // What people are told goes with the pods.
+  expect(JSON.stringify(cleaned).includes('disputed')).toBe(wanted === 'disputed');
+});
+
+it.each<[string, Cluster, RegExp]>([
+  [
+    'where they were changed',
+    { held: { ...settled, route: null } },
+    /^HTTPRoute hello\/world was changed by somebody else/,
+  ],
+  ['where they are gone', { held: null }, /^HTTPRoute hello\/world is gone$/],
+  [
+    'where another one sends to the version before',
+    { held: settled, still: ['HTTPRoute hello/other'] },
+    /^HTTPRoute hello\/other still sends to world$/,
+  ],
+  ['what their controller has not said', { held: settled, taken: 'pending' }, /has not confirmed the promotion$/],
+  ['why their controller refuses them', { held: settled, taken: 'rejected' }, /refuses the promotion: no such port$/],
+])('the routes of a promotion are named: %s', async (_, { held, taken = 'confirmed', still = [] }, wanted) => {
+  const router = { getRoute: async () => held, sendsToStable: async () => still };
+  const { target } = aPlan();
+  const answer = taken === 'rejected' ? { kind: taken, message: 'no such port' } : { kind: taken };
+  expect(await disputeOf(router, { ...target, ...versioned }, answer)).toMatch(wanted);
+});
+
+it.each<[string, number, string | undefined, object | RegExp]>([
+  ['has rolled back', 31_000, undefined, { kind: 'event', event: { type: 'reverted' } }],
+  ['still rolls', 29_000, '1 of 5 pods', { kind: 'pending' }],
+  ['still rolls or is stuck after 30 s, so that people hear of it', 30_000, '1 of 5 pods', /^1 of 5 pods$/],
+])('an abort in place that %s', async (_, now, rolling, wanted) => {
+  let resets = 0;
+  const { rollout } = begin({ type: 'requested', id: 'world-aaaaaa', plan: aPlan(), epoch: 1 }, 0);
+  const deps = only<EffectDeps>({
+    store: only<EffectDeps['store']>({ releases: async () => [] }),
+    router: () =>
+      only<TrafficRouter>({
+        async reset() {
+          resets += 1;
+          return { kind: 'done' };
+        },
+      }),
+    workload: () =>
+      only<Workload>({ demote: async () => ({ kind: 'done', mayRoute: true, ...(rolling && { rolling }) }) }),
+  });
+  const loaded: Loaded = { rollout: { ...rollout, phase: { ...aborting, demote: true } }, head: '', now, abort: null };
+  const outcome = revert(deps, loaded, true);
+  if (wanted instanceof RegExp) await expect(outcome).rejects.toThrow(wanted);
+  else expect(await outcome).toMatchObject(wanted);
+  // What routes is given back all the same.
+  expect(resets).toBe(1);
 });

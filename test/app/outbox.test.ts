@@ -13,14 +13,18 @@ beforeEach(() => {
 });
 afterEach(() => corner.close());
 
-/** A rollout with these messages to send, and an outbox that Slack answers by key; `posted`: what looking for one finds; `failing`: how often nothing can be recorded. */
+/** A rollout with these messages to send, and an outbox that Slack answers by key; `posted`: what looking for one finds; `failing`: how often nothing can be recorded; `waitMs`: for one more call. */
 async function outboxWith(
   keys: readonly string[],
   answer: (key: string) => Sent | Promise<Sent>,
   messages = {},
-  { posted = null, failing = 0 }: { posted?: string | null; failing?: number } = {},
+  {
+    posted = null,
+    failing = 0,
+    waitMs = () => 0,
+  }: { posted?: string | null; failing?: number; waitMs?: (bucket: string) => number } = {},
 ) {
-  const { store } = corner;
+  const store = { ...corner.store, throttle: async (bucket: string) => waitMs(bucket) };
   const { id } = await start(store, 'world', corner.env);
   const found = await loaded(store, id);
   await store.sent(
@@ -34,8 +38,12 @@ async function outboxWith(
   );
   const shown: string[] = [];
   const retracted: string[] = [];
+  const searched: string[] = [];
   const { chat } = listeningChat({
-    find: async () => posted,
+    find: async (_, key) => {
+      searched.push(key);
+      return posted;
+    },
     show: async (rollout, { key }) => {
       shown.push(rollout.messages[key] === undefined ? key : `edit of ${key}`);
       return answer(key);
@@ -52,7 +60,7 @@ async function outboxWith(
     },
   };
   const outbox = createOutbox({ store, queue: { wake: async () => {} }, chat, rollouts, log: recordingLog() });
-  return { id, shown, retracted, recorded, outbox };
+  return { id, shown, searched, retracted, recorded, outbox };
 }
 
 const impossible: Sent = { kind: 'impossible', error: 'is_archived' };
@@ -123,5 +131,59 @@ it('a message that Slack took while Redis went away is not posted again', async 
   expect(shown).toEqual(['gate:1', 'edit of gate:1']);
   expect(recorded).toEqual([{ type: 'message_delivered', key: 'gate:1', ts: '8' }]);
   expect(retracted).toEqual([]);
+  expect(await corner.store.unsent(id)).toEqual([]);
+});
+
+it('a post that Slack refused because of its rates is tried again, and not looked for', async () => {
+  const refusedOnce = (): Sent => (shown.length === 1 ? { kind: 'later', ms: 10 } : { kind: 'sent', ts: '8' });
+  const { id, shown, searched, recorded, outbox } = await outboxWith(['gate:1'], refusedOnce, { root: '1' });
+  await outbox.flush(id);
+  expect(shown).toEqual(['gate:1', 'gate:1']);
+  expect(searched).toEqual([]);
+  expect(recorded).toEqual([{ type: 'message_delivered', key: 'gate:1', ts: '8' }]);
+});
+
+it('who waits for Slack to take more holds no lease meanwhile, and tells at once what comes then', async () => {
+  const sent = (): Sent => ({ kind: 'sent', ts: '8' });
+  let looks = 0;
+  const waitMs = (bucket: string) => {
+    looks++;
+    return bucket.startsWith('post') || shown.length > 0 ? 0 : 2_900;
+  };
+  const { id, shown, outbox } = await outboxWith(['root'], sent, { root: '1' }, { waitMs });
+  const flushed = outbox.flush(id);
+  const lease = () => withRedis(corner.url, (redis) => redis.exists(createKeys(corner.env).lease(`outbox:${id}`)));
+  await expect.poll(() => looks).toBeGreaterThan(0);
+  await expect.poll(lease).toBe(0);
+  const found = await loaded(corner.store, id);
+  const event: Event = { type: 'message_delivered', key: 'note:3', ts: '3' };
+  const { rollout } = found;
+  await corner.store.save(found, event, {
+    rollout: { ...rollout, version: rollout.version + 1 },
+    messages: [{ key: 'result' }],
+  });
+  void outbox.flush(id);
+  await flushed;
+  expect(shown).toEqual(['result', 'edit of root']);
+});
+
+it('an edit that has to wait keeps no post waiting', async () => {
+  const sent = (): Sent => ({ kind: 'sent', ts: '8' });
+  const waitMs = (bucket: string) => (bucket.startsWith('post') ? 0 : 60_000);
+  const { id, shown, outbox } = await outboxWith(['gate:1', 'result'], sent, { root: '1', 'gate:1': '2' }, { waitMs });
+  await outbox.flush(id);
+  expect(shown).toEqual(['result']);
+  expect((await corner.store.unsent(id)).map(({ outgoing }) => outgoing.key)).toEqual(['gate:1']);
+});
+
+it('a picture that ends the process each time it is drawn is given up, and the words are sent', async () => {
+  const sent = (): Sent => ({ kind: 'sent', ts: '8' });
+  const { id, shown, outbox } = await outboxWith(['chart:1', 'result'], sent, { root: '1', 'gate:1': '2' });
+  for (let died = 0; died < 5; died++) await expect.poll(() => corner.store.lease(`outbox:${id}`, 20)).not.toBeNull();
+  await expect
+    .poll(() => withRedis(corner.url, (redis) => redis.exists(createKeys(corner.env).lease(`outbox:${id}`))))
+    .toBe(0);
+  await outbox.flush(id);
+  expect(shown).toEqual(['result']);
   expect(await corner.store.unsent(id)).toEqual([]);
 });

@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Lease, Store, TrafficRouter } from '../../src/app/ports.ts';
 import { STALLED_MS } from '../../src/core/schedule.ts';
-import { loaded } from '../contracts/store.ts';
+import { loaded, record } from '../contracts/store.ts';
 import { createModelCluster } from '../support/model-cluster.ts';
+import { BO } from '../support/played.ts';
 import { begun, clicked, createReplica } from '../support/replica.ts';
 import { openCorner } from './support.ts';
 
@@ -18,13 +19,15 @@ async function aStage() {
   const { store, env } = corner;
   const id = await begun(store, 'world', env, ['U0BO']);
   const cluster = createModelCluster();
-  const now = { ago: 0, away: [false, false] };
+  const now = { ago: 0, away: [false, false], blind: false };
   const aged = (lease: Lease | null) =>
     lease && { ...lease, failingSince: lease.failingSince && lease.failingSince - now.ago };
   const replicas = [0, 1].map((n) => {
     const router = new Proxy(cluster.router, {
       get: (of, key: keyof TrafficRouter) =>
-        now.away[n] ? () => Promise.reject(new Error('connect ECONNREFUSED')) : Reflect.get(of, key),
+        now.away[n] || (now.blind && key === 'drift')
+          ? () => Promise.reject(new Error('connect ECONNREFUSED'))
+          : Reflect.get(of, key),
     });
     const own: Store = { ...store, lease: async (...given) => aged(await store.lease(...given)) };
     return createReplica({ env, store: own, cluster: { ...cluster, router } });
@@ -69,6 +72,24 @@ it('at a gate an outage is one of those too, and what is decided meanwhile count
   await tick(1);
   expect(await told()).toEqual(['stalled', 'resumed']);
   expect(await state()).toMatchObject({ route: { weight: 100 } });
+});
+
+it('is not said while it moves on, though each look fails at last: five minutes begin anew', async () => {
+  const { id, now, tick, told, state } = await aStage();
+  await tick(0);
+  // The right to look at what it left is missing; all else works.
+  now.blind = true;
+  await tick(0);
+  const approved = { type: 'approved', gate: `${id}.1`, actor: BO, reason: null } as const;
+  await record(corner.store, await loaded(corner.store, id), approved);
+  now.ago = STALLED_MS;
+  await tick(0);
+  expect(await state()).toMatchObject({ phase: { kind: 'waiting' }, route: { weight: 100 } });
+  expect(await told()).toEqual([]);
+  await tick(1);
+  expect(await told()).toEqual([]);
+  await tick(0);
+  expect(await told()).toEqual(['stalled']);
 });
 
 it('is not said while another replica gets through', async () => {

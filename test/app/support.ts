@@ -90,7 +90,13 @@ export const marksOf = (rollout: string, more: Partial<Marks> = {}): Marks => ({
 });
 
 /** A cluster that a rollout holds, as a blind abort meets it; `calls`: what was written. */
-export function heldCluster(held: { marks: Marks | null; weight: number; promoted: boolean; mayRoute?: boolean }) {
+export function heldCluster(held: {
+  marks: Marks | null;
+  weight: number;
+  promoted: boolean;
+  mayRoute?: boolean;
+  rolling?: string;
+}) {
   const calls: string[] = [];
   const route: Route = { weight: held.weight, preview: null, mirror: null };
   const router: Pick<TrafficRouter, 'getRoute' | 'blindAbort'> = {
@@ -105,7 +111,7 @@ export function heldCluster(held: { marks: Marks | null; weight: number; promote
     isPromoted: async () => held.promoted,
     demote: async (_, { epoch }) => {
       calls.push(`demote at ${epoch}`);
-      return { kind: 'done', mayRoute: held.mayRoute ?? true };
+      return { kind: 'done', mayRoute: held.mayRoute ?? true, ...(held.rolling && { rolling: held.rolling }) };
     },
   };
   return { calls, router, workload };

@@ -5,9 +5,15 @@ import { createRollouts } from '../../src/app/handle.ts';
 import type { MarkedRoute, Queue, Store, TrafficRouter, Workload } from '../../src/app/ports.ts';
 import { THREADS } from '../../src/app/requests.ts';
 import { createSweep } from '../../src/app/sweep.ts';
-import { loaded, start } from '../contracts/store.ts';
+import { begin } from '../../src/core/decide.ts';
+import { STABLE_ROUTE } from '../../src/core/plan.ts';
+import { loaded, playTo, start } from '../contracts/store.ts';
+import { samplePlan } from '../support/played.ts';
 import { recordingLog } from '../support/redis.ts';
 import { configOf, listeningChat, marksOf, only, openCorner, typed } from './support.ts';
+
+/** A wait of a moment, on a busy machine as well. */
+const PATIENT = { interval: 10, timeout: 5_000 };
 
 let corner: ReturnType<typeof openCorner>;
 const stops: (() => void)[] = [];
@@ -43,7 +49,7 @@ function aSweep({ services = ['world'], ...given }: Setting) {
     isPromoted: async () => false,
     ...given.workload,
   });
-  const shared = { store, queue, log, clock: Date.now, random: () => 0, onMessages: () => {} };
+  const shared = { store, queue, log, clock: () => performance.now(), random: () => 0, onMessages: () => {} };
   const rollouts = createRollouts({
     ...{ ...shared, router: () => router, workload: () => workload, metrics: only({}), prober: only({}) },
   });
@@ -76,6 +82,15 @@ function aSweep({ services = ['world'], ...given }: Setting) {
   return { sweep, answered, expired, log };
 }
 
+/** Sets the sweep going, with the rounds of so long a time at once; further ones do not come in this test. */
+async function run(sweep: ReturnType<typeof createSweep>, ms: number): Promise<void> {
+  // Once it is connected: while the clock jumps, Redis would seem late.
+  await corner.store.now();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  sweep.start();
+  await vi.advanceTimersByTimeAsync(ms);
+}
+
 /** A write that works. */
 const noting = (list: string[], what: string) => async () => {
   list.push(what);
@@ -101,8 +116,8 @@ describe('what is due', () => {
       },
       flush: () => new Promise(() => {}),
     });
-    sweep.start();
-    await expect.poll(() => looked, { timeout: 5_000 }).toBeGreaterThan(2);
+    await run(sweep, 2_300);
+    await expect.poll(() => looked, PATIENT).toBeGreaterThan(2);
   });
 });
 
@@ -119,9 +134,8 @@ describe('many that are due at once', () => {
       store: { takeOverdue: async (_, __, limit) => Array.from({ length: limit }, (___, n) => `world-${n}`) },
       queue: { backlog: async () => backlog, wakeAt: async () => void rounds.push(1) },
     });
-    sweep.start();
-    // The next round is 750 ms later.
-    await expect.poll(() => rounds.length, { interval: 10, timeout: 3_000 }).toBe(taken);
+    await run(sweep, 800);
+    await expect.poll(() => rounds.length, PATIENT).toBe(taken);
   });
 });
 
@@ -137,20 +151,20 @@ describe('the inbox', () => {
       store: aged(20_000),
       answer: () => Promise.reject(new Error('broken')),
     });
-    sweep.start();
-    await expect.poll(() => answered, { timeout: 8_000 }).toEqual(expect.arrayContaining(['alpha', 'beta']));
+    await run(sweep, 3_800);
+    await expect.poll(() => answered, PATIENT).toEqual(expect.arrayContaining(['alpha', 'beta']));
   });
 
   it('of the threads is worked through too', async () => {
     const { sweep, answered } = aSweep({ store: aged(20_000) });
-    sweep.start();
-    await expect.poll(() => answered, { timeout: 8_000 }).toContain(THREADS);
+    await run(sweep, 3_800);
+    await expect.poll(() => answered, PATIENT).toContain(THREADS);
   });
 
   it('drops what is older than 5 minutes', async () => {
     const { sweep, answered, expired } = aSweep({ store: aged(301_000) });
-    sweep.start();
-    await expect.poll(() => expired, { timeout: 8_000 }).toContain('world');
+    await run(sweep, 3_800);
+    await expect.poll(() => expired, PATIENT).toContain('world');
     expect(answered).toEqual([]);
   });
 });
@@ -283,7 +297,71 @@ describe('a promotion of versions beside each other that only the cluster knows'
     await lost({ ...router, settle }, done).sweep.reconcile();
     expect(written).toEqual([{ rollout: ID, epoch: 4, seq: 10, overwrite: false }]);
     expect(done).toEqual(wanted);
-    expect(await corner.store.load(ID)).toBeNull();
+    // What has nothing to be told is not written down again.
+    const kept = await corner.store.load(ID);
+    const isTold = wanted[0]?.startsWith('disputed') ?? false;
+    expect(kept?.rollout.phase ?? null).toEqual(
+      isTold
+        ? { kind: 'succeeded', since: expect.any(Number), disputed: expect.stringMatching(/^HTTPRoute world\/world /) }
+        : null,
+    );
+    const messages = (await corner.store.unsent(ID)).map(({ outgoing: { key, note } }) => note?.kind ?? key);
+    expect(messages).toEqual(isTold ? ['root', 'result', 'disputed'] : []);
+  });
+});
+
+describe('an ended promotion of versions beside each other that still holds its route', () => {
+  const drift = { object: 'HTTPRoute world/world', difference: 'it sends to world-v1', weight: null };
+
+  /** `succeeded`, long before its marks are found. */
+  async function ended() {
+    const id = 'world-aaaaaa';
+    const plan = samplePlan('world', corner.env);
+    const target = { ...plan.target, deployment: 'world-v1', workload: 'versioned' } as const;
+    const versioned = { base: 'world', canary: 'world-v2' };
+    const event = { type: 'requested', id, plan: { ...plan, target: { ...target, versioned } }, epoch: 1 } as const;
+    await corner.store.create(begin(event, await corner.store.now()), event, null);
+    return playTo(corner.store, id, ({ kind }) => kind === 'succeeded');
+  }
+
+  it.each<[string, 'done' | 'drifted' | 'fenced', readonly string[]]>([
+    ['is told once that somebody changed it since, and the pods of both stay', 'drifted', ['disputed']],
+    ['is given back', 'done', ['promoted']],
+    ['is left to whoever holds it by now', 'fenced', []],
+  ])('%s', async (_, settled, wanted) => {
+    const { rollout } = await ended();
+    const how: (string | undefined)[] = [];
+    const by = marksOf(rollout.id);
+    const { sweep } = aSweep({
+      router: {
+        listMarked: async () => [marked(rollout.id, corner.env)],
+        getRoute: async () => ({ route: { ...STABLE_ROUTE, weight: 100 }, marks: by, settled: true }),
+        settle: async () =>
+          settled === 'done'
+            ? { kind: settled }
+            : settled === 'fenced'
+              ? { kind: settled, by }
+              : { kind: settled, drift },
+        confirmed: async () => ({ kind: 'confirmed' }),
+        sendsToStable: async () => [],
+        release: async () => ({ kind: 'done' }),
+      },
+      workload: {
+        async cleanUp(_target, _fence, end) {
+          how.push(end);
+          return { kind: 'done' };
+        },
+      },
+    });
+    for (let times = 0; times < 2; times++) await sweep.reconcile();
+    expect(how).toEqual([...wanted, ...wanted]);
+    const disputed = 'HTTPRoute world/world was changed by somebody else: it sends to world-v1';
+    expect((await loaded(corner.store, rollout.id)).rollout.phase).toEqual({
+      ...rollout.phase,
+      ...(settled === 'drifted' && { disputed }),
+    });
+    const notes = (await corner.store.unsent(rollout.id)).flatMap(({ outgoing }) => outgoing.note ?? []);
+    expect(notes.filter(({ kind }) => kind === 'disputed')).toHaveLength(settled === 'drifted' ? 1 : 0);
   });
 });
 

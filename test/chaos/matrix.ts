@@ -37,6 +37,8 @@ const FROZEN_MS = 11_000;
 /** For what the thawed one still wants to do. */
 const THAWED_MS = 1_500;
 const LOOK_MS = 20;
+/** From the start of another bot until it has what the stopped one held. */
+const TAKEN_OVER_MS = 6_000;
 
 const check = { interval: '1s', window: '10s', min: 1 };
 const SERVICE = { checks: [{ name: 'always', query: '1', ...check }], coolDown: '1s' };
@@ -55,7 +57,7 @@ export async function listPoints(pair: Pair, path: Path): Promise<readonly Point
     await drive(person, pair, path);
     await person.settle();
     const { typed, problems } = person.result();
-    const violations = [...problems, ...(await observer.violations([path], typed))];
+    const violations = [...problems, ...(await observer.violations([path], typed, []))];
     if (violations.length > 0)
       throw new Error(`undisturbed: ${violations.join('; ')}\n${stage.slack.transcript()}\n${stage.log()}`);
     const hits = new Map<string, number>();
@@ -68,10 +70,17 @@ export async function listPoints(pair: Pair, path: Path): Promise<readonly Point
   });
 }
 
-/** What could not be played, as when a bot does not start on a busy machine, is tried once more. */
+/**
+ * Once more where the first bot never came up, as on a busy machine: nothing was tried then. Whatever happens after the stop
+ * counts, a bot that does not start again too.
+ */
 export async function tryPoint(point: Point, mode: Mode): Promise<Tried> {
-  return playPoint(point, mode).catch(() => playPoint(point, mode));
+  return playPoint(point, mode).catch((error: unknown) => {
+    if (error instanceof Error && error.cause === NEVER_UP) return playPoint(point, mode);
+    throw error;
+  });
 }
+const NEVER_UP = 'the first bot never came up';
 
 function playPoint(point: Point, mode: Mode): Promise<Tried> {
   const { pair, path } = point;
@@ -82,19 +91,28 @@ function playPoint(point: Point, mode: Mode): Promise<Tried> {
       SLUICE_FAILPOINT_LOG: log,
     };
     const bot = stage.launchBot(setting);
+    let isUp = false;
     let over = false;
     let stopped = 0;
+    let takenOver = 0;
     const problems: string[] = [];
 
+    const hasStopped = () =>
+      places(log).filter((place) => place === point.place).length >= point.hit &&
+      (mode !== 'SIGKILL' || !bot.isAlive());
+    const notThere = () =>
+      new Error(`the bot did not come to ${point.place}`, { cause: isUp ? 'it ended by itself' : NEVER_UP });
+
     async function disturb(): Promise<void> {
-      const hasStopped = () =>
-        mode === 'SIGKILL' ? !bot.isAlive() : places(log).filter((place) => place === point.place).length >= point.hit;
       while (!hasStopped()) {
         if (over) return;
+        // Looked at once more: what it wrote at its end is there by now.
+        if (!bot.isAlive() && !hasStopped()) throw notThere();
         await sleep(LOOK_MS);
       }
       stopped = Date.now();
       await stage.launchBot().ready;
+      takenOver = Date.now() + TAKEN_OVER_MS;
       if (mode === 'SIGKILL') return;
       await sleep(Math.max(0, stopped + FROZEN_MS - Date.now()));
       if (mode === 'SIGSTOP') bot.signal('SIGCONT');
@@ -104,11 +122,16 @@ function playPoint(point: Point, mode: Mode): Promise<Tried> {
 
     const disturbed = disturb();
     // A bot that is stopped before it is ready never will be; the other one takes its place.
-    const ready = bot.ready.catch((error: unknown) => {
-      if (stopped > 0 || !bot.isAlive()) return disturbed;
-      over = true;
-      throw error;
-    });
+    const ready = bot.ready.then(
+      () => {
+        isUp = true;
+      },
+      () => {
+        if (stopped > 0 || hasStopped()) return disturbed;
+        over = true;
+        throw notThere();
+      },
+    );
     await Promise.race([ready, disturbed]);
     const person = createPerson(stage, observer, { strategy: pair.strategy });
     await drive(person, pair, path);
@@ -118,7 +141,7 @@ function playPoint(point: Point, mode: Mode): Promise<Tried> {
     await disturbed;
     await person.settle();
     const { typed, problems: met } = person.result();
-    const violations = [...problems, ...met, ...(await observer.violations([path], typed))];
+    const violations = [...problems, ...met, ...(await observer.violations([path], typed, [[stopped, takenOver]]))];
     return {
       ...point,
       mode,

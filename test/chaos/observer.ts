@@ -2,8 +2,9 @@
  * What happened, seen by others than the bot: each revision of the objects in the cluster, what Redis holds, and what stands
  * in Slack. The invariants: I1 weights add up, I2 nothing rises after an abort, I3 no step is skipped, I4 one decision for each
  * gate by who may, I5 nothing rises without it, I6 at the end all is given back, I7 one rollout for one command, I8 epochs rise,
- * I9 the chain of hashes verifies, I10 what was acknowledged counts, I12 it comes to its end, I14 the events give the state,
- * I15 Slack says how it ended and asks nothing more, I16 nothing is taken away under traffic.
+ * I9 the chain of hashes verifies, I10 what was acknowledged counts, I11 nothing moves on without evidence, I12 it comes to its
+ * end, I13 somebody looks while users are on both versions, I14 the events give the state, I15 Slack says how it ended and asks
+ * nothing more, I16 nothing is taken away under traffic.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { allKinds, kinds } from '../../playground/api-server/kinds.ts';
@@ -20,6 +21,7 @@ import type { Stage } from '../scenarios/support/stage.ts';
 import type { Message } from '../support/fake-slack/index.ts';
 import { recordingLog, withRedis } from '../support/redis.ts';
 import { replayAll } from '../support/replay.ts';
+import { longestUnwatched, sharedIn, unproved } from './evidence.ts';
 
 export type Path = 'approved' | 'aborted';
 export type Observer = ReturnType<typeof observe>;
@@ -27,6 +29,8 @@ export type Observer = ReturnType<typeof observe>;
 const MARK = 'sluice.dev/';
 const APPROVER = 'U0BO';
 const DECIDING = /^(approve|promote|hold|abort|retry|keep|re-apply|accept)/i;
+/** Twice the interval of the checks, and what a busy machine takes. */
+const UNWATCHED_MS = 5_000;
 const NEW = 'buoyantio/world:v2';
 /** Controllers make and change these. */
 const THEIRS: readonly string[] = [kinds.pods, kinds.replicaSets, kinds.endpointSlices, kinds.events].map(
@@ -115,9 +119,19 @@ export function observe(stage: Stage, ground: Ground, { system, weights }: Pair)
     return left;
   }
 
-  /** What does not hold, after the end. `typed`: how often rollouts were asked for, of which these are the first. */
-  async function violations(paths: readonly Path[], typed: number): Promise<readonly string[]> {
+  /**
+   * What does not hold, after the end. `typed`: how often rollouts were asked for, of which these are the first. `excused`: when
+   * no bot could look; null: nobody has to.
+   */
+  async function violations(
+    paths: readonly Path[],
+    typed: number,
+    excused: Parameters<typeof longestUnwatched>[2] | null = null,
+  ): Promise<readonly string[]> {
     const found = [...broken];
+    const unwatched =
+      excused === null ? 0 : longestUnwatched(sharedIn([...revisions.values()]), playground.prometheus.asked, excused);
+    if (unwatched > UNWATCHED_MS) found.push(`I13 for ${unwatched} ms nobody looked at users on both versions`);
     const all = await rollouts();
     if (all.length < paths.length) found.push(`I10 ${all.length} rollouts of ${paths.length}`);
     if (all.length > typed) found.push(`I7 ${all.length} rollouts for ${typed} commands`);
@@ -135,7 +149,7 @@ export function observe(stage: Stage, ground: Ground, { system, weights }: Pair)
         found.push(...wrong.map((one) => `${object}: ${one}`));
       }
       if (revisions.size === 0) found.push('nothing was seen of what routes');
-      found.push(...decisions(rollout, events));
+      found.push(...decisions(rollout, events), ...unproved(events));
       const wanted = path === 'approved' ? 'succeeded' : 'aborted';
       if (rollout.phase.kind !== wanted) found.push(`it is ${JSON.stringify(rollout.phase)}, not ${wanted}`);
     }

@@ -49,9 +49,10 @@ export function table(all: readonly Tried[]): string {
   const lines = [head, ...rows.toSorted(([a], [b]) => String(a).localeCompare(String(b)))];
   const modes = new Set(reached.map(({ mode }) => mode)).size;
   const points = new Set(reached.map(({ path, place, hit }) => `${path} ${place}#${hit}`)).size;
+  const missed = all.length - reached.length;
   return [
     ...lines.map((cells) => `| ${cells.join(' | ')} |`),
-    `${points} points x ${modes} modes (${reached.length} stops) x ${bad(all)} violations; from the stop to the end: median ${at(0.5)}, p95 ${at(0.95)}, longest ${at(1)}`,
+    `${points} points x ${modes} modes (${reached.length} stops, ${missed} not reached) x ${bad(all)} violations; from the stop to the end: median ${at(0.5)}, p95 ${at(0.95)}, longest ${at(1)}`,
   ].join('\n');
 }
 

@@ -2,7 +2,9 @@
 import { hostname, userInfo } from 'node:os';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
+import { createKeys } from '../../src/adapters/redis/keys.ts';
 import type { Actor } from '../../src/core/plan.ts';
+import { withRedis } from '../support/redis.ts';
 import { type Office, openOffice, startRollout } from './support.ts';
 
 const ANA: Actor = { kind: 'person', user: 'U0ANA', name: 'ana' };
@@ -99,4 +101,17 @@ it('abort needs no Redis', async () => {
   expect(weight()).toBe(0);
   const marks = office.playground.store.get(kinds.httpRoutes, 'hello', 'world')?.metadata.annotations;
   expect(marks?.['sluice.dev/abort']).toMatch(new RegExp(`^cli:${ME}@20`));
+});
+
+it('one that cannot be read in Redis is named with what to do, and aborted by its marks in the cluster', async () => {
+  await begin();
+  const { env } = (await started.rollout()).plan;
+  const { state } = createKeys(env).rollout(started.id);
+  await withRedis(office.environment.REDIS_URL ?? '', (redis) => redis.hset(state, 'state', '{'));
+  const named = `rollout ${started.id} cannot be read in Redis (`;
+  expect(await office.sluice(['status'])).toMatchObject({ code: 0, out: expect.stringContaining(named) });
+  expect(await office.sluice(['status', 'world'])).toMatchObject({ code: 1, err: expect.stringContaining(named) });
+  const { code, out } = await office.sluice(['abort', 'world']);
+  expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining(`straight to the cluster: ${named}`) });
+  expect(weight()).toBe(0);
 });

@@ -336,14 +336,20 @@ const CLUSTER: readonly (readonly [string, () => unknown, RegExp])[] = [
   ],
   [
     'a rule that shares its traffic with others',
-    () =>
+    () => {
+      const { store } = office.playground;
+      const service = store.get(kinds.services, 'hello', 'world');
+      if (!service) throw new Error('the world has a Kubernetes Service');
+      const { ports = [] } = service.spec;
+      store.create(kinds.services, { ...service, metadata: { name: 'other', namespace: 'hello' }, spec: { ports } });
       changeRules((rules) => [
         {
           ...rules[0],
           matches: [],
           backendRefs: [...refs(rules), ...refs(rules).map((ref) => ({ ...ref, name: 'other' }))],
         },
-      ]),
+      ]);
+    },
     /^fail service world: HTTPRoute hello\/world: world shares these rules with other backends.*1\. \/ to world, other/,
   ],
   [

@@ -19,6 +19,7 @@ export const deadCluster: Cluster = {
   list: () => Promise.reject(new Error('no cluster')),
   create: () => Promise.reject(new Error('no cluster')),
   patch: () => Promise.reject(new Error('no cluster')),
+  tryOut: () => Promise.reject(new Error('no cluster')),
   remove: () => Promise.reject(new Error('no cluster')),
   missingRights: () => Promise.reject(new Error('no cluster')),
   versions: () => Promise.reject(new Error('no cluster')),

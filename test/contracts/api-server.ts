@@ -85,6 +85,16 @@ export function apiServerContract(name: string, connect: () => Promise<Connectio
         expect((await api.get(path)).body.spec).toEqual(body.spec);
       });
 
+      it('answers a dry run with what would be stored, and stores nothing', async () => {
+        const { path, body } = await newRoute({ a: '1' });
+        const change = [{ op: 'replace', path: '/metadata/annotations/a', value: '2' }];
+        const answer = await api.jsonPatch(`${path}?dryRun=All`, change);
+        expect(answer).toMatchObject({ status: 200, body: { metadata: { annotations: { a: '2' } } } });
+        const { metadata } = (await api.get(path)).body;
+        expect(metadata).toMatchObject({ resourceVersion: body.metadata.resourceVersion, annotations: { a: '1' } });
+        expect((await api.jsonPatch(`${path}?dryRun=All`, [test('/metadata/annotations/a', '2')])).status).toBe(422);
+      });
+
       it('answers a stale resourceVersion that is set, not tested, with a conflict', async () => {
         const { path } = await newRoute({ a: '1' });
         const operations = [

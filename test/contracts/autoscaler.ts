@@ -65,7 +65,11 @@ export function autoscalerContract(make: () => Promise<WorkloadWorld>): void {
       });
 
     it('is no reason to refuse, and what it will be is foreseen', async () => {
-      expect(await workload.preflight(target, IMAGE)).toMatchObject({ ok: true, warnings: [] });
+      expect(await workload.preflight(target, IMAGE)).toMatchObject({
+        ok: true,
+        facts: { autoscaler: `HorizontalPodAutoscaler ${target.namespace}/scaler` },
+        warnings: [],
+      });
       expect(await workload.foresee?.(target)).toEqual([
         {
           object: `HorizontalPodAutoscaler ${target.namespace}/scaler`,

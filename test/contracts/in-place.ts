@@ -1,13 +1,13 @@
 /** What a rollout of the Deployment itself writes, and what its controller makes of that: of an API server whose controllers run. */
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCluster } from '../../src/adapters/kubernetes/cluster.ts';
 import { createInPlace } from '../../src/adapters/kubernetes/in-place.ts';
 import { createRouter, routerNameOf } from '../../src/adapters/traffic/index.ts';
 import { createBlindAbort } from '../../src/app/blind.ts';
 import type { Fence, TrafficRouter, Workload } from '../../src/app/ports.ts';
 import type { Plan, Target } from '../../src/core/plan.ts';
 import type { Kube } from '../cluster/kube.ts';
+import { openReplicas, type Replicas } from '../cluster/replicas.ts';
 import {
   IMAGE,
   imageOf,
@@ -31,7 +31,7 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
     let workload: Workload;
     let other: Workload;
     let router: TrafficRouter;
-    let clusters: ReturnType<typeof createCluster>[];
+    let replicas: Replicas;
     beforeEach(async () => {
       world = await makeWorld(kube, { replicas: 4, route: false });
       const { namespace } = world.target;
@@ -41,16 +41,14 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
         traffic: { router: 'kubernetes', service: `${namespace}/world` },
       };
       plan = planFor(target, 'v2', { steps: [] });
-      clusters = [0, 1].map(() => createCluster({ kubeconfig, log: silent }));
-      const [one, two] = clusters.map((cluster) => createInPlace({ cluster, log: silent }));
-      const [cluster] = clusters;
-      if (!one || !two || !cluster) throw new Error('two workloads are made above');
-      [workload, other] = [one, two];
-      router = createRouter(routerNameOf(target), { cluster, log: silent });
+      replicas = openReplicas(kubeconfig);
+      workload = createInPlace({ cluster: replicas.one, log: silent });
+      other = createInPlace({ cluster: replicas.other, log: silent });
+      router = createRouter(routerNameOf(target), { cluster: replicas.one, log: silent });
       await until(async () => (await stable()).status?.availableReplicas === 4);
     });
     afterEach(async () => {
-      for (const cluster of clusters) await cluster.close();
+      await replicas.close();
       await unmakeWorld(kube, world);
     });
 
@@ -69,6 +67,7 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
       expect(await workload.claim(target, fence(1))).toEqual(DONE);
       expect(await workload.createCanary(plan, fence(2))).toEqual(DONE);
     };
+    const isBack = async () => (await other.demote(target, fence(4, 2))).rolling === undefined;
     /** As `await canary` does: asked for again until it is there. */
     const reached = (percent: number, by: Fence) =>
       until(async () => {
@@ -97,11 +96,30 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
       });
     });
 
+    it('tells the revisions that the cluster has, as kubectl rollout history does', async () => {
+      const cause = (text: string) => ({ metadata: { annotations: { 'kubernetes.io/change-cause': text } } });
+      await kube.merge(world.paths.deployment, cause('first'));
+      await until(async () => (await workload.revisions?.(target))?.[0]?.cause === 'first');
+      await made();
+      await reached(100, fence(3));
+      await kube.merge(world.paths.deployment, cause('second'));
+      const told = async () =>
+        (await other.revisions?.(target))?.map(({ revision, image, cause: why, isLive }) => ({
+          ...{ revision, image, why, isLive },
+        }));
+      const wanted = [
+        { revision: 2, image: imageOf('v2'), why: 'second', isLive: true },
+        { revision: 1, image: imageOf('v1'), why: 'first', isLive: false },
+      ];
+      await until(async () => isDeepStrictEqual(await told(), wanted));
+    });
+
     it('rolls nothing before the first share', async () => {
       const { spec } = await stable();
       await made();
       expect(await workload.scaleCanary(target, 0, fence(3))).toEqual(DONE);
       expect(await workload.canaryState(target, 0, fence(3))).toEqual({ kind: 'ready' });
+      expect(await workload.replicaSets?.(target)).toMatchObject({ canary: [] });
       expect((await stable()).spec).toEqual(spec);
     });
 
@@ -114,6 +132,13 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
       await reached(25, fence(4));
       expect((await stable()).spec.paused).toBe(true);
       expect(await workload.canaryAddresses(target)).toHaveLength(1);
+      expect(await workload.canaryAddresses(target, 9090)).toEqual([expect.stringMatching(/:9090$/)]);
+      const { canary = [], stable: old = [] } = (await workload.replicaSets?.(target)) ?? {};
+      expect([canary.length, old.length]).toEqual([1, 1]);
+      const { items } = await kube.call('GET', `/api/v1/namespaces/${target.namespace}/pods`);
+      const isNew = ({ metadata }: Awaited<ReturnType<typeof stable>>) => metadata.name.startsWith(`${canary[0]}-`);
+      const image = ({ spec }: Awaited<ReturnType<typeof stable>>) => spec.containers[0].image;
+      expect(items.filter(isNew).map(image)).toEqual([imageOf('v2')]);
       expect(await workload.stableTemplate(target)).toMatchObject({ image: imageOf('v1') });
     });
 
@@ -162,13 +187,32 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
       await made();
       await reached(percent, fence(3));
       const { metadata } = await stable();
-      expect(await other.demote(target, fence(4, 2))).toEqual({ kind: 'done', mayRoute: true, rolling: true });
+      const rolling = expect.stringContaining('not yet taken up');
+      expect(await other.demote(target, fence(4, 2))).toEqual({ kind: 'done', mayRoute: true, rolling });
       const after = await stable();
       expect(after.spec).toEqual(spec);
       expect(after.metadata.generation).toBe(metadata.generation + 1);
       expect((await workload.scaleCanary(target, 100, fence(5))).kind).toBe('fenced');
       expect((await workload.promote(plan, fence(5), true)).kind).toBe('fenced');
-      const isBack = async () => (await other.demote(target, fence(4, 2))).rolling === false;
+      await until(isBack);
+      expect(await sets()).toMatchObject({ v2: 0 });
+    });
+
+    it('is not back as long as a quota keeps the old pods away: it says how many new ones there are, and why', async () => {
+      const quotas = `/api/v1/namespaces/${target.namespace}/resourcequotas`;
+      await made();
+      await reached(100, fence(3));
+      const spec = { hard: { pods: '0' } };
+      await kube.call('POST', quotas, { apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'none' }, spec });
+      await until(async () => (await kube.get(`${quotas}/none`)).status?.hard);
+      const rolling = await until(async () => {
+        const answer = await other.demote(target, fence(4, 2));
+        return answer.rolling?.includes('exceeded quota') && answer.rolling;
+      });
+      const { v2 } = await sets();
+      expect(v2).toBeGreaterThan(0);
+      expect(rolling).toMatch(/^\d of \d pods are still of the version that is taken back; FailedCreate/);
+      await kube.call('DELETE', `${quotas}/none`);
       await until(isBack);
       expect(await sets()).toMatchObject({ v2: 0 });
     });
@@ -195,15 +239,17 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
       ['before its first share is noted', 25, null],
       ['at a share', 25, 25],
       ['with all pods new', 100, 100],
-    ])('is aborted without Redis %s', async (_, percent, noted) => {
+    ])('is aborted without Redis %s, and says so when its pods are the old ones', async (_, percent, noted) => {
       const { spec } = await stable();
       await made();
       await reached(percent, fence(3));
       if (noted !== null) expect(await router.setRoute(target, weight(noted), fence(4), false)).toEqual(DONE);
       const abort = createBlindAbort({ routerOf: () => router, workloadOf: () => workload });
       await until(() => workload.isPromoted(target, 'world-1'));
-      expect(await abort(target, 'world-1', 'U0BO@now')).toEqual({ kind: 'done' });
+      expect(await abort(target, 'world-1', 'U0BO@now')).toEqual({ kind: 'waiting' });
       expect((await stable()).spec).toEqual(spec);
+      await until(async () => (await abort(target, 'world-1', 'U0BO@now')).kind === 'done');
+      expect(await sets()).toMatchObject({ v2: 0 });
       expect((await workload.scaleCanary(target, 100, fence(9))).kind).toBe('fenced');
     });
 

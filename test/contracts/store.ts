@@ -111,6 +111,17 @@ export function storeContract(name: string, open: OpenStores): void {
         expect((await loaded(other, first.id)).rollout.phase.kind).toBe('succeeded');
       });
 
+      it('is found by its thread until it has ended', async () => {
+        const { id, begun } = await start(store, aService());
+        const thread = { channel: begun.rollout.plan.channel, ts: id };
+        expect(await other.rolloutIn(thread)).toBeNull();
+        await record(store, await loaded(store, id), { type: 'message_delivered', key: 'root', ts: id });
+        expect(await other.rolloutIn(thread)).toBe(id);
+        expect(await other.rolloutIn({ ...thread, channel: 'C0OTHER' })).toBeNull();
+        await playTo(store, id, (phase) => phase.kind === 'succeeded');
+        expect(await other.rolloutIn(thread)).toBeNull();
+      });
+
       it('that is begun by many at once is begun once', async () => {
         const service = aService();
         const all = await Promise.all(Array.from({ length: 10 }, (_, n) => start(n % 2 ? store : other, service)));
@@ -434,6 +445,9 @@ export function storeContract(name: string, open: OpenStores): void {
         expect(await store.markSending(rollout.id, 'gate:1')).toBe(true);
         expect(await other.markSending(rollout.id, 'gate:1')).toBe(false);
         expect(await other.markSending(rollout.id, 'gate:2')).toBe(true);
+        await other.unmarkSending(rollout.id, 'gate:1');
+        expect(await store.markSending(rollout.id, 'gate:1')).toBe(true);
+        expect(await store.markSending(rollout.id, 'gate:2')).toBe(false);
       });
     });
 
@@ -471,6 +485,27 @@ export function storeContract(name: string, open: OpenStores): void {
           .toBe(2);
         await last?.release();
         expect((await took(60_000))?.abandoned).toBe(0);
+      });
+
+      it('count on when who took a lease gives it back untried', async () => {
+        const name = aService();
+        const taken = async () => {
+          const lease = await other.lease(name, 60_000);
+          return lease ?? undefined;
+        };
+        for (let n = 0; n < 2; n++) await expect.poll(() => store.lease(name, 1)).not.toBeNull();
+        let last: Awaited<ReturnType<typeof taken>>;
+        await expect
+          .poll(async () => {
+            last = await taken();
+            return last?.abandoned;
+          })
+          .toBe(2);
+        expect(await last?.release('untried')).toBe(true);
+        last = await taken();
+        expect(last?.abandoned).toBe(2);
+        await last?.release('undone');
+        expect((await taken())?.abandoned).toBe(0);
       });
 
       it('know since when the work under a lease fails, until it comes to its end once', async () => {

@@ -1,12 +1,13 @@
 /** What a rollout beside the version that serves writes, on each router that says what serves: of an API server whose controllers run. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCluster } from '../../src/adapters/kubernetes/cluster.ts';
 import { createVersioned } from '../../src/adapters/kubernetes/versioned.ts';
 import { createRouter } from '../../src/adapters/traffic/index.ts';
 import { createBlindAbort } from '../../src/app/blind.ts';
 import type { Fence, TrafficRouter, Wanted, Workload } from '../../src/app/ports.ts';
 import type { Plan, Target, Traffic } from '../../src/core/plan.ts';
 import type { Json, Kube } from '../cluster/kube.ts';
+import { openReplicas, type Replicas } from '../cluster/replicas.ts';
+import { versionedWorld } from '../cluster/versioned-world.ts';
 import {
   IMAGE,
   imageOf,
@@ -18,6 +19,7 @@ import {
   type World,
   weight,
 } from '../cluster/world.ts';
+import type { WorkloadWorld } from './workload.ts';
 
 const fence = (seq: number, epoch = 1, rollout = 'world-aaaaaa'): Fence => ({ rollout, epoch, seq });
 const DONE = { kind: 'done' };
@@ -90,24 +92,22 @@ export function versionedContract(kubeconfig: string, kube: Kube): void {
     let workload: Workload;
     let router: TrafficRouter;
     let other: TrafficRouter;
-    let clusters: ReturnType<typeof createCluster>[];
+    let opened: Replicas;
     beforeEach(async () => {
       world = await makeWorld(kube, { version: 'v1', route: system.given === null });
       const { namespace } = world.target;
       configured = { ...world.target, workload: 'versioned', deployment: 'world', traffic: system.traffic(namespace) };
       const path = system.path(namespace);
       if (system.given) await kube.call('POST', path.slice(0, path.lastIndexOf('/')), system.given);
-      clusters = [0, 1].map(() => createCluster({ kubeconfig, log: silent }));
-      const [cluster, second] = clusters;
-      if (!cluster || !second) throw new Error('two clusters are opened above');
-      workload = createVersioned({ cluster, log: silent });
-      router = createRouter(configured.traffic.router, { cluster, log: silent });
-      other = createRouter(configured.traffic.router, { cluster: second, log: silent });
+      opened = openReplicas(kubeconfig);
+      workload = createVersioned({ cluster: opened.one, log: silent });
+      router = createRouter(configured.traffic.router, { cluster: opened.one, log: silent });
+      other = createRouter(configured.traffic.router, { cluster: opened.other, log: silent });
       target = await located({ version: 'v2' });
       plan = planFor(target, 'v2', { steps: [] });
     });
     afterEach(async () => {
-      for (const cluster of clusters) await cluster.close();
+      await opened.close();
       await unmakeWorld(kube, world);
     });
 
@@ -375,8 +375,7 @@ export function versionedContract(kubeconfig: string, kube: Kube): void {
       await router.settle?.(target, fence(6), {}, false);
       // Without a journal to take off, nothing but the phase tells that the end came before.
       await kube.merge(world.paths.deployment, { metadata: { annotations: { 'sluice.dev/restore': null } } });
-      const [, second] = clusters;
-      if (!second) throw new Error('two clusters are opened above');
+      const second = opened.other;
       // As long as it stands still, everything happens.
       const meanwhile = async () => {
         expect(await workload.cleanUp(target, fence(7), 'promoted')).toEqual(DONE);
@@ -398,20 +397,23 @@ export function versionedContract(kubeconfig: string, kube: Kube): void {
   });
 
   describe('versions beside each other, before they start', () => {
-    let world: World;
+    let world: WorkloadWorld;
     let target: Target;
     let workload: Workload;
-    let cluster: ReturnType<typeof createCluster>;
     beforeEach(async () => {
-      world = await makeWorld(kube, { version: 'v1' });
-      const versioned = { base: 'world', canary: 'world-v2' };
-      target = { ...world.target, workload: 'versioned', deployment: 'world-v1', versioned };
-      cluster = createCluster({ kubeconfig, log: silent });
-      workload = createVersioned({ cluster, log: silent });
+      world = await versionedWorld(kubeconfig, kube);
+      ({ target, workload } = world);
     });
-    afterEach(async () => {
-      await cluster.close();
-      await unmakeWorld(kube, world);
+    afterEach(() => world.end());
+    const labels = { app: 'world', version: 'v2' };
+    const v2 = (metadata: Json): Json => ({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'world-v2', ...metadata },
+      spec: {
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: 'world', image: imageOf('v2') }] } },
+      },
     });
     const post = (group: string, plural: string, object: Json) =>
       kube.call('POST', `${group}/namespaces/${target.namespace}/${plural}`, object);
@@ -428,29 +430,16 @@ export function versionedContract(kubeconfig: string, kube: Kube): void {
       ],
       [
         "somebody else's Deployment of the name",
-        () =>
-          post('/apis/apps/v1', 'deployments', {
-            apiVersion: 'apps/v1',
-            kind: 'Deployment',
-            metadata: { name: 'world-v2' },
-            spec: {
-              selector: { matchLabels: { app: 'world', version: 'v2' } },
-              template: {
-                metadata: { labels: { app: 'world', version: 'v2' } },
-                spec: { containers: [{ name: 'world', image: imageOf('v2') }] },
-              },
-            },
-          }),
+        () => post('/apis/apps/v1', 'deployments', v2({})),
         /Deployment .*world-v2 exists, and no rollout of Sluice left it there/,
       ],
       [
         "another service's Deployment of the name",
         () =>
-          post('/apis/apps/v1', 'deployments', {
-            apiVersion: 'apps/v1',
-            kind: 'Deployment',
-            metadata: {
-              name: 'world-v2',
+          post(
+            '/apis/apps/v1',
+            'deployments',
+            v2({
               labels: { 'app.kubernetes.io/managed-by': 'sluice' },
               annotations: {
                 'sluice.dev/rollout': 'other-aaaaaa',
@@ -458,15 +447,8 @@ export function versionedContract(kubeconfig: string, kube: Kube): void {
                 'sluice.dev/seq': '1',
                 'sluice.dev/phase': 'done',
               },
-            },
-            spec: {
-              selector: { matchLabels: { app: 'world', version: 'v2' } },
-              template: {
-                metadata: { labels: { app: 'world', version: 'v2' } },
-                spec: { containers: [{ name: 'world', image: imageOf('v2') }] },
-              },
-            },
-          }),
+            }),
+          ),
         /Deployment .*world-v2 exists, and no rollout of Sluice left it there/,
       ],
       [

@@ -107,6 +107,8 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
         await canaryReady();
         expect(await workload.canaryImage(target)).toBe(imageOf('v2'));
         expect(await workload.canaryAddresses(target)).toEqual([expect.stringMatching(/^http:\/\/[\d.]+:7778$/)]);
+        expect(await workload.canaryAddresses(target, 9090)).toEqual([expect.stringMatching(/:9090$/)]);
+        expect(await workload.canaryAddresses(target, 'none')).toEqual([]);
         expect((await stable()).spec).toEqual(spec);
       });
 
@@ -232,6 +234,8 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
           return state.kind === 'failing' && state;
         });
         expect(failing.reason).toMatch(/ImagePullBackOff: .*v2-missing/);
+        // On a clock that nobody sets.
+        expect(Math.abs(performance.now() - failing.since)).toBeLessThan(20_000);
         expect((await workload.canaryState(target, 0, fence(9))) as typeof failing).toMatchObject({
           since: failing.since,
         });
@@ -351,10 +355,15 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
       it('gives stable its old template back, exactly', async () => {
         const { template } = (await stable()).spec;
         await promoted();
-        expect(await world.other.demote(target, fence(4, 2))).toEqual({ kind: 'done', mayRoute: true });
+        await stableReady();
+        // Until the last new pod is gone, the new version has traffic still.
+        expect(await world.other.demote(target, fence(4, 2))).toEqual({
+          ...{ kind: 'done', mayRoute: true },
+          rolling: expect.stringMatching(/not yet taken up|\d of \d pods are still of the version that is taken back/),
+        });
         expect((await stable()).spec.template).toEqual(template);
         expect((await workload.promote(plan, fence(5), false)).kind).toBe('fenced');
-        expect(await workload.demote(target, fence(4, 2))).toMatchObject(DONE);
+        await until(async () => !('rolling' in (await workload.demote(target, fence(4, 2)))));
         const old = planFor(target, 'v1');
         await until(async () => (await workload.stableState(old, fence(5, 2))).kind === 'ready');
       });
@@ -365,7 +374,7 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
         });
         await promoted();
         await stableReady();
-        expect(await workload.demote(target, fence(4, 2))).toEqual({ kind: 'done', mayRoute: false });
+        expect(await workload.demote(target, fence(4, 2))).toMatchObject({ kind: 'done', mayRoute: false });
         await until(async () => {
           const again = await workload.demote(target, fence(4, 2));
           return 'mayRoute' in again && again.mayRoute;
@@ -594,6 +603,18 @@ export function twinPreflightContract(make: () => Promise<WorkloadWorld>): void 
       /NetworkPolicy .*only-stable selects stable pods only/,
     ],
     [
+      'a NetworkPolicy of what it asks',
+      (world) =>
+        post(world, '/apis/networking.k8s.io/v1', 'networkpolicies', {
+          metadata: { name: 'db' },
+          spec: {
+            podSelector: { matchLabels: { app: 'db' } },
+            ingress: [{ from: [{ podSelector: { matchLabels: { app: 'world' } } }] }],
+          },
+        }),
+      /NetworkPolicy .*db lets stable pods in, but not the canary/,
+    ],
+    [
       'a PodDisruptionBudget',
       (world) =>
         post(world, '/apis/policy/v1', 'poddisruptionbudgets', {
@@ -618,6 +639,24 @@ export function twinPreflightContract(make: () => Promise<WorkloadWorld>): void 
       await change(world);
       const looked = await world.workload.preflight(world.target, IMAGE);
       expect(looked).toMatchObject({ ok: false, refusals: [expect.stringMatching(said)] });
+    });
+
+    it('warns of a Deployment that a GitOps tool keeps as it is in Git', async () => {
+      await world.kube.merge(world.paths.deployment, {
+        metadata: { labels: { 'kustomize.toolkit.fluxcd.io/name': 'hello' } },
+      });
+      const looked = await world.workload.preflight(world.target, IMAGE);
+      expect(looked).toMatchObject({ ok: true, warnings: [expect.stringMatching(/^Flux keeps Deployment .*world/)] });
+    });
+
+    it('warns of a migration in the same image, which keeps its version', async () => {
+      const initContainers = [{ name: 'migrate', image: imageOf('v1') }];
+      await world.kube.merge(world.paths.deployment, { spec: { template: { spec: { initContainers } } } });
+      const looked = await world.workload.preflight(world.target, IMAGE);
+      expect(looked).toMatchObject({
+        ok: true,
+        warnings: [expect.stringMatching(/container world only: initContainer migrate of .* keeps .*:v1/)],
+      });
     });
 
     it.each(warnings)('warns of %s that covers stable only', async (_, change, said) => {

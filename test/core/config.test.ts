@@ -21,8 +21,8 @@ const world = {
 const file = { slack: { channel: 'deploys' }, services: { world } };
 
 const service = (over: object) => ({ ...file, services: { world: { ...world, ...over } } });
-const withCheck = (check: object) => ({
-  ...service({ checks: [{ name: 'rate', query: 'linkerd/success-rate', min: 99, ...check }] }),
+const withCheck = (check: object, over: object = {}) => ({
+  ...service({ ...over, checks: [{ name: 'rate', query: 'linkerd/success-rate', min: 99, ...check }] }),
   metrics: { prometheus: 'http://prometheus:9090' },
 });
 const withSteps = (...steps: readonly object[]) => ({ ...file, strategies: { mine: steps } });
@@ -46,6 +46,7 @@ const NAMERD = {
   names: '/srv/world-{version}',
 };
 const SUBSETS = { router: 'istio', virtualService: 'world', destinationRule: 'world' };
+const IN_PLACE = { workload: 'in-place', traffic: { router: 'kubernetes', service: 'world' } };
 /** The steps of `canary`, or of another strategy, for a service that is written so. */
 const stepsFor = (over: object, strategy = 'canary') => {
   const config = read(service(over));
@@ -138,11 +139,19 @@ describe('what may be written', () => {
       { router: 'istio', virtualService: 'edge/world', http: [], destinationRule: 'hello/world' },
     ],
     ['a duration in hours', () => worldOf(service({ promoteTimeout: '2h' })).promoteTimeoutMs, 7_200_000],
-    ['no cool-down', () => worldOf(service({ coolDown: '0s' })).coolDownMs, 0],
+    ['no cool-down, where a controller confirms the route', () => worldOf(service({ coolDown: '0s' })).coolDownMs, 0],
     [
       'the status of a test left out',
       () => worldOf(service({ tests: [{ name: 'smoke', get: '/' }] })).tests,
       [{ name: 'smoke', get: '/', status: 200 }],
+    ],
+    [
+      'the port of a test, by number and by name',
+      () => worldOf(service({ tests: [8080, 'admin'].map((port) => ({ name: `at ${port}`, get: '/', port })) })).tests,
+      [
+        { name: 'at 8080', get: '/', port: 8080, status: 200 },
+        { name: 'at admin', get: '/', port: 'admin', status: 200 },
+      ],
     ],
     ['the unit of a rate', () => check({})?.unit, '%'],
     ['the unit of a latency', () => check({ query: 'traefik/latency-p95', min: undefined, max: 500 })?.unit, 'ms'],
@@ -271,6 +280,16 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
       'services.world.workload: unknown workload "triplet"; known: twin, versioned, in-place',
     ],
     [
+      'what Traefik counts where old and new pods share what it counts by',
+      withCheck({ query: 'traefik/success-rate' }, IN_PLACE),
+      'services.world.checks[0].query: write another preset, or PromQL: those of traefik/ measure by HTTPRoute, which router kubernetes does not have',
+    ],
+    [
+      'PromQL that says the same of old and new pods',
+      withCheck({ query: 'up{app="{{ workload }}"}' }, IN_PLACE),
+      'services.world.checks[0].query: tell the pods apart, by pod=~"{{pods}}" say: old and new ones share a Deployment and a Kubernetes Service with workload in-place',
+    ],
+    [
       'versions behind an Ingress, which never says what serves',
       service({ workload: 'versioned', traffic: { router: 'ingress-nginx', ingress: 'world' } }),
       'services.world.traffic.router: the stable Ingress, which says what serves, is never written: use workload twin, or another router with workload versioned',
@@ -349,6 +368,16 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
       'more approvals than approvers',
       service({ access: { deploy: 'U1', approve: ['U1', 'U1'], approvals: 2 } }),
       'services.world.access.approvals: write at most 1: no more people may approve',
+    ],
+    [
+      'a cool-down that is none, where nothing confirms a route',
+      service({ traffic: { router: 'smi', split: 'world' }, coolDown: '0s' }),
+      'services.world.coolDown: write at least 1s, better 10s: nothing confirms a route of smi, and where requests still go to the canary they fail once it is gone',
+    ],
+    [
+      'a preset of Traefik where it serves no HTTPRoute',
+      withCheck({ query: 'traefik/success-rate' }, { traffic: { router: 'smi', split: 'world' } }),
+      'services.world.checks[0].query: write another preset, or PromQL: those of traefik/ measure by HTTPRoute, which router smi does not have',
     ],
     [
       'a duration without a unit',

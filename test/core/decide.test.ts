@@ -62,6 +62,7 @@ const EVENTS: Readonly<Record<Event['type'], (rollout: Rollout) => Event>> = {
   cooled: ({ seq }) => ({ type: 'cooled', seq }),
   cool_down_cut: () => ({ type: 'cool_down_cut', actor: ann }),
   cleaned: ({ seq }) => ({ type: 'cleaned', seq }),
+  disputed: () => ({ type: 'disputed', message: 'HTTPRoute hello/other still sends to world-v1' }),
   abort_requested: ({ epoch }) => abortBy(ann, epoch),
   overtaken: ({ epoch }) => ({ type: 'overtaken', epoch: epoch + 1 }),
   reverted: ({ seq }) => ({ type: 'reverted', seq }),
@@ -128,6 +129,7 @@ describe('each event moves only the phases that ask for it', () => {
     ['cooled', { 'promoting cool': 'promoting clean', 'aborting cool': 'aborting clean' }],
     ['cool_down_cut', moves('promoting clean', 'promoting cool')],
     ['cleaned', { 'promoting clean': 'succeeded', 'aborting clean': 'aborted' }],
+    ['disputed', stays('succeeded')],
     [
       'abort_requested',
       moves(
@@ -163,7 +165,7 @@ describe('each event moves only the phases that ask for it', () => {
   });
 
   it('has a row for every event', () => {
-    expect(Object.keys(EVENTS)).toHaveLength(37);
+    expect(Object.keys(EVENTS)).toHaveLength(38);
   });
 });
 
@@ -203,15 +205,42 @@ describe('answers', () => {
     expect(story.rollout).toMatchObject({ version: version + 3, seq: version + 3 });
   });
 
-  it('an ended rollout takes only news of its own messages', () => {
+  it('an ended rollout takes only news of its own messages, and that its end is in dispute', () => {
     for (const end of ['succeeded', 'aborted']) {
       const story = AT[end]?.() ?? createStory();
       for (const [type, make] of Object.entries(EVENTS)) {
-        if (type !== 'message_delivered') expect(story.refusal(make(story.rollout)), type).toEqual({ kind: 'ended' });
+        if (type !== 'message_delivered' && type !== 'disputed')
+          expect(story.refusal(make(story.rollout)), type).toEqual({ kind: 'ended' });
       }
       story.tell({ type: 'message_delivered', key: 'result', ts: '9' });
       expect(story.rollout.messages.result).toBe('9');
     }
+  });
+
+  describe('a promotion whose routes do not show that the version before has no traffic', () => {
+    const message = 'HTTPRoute hello/other still sends to world-v1';
+    const told = [{ key: 'result' }, { key: 'root' }, { note: { kind: 'disputed', message } }];
+
+    it('says so when it ends', () => {
+      const story = createStory().until('promoting clean');
+      const decided = decide(story.rollout, { type: 'cleaned', seq: story.rollout.seq, disputed: message }, story.now);
+      expect(decided).toMatchObject({ ok: true, messages: told });
+      expect(decided.ok && decided.rollout.phase).toEqual({ kind: 'succeeded', since: story.now, disputed: message });
+    });
+
+    it('says so once when it is found out later, and keeps the time of its end', () => {
+      const story = createStory().until('succeeded');
+      const { since } = story.rollout.phase;
+      const event: Event = { type: 'disputed', message };
+      expect(decide(story.pass(HOUR).rollout, event, story.now)).toMatchObject({ ok: true, messages: told });
+      story.tell(event);
+      expect(story.rollout.phase).toEqual({ kind: 'succeeded', since, disputed: message });
+      expect(story.refusal(event)).toEqual({ kind: 'stale' });
+    });
+
+    it('is nothing of an abort: that has words of its own', () => {
+      expect(AT.aborted?.().refusal({ type: 'disputed', message })).toEqual({ kind: 'stale' });
+    });
   });
 });
 
@@ -552,7 +581,7 @@ describe('the clock of a gate', () => {
       .tell(delivered)
       .pass(2 * HOUR);
     const reminded: Event = { type: 'gate_reminded', gate: story.gate.id };
-    expect(story.tell(reminded).said).toEqual(['reminder']);
+    expect(story.tell(reminded).said).toEqual(['gate:1', 'reminder']);
     expect(story.refusal(reminded)).toEqual({ kind: 'stale' });
     story.pass(1.2 * HOUR).tell(reminded);
     expect(story.gate.reminders).toBe(2);

@@ -65,6 +65,8 @@ describe('membership that is old or not there', () => {
     ['older than 60 s', members(NOW - minute - 1), 'approve', 'ULEAD', 'unknown'],
     ['older than 60 s', members(NOW - minute - 1), 'roll back', 'UDEV', 'unknown'],
     ['older than 60 s', members(NOW - minute - 1), 'abort', 'UDEV', 'allowed'],
+    ['from the future', members(NOW + 1), 'approve', 'ULEAD', 'unknown'],
+    ['from the future', members(NOW + 1), 'abort', 'ULEAD', 'allowed'],
     ['from another day', members(0), 'abort', 'UONCALL', 'allowed'],
     ['from another day, of a stranger', members(0), 'abort', 'UNOBODY', 'denied'],
     ['never read', {}, 'deploy', 'UDEV', 'unknown'],

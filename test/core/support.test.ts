@@ -38,6 +38,30 @@ it.each<[string, Name, Step, RegExp]>([
     shown(cookie('yes')),
     /cookie canary can only be always; write "canary=always"/,
   ],
+  [
+    'a value that ingress-nginx leaves out of its configuration',
+    'ingress-nginx',
+    forUsers({ header: 'x-user', value: 'mia@corp.com' }),
+    /^Users by header: no "@" can be in it, ingress-nginx takes letters, digits, spaces and -\._~\/: only/,
+  ],
+  [
+    'a name of a header that it leaves out',
+    'ingress-nginx',
+    shown({ header: 'x!user', value: 'a' }),
+    /no "!" can be in it/,
+  ],
+  [
+    'a name of a cookie that it leaves out',
+    'ingress-nginx',
+    shown({ cookie: 'a+b', value: 'always' }),
+    /no "\+" can be in it/,
+  ],
+  [
+    'a pattern that it leaves out',
+    'ingress-nginx',
+    shown({ header: 'x-user', pattern: '^(mia|bo), .*$' }),
+    /^A preview by a pattern of a header: no "," can be in it, .* and \^\$/,
+  ],
   ['users by header of Linkerd 1', 'namerd', forUsers(header), /^Users by header: Linkerd 1/],
   ['users by cookie of Linkerd 1', 'namerd', forUsers(cookie('always')), /^Users by cookie: Linkerd 1/],
 ])('%s is refused with the reason', (_, router, step, reason) => {
@@ -48,6 +72,12 @@ it.each<[string, Name, Step]>([
   ['copies of Istio', 'istio', mirrored],
   ['users by a pattern of Istio', 'istio', forUsers(pattern)],
   ['a pattern of ingress-nginx', 'ingress-nginx', shown(pattern)],
+  [
+    'a pattern with all that ingress-nginx takes',
+    'ingress-nginx',
+    shown({ header: 'x-user', pattern: '^[qa]{1}\\.(b|c)*+?&=~/:$' }),
+  ],
+  ['a value with spaces in ingress-nginx', 'ingress-nginx', shown({ header: 'user-agent', value: 'qa 1.0/beta' })],
   ['a cookie of the value that ingress-nginx knows', 'ingress-nginx', forUsers(cookie('always'))],
   ['testers of Linkerd 1, whatever the preview', 'namerd', shown(pattern)],
 ])('%s can be had', (_, router, step) => {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Target } from '../../src/core/plan.ts';
 import { sidesOf } from '../../src/core/sides.ts';
-import { baseOf, promoted, slugOf, versionName } from '../../src/core/versions.ts';
+import { baseOf, promoted, slugOf, versionIn, versionName } from '../../src/core/versions.ts';
 import { abortBy, ann, aPlan, createStory } from './support.ts';
 
 describe('the name of a version', () => {
@@ -19,6 +19,14 @@ describe('the name of a version', () => {
 
   it.each(['V2', 'v_2', 'v1..2', 'v1-', 'v1.-2', 'x'.repeat(80)])('of %s has a hash behind it', (version) => {
     expect(versionName('world', version)).toMatch(/^world-[a-z0-9-]+---[0-9a-f]{8}$/);
+  });
+
+  it.each(['v2', '1.4.0', 'main-3f2a1b', '1.2.0-rc.1'])('of %s tells the version again', (version) => {
+    expect(versionIn('world', versionName('world', version))).toBe(version);
+  });
+
+  it('with a hash behind it does not: its own part stands for it', () => {
+    expect(versionName('world', 'V1_2')).toBe(`world-${versionIn('world', versionName('world', 'V1_2'))}`);
   });
 
   const version = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/);

@@ -210,7 +210,7 @@ describe("with the ServiceAccount's rights only", () => {
   });
 });
 
-/** What each right is for: without it, this does not work. */
+/** What each right is for: without it, this does not work. That each one is used at all is in test/faults/requests.fault.ts. */
 const FEATURES: Readonly<Record<string, string>> = {
   httproutes: 'moving traffic',
   deployments: 'the canary and the promotion',

@@ -134,7 +134,7 @@ describe.each(['Socket Mode', 'signed HTTP'])('the adapter over %s', (transport)
       chart: async () => ({ png: PNG, alt: 'p99 latency: canary 131 ms, stable 118 ms' }),
       log,
     });
-    await slack.start();
+    await slack.start(async () => false);
   });
   afterAll(async () => {
     await slack.stop();
@@ -192,7 +192,7 @@ describe.each(['Socket Mode', 'signed HTTP'])('the adapter over %s', (transport)
       chart: async () => null,
       log: memoryLog(),
     });
-    await waiting.start();
+    await waiting.start(async () => false);
     await fetch(`${later.control}/_faults`, { method: 'DELETE' });
     const command = () => later.ask<Reaction>('command', { user: 'ana', channel: 'deploys', text: 'list' });
     await expect.poll(async () => (await command()).acked_ms, { timeout: 30_000, interval: 500 }).not.toBeNull();

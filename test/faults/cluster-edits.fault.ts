@@ -100,6 +100,25 @@ test('a canary that is scaled to 0 by hand is scaled up again, and the rollout g
   expect(stage.weights).toEqual([0, 50, 100]);
 });
 
+describe('a bot that has to be started anew at the gate notices the same', () => {
+  beforeEach(atTheGate);
+  const breakIt = () => edits().remove(kinds.deployments, 'world-canary');
+
+  test('what happened while no bot ran', async () => {
+    await set().bot.kill();
+    breakIt();
+    await set().stage.startBot();
+    await expectAborted(/Deployment hello\/world-canary is gone/);
+  });
+
+  test('what happens after its start', async () => {
+    await set().bot.kill();
+    await set().stage.startBot();
+    breakIt();
+    await expectAborted(/Deployment hello\/world-canary is gone/);
+  });
+});
+
 describe('stable is changed: the rollout stops and asks', () => {
   beforeEach(atTheGate);
 

@@ -132,6 +132,18 @@ describe('in place', () => {
     const count = (version: string) => images.filter((one) => one === version).length;
     return { v1: count('v1'), v2: count('v2') };
   };
+  /** No more pods in the namespace. */
+  const limit = (isFull: boolean) => {
+    const { store } = set().stage.playground;
+    const metadata = { name: 'none', namespace: 'hello' };
+    if (!isFull) return store.remove(kinds.resourceQuotas, 'hello', 'none');
+    return store.create(kinds.resourceQuotas, {
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata,
+      spec: { hard: { pods: '0' } },
+    });
+  };
   /** As its owners have it, with only the terminal marks. */
   const settled = () =>
     set().stage.slack.until(
@@ -192,6 +204,44 @@ describe('in place', () => {
     expect(deployment()?.spec).toEqual(before);
     expect(await load.stop()).toMatchObject(NONE_FAILED);
   });
+
+  test.each<[string, (isFull: boolean) => void, RegExp]>([
+    ['no quota allows', (isFull) => limit(isFull), /4 of 4 pods are still of the version .* exceeded quota/],
+    [
+      'no node has room for',
+      (isFull) => set().stage.playground.cordon(isFull),
+      /4 of 5 pods are still of the version .* ProgressDeadlineExceeded/,
+    ],
+  ])(
+    'is aborted while %s old pods: people hear who serves, and that all is back only when it is',
+    async (_, block, why) => {
+      const { stage, said, gate } = set();
+      const { slack, playground } = stage;
+      const found = deployment();
+      if (!found) throw new Error('no Deployment');
+      playground.store.update(
+        kinds.deployments,
+        { ...found, spec: { ...found.spec, progressDeadlineSeconds: 2 } },
+        'main',
+      );
+      await slack.command('ana', 'world v2 rolling');
+      await gate('Promote');
+      block(true);
+      await slack.click('bo', slack.root(), 'Abort');
+      const stalled = /the abort does not get through/;
+      const message = await slack.until(() => slack.thread().find(({ text }) => stalled.test(text)), {
+        what: 'people are told',
+        timeoutMs: 45_000,
+      });
+      expect(slack.words(message)).toMatch(why);
+      expect(pods().v2).toBe(4);
+      expect(slack.transcript()).not.toMatch(/All traffic is on v1/);
+      block(false);
+      await said(/All traffic is on v1/);
+      expect(pods().v2).toBe(0);
+      await settled();
+    },
+  );
 
   test('an autoscaler that adds pods meanwhile adds to both sides, and all of them end new', async () => {
     const { stage, press, said, gate } = set();
@@ -284,8 +334,6 @@ describe('back to a revision that the cluster itself has', () => {
 describe('a rolling update that makes no progress', () => {
   const set = useStage({
     world,
-    // No pod becomes Ready, those of before neither.
-    readyAfterMs: 600_000,
     service: { traffic, workload: 'in-place', strategies: ['rolling'], checks: [] },
     config: { strategies: { rolling: [{ weight: 100, gate: true }] } },
   });
@@ -296,9 +344,12 @@ describe('a rolling update that makes no progress', () => {
     const found = stage.get(kinds.deployments, 'world');
     if (!found) throw new Error('no Deployment');
     store.update(kinds.deployments, { ...found, spec: { ...found.spec, progressDeadlineSeconds: 2 } }, 'main');
+    stage.playground.cordon(true);
     await stage.slack.command('ana', 'world v2');
     const result = await undone(stage);
     expect(stage.slack.words(result)).toMatch(/ProgressDeadlineExceeded/);
     expect(image('world')).toBe('buoyantio/world:v1');
+    const pods = stage.playground.store.list(kinds.pods, 'hello').filter(({ metadata }) => !metadata.deletionTimestamp);
+    expect(pods.map(({ spec }) => spec.containers[0]?.image)).toEqual(Array(4).fill('buoyantio/world:v1'));
   });
 });

@@ -73,6 +73,25 @@ describe('a wrong clock decides nothing: Redis has the time', () => {
     ));
 });
 
+test('the clock jumps an hour ahead while a pod fails: it has not failed for an hour', () =>
+  onStage(
+    options,
+    async ({ stage, bot }) => {
+      await stage.slack.command('ana', 'world v2-missing brisk');
+      await stage.slack.until(() => stage.get(kinds.deployments, 'world-canary'), { what: 'the canary' });
+      // By now the bot has looked at its pods.
+      await pause(7_000);
+      bot.signal('SIGUSR2');
+      await pause(3_000);
+      expect(stage.slack.thread()).toEqual([]);
+      await stage.slack.until(() => stage.slack.thread().some(({ text }) => /ImagePullBackOff/.test(text)), {
+        what: 'why it does not start',
+        timeoutMs: 30_000,
+      });
+    },
+    { ...preload, SHIFT_MS: String(HOUR_S * 1_000), SHIFT_AT: 'SIGUSR2' },
+  ));
+
 describe('two replicas', () => {
   test('every press reaches both at once: one effect each', () =>
     onStage(options, async ({ stage, bot, gate: opened, said, cleaned }) => {

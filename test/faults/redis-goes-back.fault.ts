@@ -1,6 +1,7 @@
 /** Redis forgets everything, or comes back as it was before a decision: what the cluster carries wins, on the safe side. */
 import { expect, test } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
+import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { startRedisServer } from '../support/redis-server.ts';
 import { type RedisStage, useRedisStage } from './redis-stage.ts';
 
@@ -55,6 +56,26 @@ test.each<[string, (now: Set) => Promise<unknown>]>([
   await now.redis.run('FLUSHALL');
   await lookAgain(now);
   await now.back(/Redis had lost this rollout|aborted by/i);
+});
+
+test('the state of a rollout is spoilt: it is named, an abort takes the traffic back, and what is told to do brings the rest', async () => {
+  const now = set();
+  const { slack, corner, get } = now.stage;
+  await now.begin();
+  const id = get(kinds.httpRoutes, 'world')?.metadata.annotations?.['sluice.dev/rollout'] ?? '';
+  const { state, outbox } = createKeys(corner.env).rollout(id);
+  // The news of its last message would write a good state over it.
+  await expect.poll(async () => String(await now.redis.run('XLEN', outbox)), { timeout: 10_000 }).toBe('0');
+  await now.redis.run('HSET', state, 'state', '{"id":');
+  await slack.command('ana', 'world v3 brisk');
+  const refusal = await now.told('ana', /^Nothing happened, .*cannot be read in Redis/);
+  await now.abort('bo');
+  await now.weightIs(0);
+  await now.told('bo', /is back on the stable version/);
+  const [, keys = ''] = /\(DEL (.+?)\)/.exec(refusal) ?? [];
+  await now.redis.run('DEL', ...keys.split(' '));
+  await lookAgain(now);
+  await now.back(/Redis had lost this rollout.*aborted there by/);
 });
 
 test('back before an approval: the gate is not asked again, what was approved is taken back', async () => {

@@ -1,11 +1,39 @@
-/** What a whole rollout (preview, 10, 50 and 100%, where that can be had) asks of the API server, on every traffic system. */
+/**
+ * What a whole rollout (preview, 10, 50 and 100%, where that can be had) asks of the API server, on every traffic system; and
+ * that the manifests allow what is asked, and nothing else.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { play } from '../chaos/matrix.ts';
 import { createPerson } from '../chaos/person.ts';
 import { LONGEST } from '../scenarios/support/pairs.ts';
 import { QUIET, whole } from './support/pairs.ts';
 
 const LIMIT = 30;
+/** Verbs and resources that were asked for, by traffic system. */
+const asked = new Map<string, ReadonlySet<string>>();
+const AFTER_REFUSAL = ['a write that was refused', 'test/adapters/traffic/meanwhile.test.ts'] as const;
+/** Where a watch cannot begin with what is there, as on older API servers. */
+const lists = (...resources: readonly string[]) =>
+  Object.fromEntries(
+    resources.map((one) => [`list ${one}`, ['an older API server', 'test/adapters/kubernetes/view.test.ts'] as const]),
+  );
+/** Rights that none of these rollouts needs: what does, in which test. */
+const ELSEWHERE: Readonly<Record<string, readonly [why: string, test: string]>> = {
+  ...lists('deployments', 'endpointslices', 'pods', 'replicasets'),
+  'watch pods': ['a Deployment that takes long says why', 'test/contracts/workload.ts'],
+  'get horizontalpodautoscalers': ['stable has one', 'test/contracts/autoscaler.ts'],
+  'patch horizontalpodautoscalers': ['stable has one', 'test/contracts/autoscaler.ts'],
+  'list referencegrants': [
+    'a route in another namespace than its service',
+    'test/adapters/traffic/gateway-api.suite.ts',
+  ],
+  'get ingresses': AFTER_REFUSAL,
+  'get trafficsplits': AFTER_REFUSAL,
+  'get destinationrules': ['a write that was refused', 'test/adapters/traffic/istio-subsets.test.ts'],
+};
 
 test.concurrent.each(LONGEST.map((pair) => [pair.name, pair] as const))(`%s: at most ${LIMIT} requests`, (_, pair) =>
   play(
@@ -26,6 +54,7 @@ test.concurrent.each(LONGEST.map((pair) => [pair.name, pair] as const))(`%s: at 
           stage.playground.api.requests({ userAgent: 'sluice' }),
           ({ verb, resource }) => `${verb} ${resource}`,
         );
+        asked.set(pair.name, new Set(seen.keys()));
         const list = [...seen].map(([what, { length }]) => `${length} ${what}`).join(', ');
         process.stdout.write(`${pair.name}: ${all} requests (since the start of the bot: ${list})\n`);
         expect(all, list).toBeLessThanOrEqual(LIMIT);
@@ -39,4 +68,32 @@ async function requestsOf(botUrl: string): Promise<number> {
   const text = await (await fetch(new URL('/metrics', botUrl))).text();
   const counts = text.matchAll(/^sluice_kubernetes_requests_total\{.*\} (\d+)$/gm);
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+test('every right of the manifests is used on the way or named with its reason, and no other one is needed', ({
+  skip,
+}) => {
+  skip(asked.size < LONGEST.length, 'only some systems were played');
+  const granted = new Set(grantedIn('manifests'));
+  const used = new Set([...asked.values()].flatMap((one) => [...one]));
+  expect([...granted].filter((right) => !used.has(right) && !(right in ELSEWHERE))).toEqual([]);
+  expect([...used].filter((right) => !granted.has(right))).toEqual([]);
+  expect(Object.entries(ELSEWHERE).filter(([right, [, path]]) => !granted.has(right) || !existsSync(path))).toEqual([]);
+});
+
+type Role = {
+  readonly kind: string;
+  readonly rules?: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
+};
+
+/** `patch deployments` */
+function grantedIn(folder: string): readonly string[] {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml'));
+  const roles = files
+    .flatMap((name) => parseAllDocuments(readFileSync(join(folder, name), 'utf8')))
+    .map((document): Role | null => document.toJS());
+  return roles
+    .filter((role) => role?.kind === 'Role')
+    .flatMap((role) => role?.rules ?? [])
+    .flatMap(({ resources, verbs }) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}`)));
 }

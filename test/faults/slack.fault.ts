@@ -70,6 +70,33 @@ describe('Slack does not take messages', () => {
   });
 });
 
+describe('Slack refuses the tokens when the bot starts anew', () => {
+  const revoked: Fault = { kind: 'error', error: 'token_revoked' };
+
+  test('at a gate: it guards the rollout without Slack, and says all of it when they are taken again', async () => {
+    const { stage, bot, said } = set();
+    const { slack } = stage;
+    await atTheGate();
+    await bot.kill();
+    slack.fail(revoked);
+    await stage.startBot();
+    expect(stage.log()).toMatch(/Slack refuses the tokens \(token_revoked\).*Going on without Slack/);
+    createEdits(stage).remove(kinds.deployments, 'world-canary');
+    await slack.until(() => stage.weights.at(-1) === 0, { what: 'the traffic is back', ...soon });
+    slack.heal();
+    await said(/is aborted/);
+  });
+
+  test('with nothing to guard it ends, and says what to correct', async () => {
+    const { stage, bot } = set();
+    await bot.kill();
+    stage.slack.fail(revoked);
+    await expect(stage.startBot()).rejects.toThrow(
+      'Slack refuses the tokens (token_revoked): check SLACK_BOT_TOKEN and SLACK_APP_TOKEN',
+    );
+  });
+});
+
 describe('the message or the channel goes away', () => {
   test('the gate is deleted: the thread still decides it', async () => {
     const { stage, gate } = set();

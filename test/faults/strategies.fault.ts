@@ -13,7 +13,7 @@ const reached = (ask: () => Promise<{ readonly version: string | null }>, versio
   expect.poll(async () => (await ask()).version, { timeout: 5_000 }).toBe(version);
 
 const config = { strategies: QUICK };
-const open = { checks: [], coolDown: '0s' };
+const open = { checks: [], coolDown: '1s' };
 
 describe('blue-green, on Istio', () => {
   const set = useStage({
@@ -49,7 +49,6 @@ describe('canary, on Istio by subsets', () => {
     world: { traffic: 'istio/subsets' },
     service: {
       ...open,
-      coolDown: '500ms',
       traffic: { router: 'istio', virtualService: 'world', destinationRule: 'world' },
       strategies: undefined,
     },

@@ -2,43 +2,28 @@
 import { expect, test } from 'vitest';
 import { kinds } from '../../playground/api-server/kinds.ts';
 import { useStage } from '../scenarios/support/use-stage.ts';
+import { NONE_FAILED, readVersions, versionedWith } from './support/versions.ts';
 
 const strategies = {
   short: [{ preview: { header: 'x-canary: always' }, test: true, gate: true }, ...[10, 50, 100].map(share)],
   brisk: [share(50), share(100)],
   'at-once': [{ weight: 100 }],
 };
-const set = useStage({
-  world: { versioned: true },
-  service: { workload: 'versioned', strategies: Object.keys(strategies), checks: [] },
-  config: { strategies },
-});
-
-const NONE_FAILED = { broken: 0, gatewayErrors: 0 };
+const set = useStage(versionedWith(strategies));
 function share(weight: number) {
   return { weight, gate: true };
 }
 
-const until = (what: string, is: () => boolean) => set().stage.slack.until(is, { what, timeoutMs: 15_000 });
-const replicas = (name: string) => set().stage.get(kinds.deployments, name)?.spec.replicas;
-const backends = () =>
-  set()
-    .stage.get(kinds.httpRoutes, 'world')
-    ?.spec.rules?.flatMap(({ backendRefs = [] }) => backendRefs.map(({ name }) => name));
-/** The route sends to this one alone, and nobody holds it. */
-const live = (name: string) =>
-  until(`${name} serves`, () => {
-    const { annotations } = set().stage.get(kinds.httpRoutes, 'world')?.metadata ?? {};
-    return annotations?.['sluice.dev/phase'] === 'done' && backends()?.join() === name;
-  });
+const opened = () => ({ ...set(), ...readVersions(set().stage) });
 /** Goes all the way by itself. */
 const deployed = async (version: string) => {
-  await set().stage.slack.command('ana', `world ${version} at-once`);
+  const { stage, live } = opened();
+  await stage.slack.command('ana', `world ${version} at-once`);
   await live(`world-${version}`);
 };
 
 test('v2 goes live gate by gate while v1 stays as it is; then v1 is scaled to zero, and a rollback brings it back at once', async () => {
-  const { stage, press, said } = set();
+  const { stage, press, said, backends, live, replicas } = opened();
   const before = stage.get(kinds.deployments, 'world-v1')?.spec;
   const users = stage.users(50);
   await stage.slack.command('ana', 'world v2 short');
@@ -50,16 +35,16 @@ test('v2 goes live gate by gate while v1 stays as it is; then v1 is scaled to ze
   expect(backends()).toEqual(['world-v2']);
   await live('world-v2');
   expect(stage.get(kinds.deployments, 'world-v1')?.spec).toEqual({ ...before, replicas: 0 });
-  expect(replicas('world-v2')).toBe(2);
+  expect(replicas('world-v2')).toEqual([2]);
   await stage.slack.click('ana', result, 'Roll back to v1');
   await live('world-v1');
   expect(stage.get(kinds.deployments, 'world-v1')?.spec).toEqual(before);
-  expect(replicas('world-v2')).toBe(0);
+  expect(replicas('world-v2')).toEqual([0]);
   expect(await users.stop()).toMatchObject(NONE_FAILED);
 }, 60_000);
 
 test('an abort leaves v1 alone and nothing of v2', async () => {
-  const { stage, gate, said } = set();
+  const { stage, gate, said, backends, live, replicas } = opened();
   const users = stage.users(50);
   const before = stage.get(kinds.deployments, 'world-v1')?.spec;
   await stage.slack.command('ana', 'world v2 brisk');
@@ -69,29 +54,30 @@ test('an abort leaves v1 alone and nothing of v2', async () => {
   await said(/aborted/i);
   await live('world-v1');
   expect(stage.get(kinds.deployments, 'world-v1')?.spec).toEqual(before);
-  expect(replicas('world-v2')).toBeUndefined();
+  expect(replicas('world-v2')).toEqual([undefined]);
   expect(stage.get(kinds.services, 'world-v2')).toBeUndefined();
   expect(await users.stop()).toMatchObject(NONE_FAILED);
 }, 40_000);
 
 test('what Sluice made for older versions goes with the next but one; what it did not make stays, without pods', async () => {
-  const users = set().stage.users(50);
+  const { stage, replicas } = opened();
+  const users = stage.users(50);
   for (const version of ['v2', 'v3', 'v4']) await deployed(version);
-  expect(['v1', 'v2', 'v3', 'v4'].map((version) => replicas(`world-${version}`))).toEqual([0, undefined, 0, 2]);
-  expect(set().stage.get(kinds.services, 'world-v2')).toBeUndefined();
-  expect(set().stage.get(kinds.services, 'world-v1')).toBeDefined();
+  expect(replicas('world-v1', 'world-v2', 'world-v3', 'world-v4')).toEqual([0, undefined, 0, 2]);
+  expect(stage.get(kinds.services, 'world-v2')).toBeUndefined();
+  expect(stage.get(kinds.services, 'world-v1')).toBeDefined();
   expect(await users.stop()).toMatchObject(NONE_FAILED);
 }, 60_000);
 
 test('an older version whose way back is aborted sleeps again', async () => {
-  const { stage, gate, said } = set();
+  const { stage, gate, said, live, replicas } = opened();
   await deployed('v2');
   await stage.slack.command('ana', 'world v1 brisk');
   await gate('Hold 15 min');
   await stage.slack.click('bo', stage.slack.root(), 'Abort');
   await said(/aborted/i);
   await live('world-v2');
-  expect([replicas('world-v1'), replicas('world-v2')]).toEqual([0, 2]);
+  expect(replicas('world-v1', 'world-v2')).toEqual([0, 2]);
 }, 40_000);
 
 test('what serves cannot be rolled out beside itself, and what is in the way is named', async () => {

@@ -18,10 +18,13 @@ const AT_THE_ROUTE = [
   'test/adapters/traffic/gateway-api.test.ts',
   'test/playground/router.test.ts',
 ];
+const AT_EACH_ROUTE = ['test/adapters/traffic/meanwhile.test.ts', 'test/playground/router.test.ts'];
+const AT_NAMERD = ['test/adapters/traffic/namerd/namerd.test.ts', 'test/adapters/traffic/namerd/router.test.ts'];
 const AT_THE_WORKLOAD = ['test/adapters/kubernetes/meanwhile.test.ts', 'test/playground/workload.test.ts'];
 const AT_THE_AUTOSCALER = ['test/adapters/kubernetes/autoscaler.test.ts', 'test/playground/autoscaler.test.ts'];
 const AT_THE_VERSIONS = ['test/playground/versioned.test.ts'];
 const AT_THE_ROUTES = ['test/adapters/traffic/versioned.test.ts'];
+const AT_THE_SUBSETS = ['test/adapters/traffic/istio-subsets.test.ts'];
 const AT_THE_BUTTONS = ['test/app/rights.test.ts', 'test/app/commands.test.ts'];
 const INTERLEAVED = ['test/app/fenced.test.ts', 'test/app/interleavings.test.ts'];
 const IN_THE_STORE = ['test/adapters/redis/model.test.ts', 'test/adapters/redis/store.test.ts'];
@@ -60,6 +63,55 @@ export const MUTANTS: readonly Mutant[] = [
     find: "          test('/spec/rules', rulesOf(object)),\n",
     put: '',
     tests: AT_THE_ROUTE,
+  },
+  {
+    name: 'the test of the replaced value: routes of a VirtualService',
+    file: 'src/adapters/traffic/istio.ts',
+    find: "          test('/spec/http', httpOf(object)),\n",
+    put: '',
+    tests: AT_EACH_ROUTE,
+  },
+  {
+    name: 'the test of the replaced value: backends of a TrafficSplit',
+    file: 'src/adapters/traffic/smi.ts',
+    find: '[test(at(), backendsOf(object)), replace(at(), saying(route))]',
+    put: '[replace(at(), saying(route))]',
+    tests: AT_EACH_ROUTE,
+  },
+  {
+    name: 'the test of the replaced value: annotations of a canary Ingress',
+    file: 'src/adapters/traffic/ingress-nginx.ts',
+    find: 'const tests = tested && found !== undefined ? [test(path, found)] : [];',
+    put: 'const tests: Op[] = [];',
+    tests: AT_EACH_ROUTE,
+  },
+  {
+    name: 'the test of the replaced value: selector of a Kubernetes Service',
+    file: 'src/adapters/traffic/kubernetes.ts',
+    find: '    test(SELECTOR, object.spec.selector),\n',
+    put: '',
+    tests: AT_EACH_ROUTE,
+  },
+  {
+    name: 'the test of the replaced value: ETag of a dtab',
+    file: 'src/adapters/traffic/namerd/client.ts',
+    find: "const headers = { 'content-type': JSON_TYPE, 'if-match': version };",
+    put: "const headers = { 'content-type': JSON_TYPE };",
+    tests: AT_NAMERD,
+  },
+  {
+    name: 'the raised epoch of an abort without Redis: route',
+    file: 'src/adapters/traffic/object-returns.ts',
+    find: 'const fence: Fence = { rollout, epoch: marks.epoch + 1, seq: marks.seq };',
+    put: 'const fence: Fence = { rollout, epoch: marks.epoch, seq: marks.seq };',
+    tests: AT_THE_ROUTE,
+  },
+  {
+    name: 'the raised epoch of an abort without Redis: stable',
+    file: 'src/app/blind.ts',
+    find: '{ rollout, epoch: marks.epoch + 1, seq: marks.seq }',
+    put: '{ rollout, epoch: marks.epoch, seq: marks.seq }',
+    tests: ['test/app/blind.test.ts'],
   },
   {
     name: 'the test of the replaced value: template of stable',
@@ -261,7 +313,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'who was too late for a press says nothing',
-    file: 'src/app/handle.ts',
+    file: 'src/app/record.ts',
     find: 'rejection: done ? null : decided.rejection,',
     put: 'rejection: decided.rejection,',
     tests: INTERLEAVED,
@@ -323,6 +375,13 @@ export const MUTANTS: readonly Mutant[] = [
     tests: IN_THE_STORE,
   },
   {
+    name: 'audit verify compares each hash',
+    file: 'src/adapters/redis/chain.ts',
+    find: "    if (hash !== linkHash(head, version, at, event)) return { ok: false, version, problem: 'it was changed' };\n",
+    put: '',
+    tests: ['test/cli/audit.test.ts', ...IN_THE_STORE],
+  },
+  {
     name: 'the order of the outbox',
     file: SAVE,
     find: "redis.call('XADD', outbox, ARGV[7] .. '-' .. n, 'key'",
@@ -355,7 +414,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what has ended stays so',
     file: DECIDE,
-    find: "  if (isTerminal(rollout) && event.type !== 'message_delivered') return no({ kind: 'ended' });\n",
+    find: "  if (isTerminal(rollout) && !AFTER_THE_END.has(event.type)) return no({ kind: 'ended' });\n",
     put: '',
     tests: IN_THE_CORE,
   },
@@ -504,8 +563,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'membership is fresh',
     file: 'src/core/policy.ts',
-    find: 'if (!members || now - members.atMs > maxAgeMs) unknown.push(group);',
+    find: "if (!members || (verb !== 'abort' && !isFresh(members.atMs, now))) unknown.push(group);",
     put: 'if (!members) unknown.push(group);',
+    tests: ['test/core/policy.test.ts'],
+  },
+  {
+    name: 'a clock that was set back keeps no membership fresh',
+    file: 'src/core/policy.ts',
+    find: '  now >= atMs && now - atMs <= maxAgeMs;',
+    put: '  now - atMs <= maxAgeMs;',
     tests: ['test/core/policy.test.ts'],
   },
   {
@@ -600,6 +666,13 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/app/bot.test.ts'],
   },
   {
+    name: 'a command or press is acknowledged when it is recorded',
+    file: 'src/adapters/slack/intake.ts',
+    find: '    const received = recorded(request);\n',
+    put: '    await ack.taken();\n    const received = recorded(request);\n',
+    tests: AT_SLACK,
+  },
+  {
     name: 'what is said in a thread is acknowledged when it is recorded',
     file: 'src/adapters/slack/events.ts',
     find: '    await process({ ...event, ack: async () => undefined });\n',
@@ -673,7 +746,7 @@ export const MUTANTS: readonly Mutant[] = [
   // ---- going on, and giving back ----
   {
     name: 'a rollout that Redis lost is begun aborted',
-    file: 'src/app/sweep.ts',
+    file: 'src/app/reconcile.ts',
     find: 'const created = await store.create(begin(event, await store.now()), event, null, abort);',
     put: 'const created = await store.create(begin(event, await store.now()), event, null);',
     tests: ['test/app/sweep.test.ts'],
@@ -688,16 +761,53 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an abort that was recorded is taken in before anything is done',
     file: 'src/app/handle.ts',
-    find: '      const absorbed = await absorbAbort(found);\n',
+    find: '      const absorbed = await absorb(found);\n',
     put: '      const absorbed = null;\n',
     tests: INTERLEAVED,
   },
   {
+    name: 'an abort is over when no new pod of stable is left',
+    file: 'src/adapters/kubernetes/rolling-back.ts',
+    find: '  const left = replicas - updatedReplicas;\n',
+    put: '  const left = 0;\n',
+    tests: ['test/adapters/kubernetes/in-place.test.ts'],
+  },
+  {
+    name: 'people hear of an abort in place that is stuck',
+    file: 'src/app/ending.ts',
+    find: '  throw new Error(rolling);\n',
+    put: '  return PENDING;\n',
+    tests: ['test/app/ending.test.ts'],
+  },
+  {
     name: 'the canary stays until the route has left it',
     file: 'src/app/ending.ts',
-    find: "if (rollout.confirmed && taken === 'pending') {",
+    find: "if (rollout.confirmed && taken.kind === 'pending') {",
     put: 'if (false) {',
     tests: INTERLEAVED,
+  },
+
+  // ---- subsets of a DestinationRule ----
+  {
+    name: 'the marks that a claim of a DestinationRule meets',
+    file: 'src/adapters/traffic/subset-intents.ts',
+    find: '  const met = beforeClaim(object, subject, by, owner);\n  if (met) return met;\n',
+    put: '',
+    tests: AT_THE_SUBSETS,
+  },
+  {
+    name: 'a share whose subset is gone is taken back and not asked about',
+    file: 'src/adapters/traffic/istio-subsets.ts',
+    find: '      if (lost) return refused(lost);\n',
+    put: '',
+    tests: AT_THE_SUBSETS,
+  },
+  {
+    name: 'the subset that stays as long as a share is sent to it',
+    file: 'src/adapters/traffic/istio-subsets.ts',
+    find: '(await isRouted(target)) ? [own, freed] : [freed, own]',
+    put: '[freed, own]',
+    tests: AT_THE_SUBSETS,
   },
 
   // ---- versions beside each other ----
@@ -739,34 +849,34 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the pods that the version before keeps where the route was changed since',
     file: 'src/app/ending.ts',
-    find: 'const isSettled = held?.settled === true && held.route?.weight === 100;',
-    put: 'const isSettled = held !== null;',
+    find: 'if (held.settled !== true || held.route?.weight !== 100)',
+    put: 'if (false)',
     tests: ['test/app/ending.test.ts'],
   },
   {
     name: 'the pods that the version before keeps where another rule sends to it',
     file: 'src/app/ending.ts',
-    find: ' && still.length === 0',
-    put: '',
+    find: 'if (still.length > 0) return',
+    put: 'if (false) return',
     tests: ['test/app/ending.test.ts'],
   },
   {
     name: 'the pods that the version before keeps where no controller has confirmed the routes',
     file: 'src/app/ending.ts',
-    find: "isSettled && taken === 'confirmed'",
-    put: 'isSettled',
+    find: "return taken.kind === 'pending' ?",
+    put: 'return false ?',
     tests: ['test/app/ending.test.ts'],
   },
   {
     name: 'a promotion that Redis has lost undoes no edit',
-    file: 'src/app/sweep.ts',
+    file: 'src/app/reconcile.ts',
     find: 'journal, false);',
     put: 'journal, true);',
     tests: ['test/app/sweep.test.ts'],
   },
   {
     name: 'routes are settled when all of them are',
-    file: 'src/adapters/traffic/object-router.ts',
+    file: 'src/adapters/traffic/object-reads.ts',
     find: 'if (found.every(({ object }) => isMarkedSettled(object))) {',
     put: 'if (found.some(({ object }) => isMarkedSettled(object))) {',
     tests: AT_THE_ROUTES,

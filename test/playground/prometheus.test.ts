@@ -130,6 +130,7 @@ describe('a query', () => {
       const query = template
         .replaceAll('{{window}}', '60s')
         .replaceAll('{{namespace}}', 'hello')
+        .replaceAll('{{apart}}', '')
         .replaceAll(/\{\{\w+\}\}/g, 'world');
       expect(await ask('query', { query, time: at(120) })).toMatchObject({ status: 200, body: { status: 'success' } });
     }
@@ -139,6 +140,7 @@ describe('a query', () => {
     const query = PRESET_QUERIES['linkerd/success-rate'].value
       .replaceAll('{{window}}', '60s')
       .replaceAll('{{namespace}}', 'hello')
+      .replaceAll('{{apart}}', '')
       .replaceAll('{{workload}}', 'world');
     const { body } = await ask('query', { query, time: at(120) });
     expect(Number(body.data.result[0]?.value[1])).toBeCloseTo(100 * (1 - 1 / 15), 6);

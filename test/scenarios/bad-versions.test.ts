@@ -45,3 +45,23 @@ test.concurrent('v4-slow800 goes back by its latency', async () => {
     await stage.stop();
   }
 }, 60_000);
+
+test.concurrent('v4-err60 goes back by what its own pods answer, though they share a Deployment with the old ones', async () => {
+  const strategies = { shared: [{ weight: 20, bake: '20s', gate: true }, { weight: 100 }] };
+  const stage = await setStage({
+    world: { traffic: 'kubernetes', replicas: 4 },
+    service: { traffic: { router: 'kubernetes', service: 'world' }, workload: 'in-place', strategies: ['shared'] },
+    config: { strategies },
+  });
+  try {
+    await stage.startBot();
+    const { said, image } = readChannel(stage);
+    const users = stage.playground.load({ ...stage.playground.entry, perSecond: 40 });
+    await stage.slack.command('ana', 'world v4-err60 shared');
+    expect((await said(/aborted/i)).text).toMatch(/success rate/);
+    await stage.slack.until(() => image('world') === 'buoyantio/world:v1', { what: 'the old pods are back' });
+    await users.stop();
+  } finally {
+    await stage.stop();
+  }
+}, 60_000);

@@ -59,6 +59,14 @@ describe('a person who is taken out of the group', () => {
     expect(await may('approve', 'U0BO')).toBe('denied');
   });
 
+  it('cannot approve for an hour because the clock was set back by one', async () => {
+    const { may } = startPeople();
+    expect(await may('approve', 'U0BO')).toBe('allowed');
+    groups.S_APPROVERS = [];
+    now -= 3_600_000;
+    expect(await may('approve', 'U0BO')).toBe('denied');
+  });
+
   it('and put into it can approve at once after that', async () => {
     const { may } = startPeople();
     expect(await may('approve', 'U0CY')).toBe('denied');
@@ -88,6 +96,8 @@ describe('while Slack does not answer', () => {
   it('a bot that was just started knows for aborts who was there before', async () => {
     await startPeople().may('approve', 'U0BO');
     away = true;
+    // The clock of a process begins with it.
+    now = 0;
     const { people, may } = startPeople();
     await people.restore();
     expect(await may('abort', 'U0BO')).toBe('allowed');

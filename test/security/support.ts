@@ -28,12 +28,12 @@ export function aBot(store: Store, { env = 'test', chat: more = {} }: { env?: st
     ...more,
   });
   const config = configOf(env, ['world', 'other']);
-  const people = createPeople({ store, chat, log, clock: Date.now });
+  const people = createPeople({ store, chat, log, clock: () => performance.now() });
   const { record: recordEvent } = createRollouts(
     only<HandleDeps>({
       store,
       log,
-      clock: Date.now,
+      clock: () => performance.now(),
       random: Math.random,
       onMessages: () => {},
       onTransition: () => {},

@@ -76,7 +76,7 @@ it('a channel that another organisation reads is none for rollouts, a minute aft
   if (!deploys) throw new Error('there is a channel');
   expect(await chat.channel('deploys')).toMatchObject({ ok: true });
   deploys.isShared = true;
-  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
-  onTestFinished(() => void vi.useRealTimers());
+  vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000);
+  onTestFinished(() => void vi.restoreAllMocks());
   expect(await chat.channel('deploys')).toMatchObject({ ok: false, problem: expect.stringContaining('shared with') });
 });

@@ -21,14 +21,16 @@ type Given = {
   /** Told of work that nobody waits for. */
   readonly onTick?: (running: Promise<void>) => void;
   readonly onTransition?: (after: Rollout) => void;
+  readonly clock?: () => number;
+  readonly wakeAt?: Queue['wakeAt'];
 };
 
-export function createReplica({ env, store, cluster, chat, onTick, onTransition }: Given) {
+export function createReplica({ env, store, cluster, chat, onTick, onTransition, clock, wakeAt }: Given) {
   const log = recordingLog();
   const deps = {
     ...{ store, router: () => cluster.router, workload: () => cluster.workload, metrics: only<Metrics>({}) },
-    ...{ prober: only<Prober>({}), queue: only<Queue>({ wake: async () => {}, wakeAt: async () => {} }) },
-    ...{ log, clock: () => 0, random: () => 0, onMessages: () => {} },
+    ...{ prober: only<Prober>({}), queue: only<Queue>({ wake: async () => {}, wakeAt: wakeAt ?? (async () => {}) }) },
+    ...{ log, clock: clock ?? (() => 0), random: () => 0, onMessages: () => {} },
     onTransition: (_: Rollout, after: Rollout) => onTransition?.(after),
   };
   const rollouts = createRollouts(deps);
@@ -40,7 +42,7 @@ export function createReplica({ env, store, cluster, chat, onTick, onTransition 
   const listening = listeningChat(chat).chat;
   const commands = createCommands({
     ...{ config: configOf(env), store, chat: listening, log },
-    people: createPeople({ store, chat: listening, log, clock: Date.now }),
+    people: createPeople({ store, chat: listening, log, clock: () => performance.now() }),
     rollouts: { ...rollouts, tick },
     abort: createAbort(deps, rollouts),
     deploy: only({}),

@@ -4,7 +4,7 @@ import type { Log } from '../../app/ports.ts';
 import { createChanges, type Listener } from './changes.ts';
 import { ApiFault, type Outcome, readError, toFault } from './errors.ts';
 import { isActive, type Op, readMarks } from './marks.ts';
-import { apiVersion, type Held, type Kind, nameOf, pathOf, type Ref } from './objects.ts';
+import { apiVersion, type Held, type Kind, nameOf, pathOf, type Ref, read } from './objects.ts';
 import { missingRights, type Need, rulesReview } from './rights.ts';
 import { createView, type View, type WatchEvent } from './view.ts';
 
@@ -30,11 +30,13 @@ export type Draft = {
 
 export type Cluster = {
   get<T extends Held>(kind: Kind<T>, ref: Ref): Promise<T | null>;
-  /** From the watched copies when there are some, else one LIST. */
+  /** From the watched copies when there are some, else one LIST; without what cannot be read, which is logged. */
   list<T extends Held>(kind: Kind<T>, namespace: string): Promise<readonly T[]>;
   create<T extends Held>(kind: Kind<T>, ref: Ref, draft: Draft): Promise<Outcome<T>>;
   /** One JSON Patch: all operations or none. */
   patch<T extends Held>(kind: Kind<T>, ref: Ref, ops: readonly Op[]): Promise<Outcome<T>>;
+  /** What a patch would leave, with what webhooks of the cluster make of it; nothing is stored. */
+  tryOut<T extends Held>(kind: Kind<T>, ref: Ref, ops: readonly Op[]): Promise<Outcome<T>>;
   /** Deletes exactly the object that was read. */
   remove(kind: Kind, object: Held): Promise<Outcome<null>>;
   /** Which of these rights are missing, or that nobody knows us, as sentences with the remedy; asked at most once a minute. */
@@ -102,19 +104,26 @@ export function createApi(connection: Connection, log: Log): Cluster {
   async function learnVersions(group: string): Promise<readonly string[]> {
     const versions = await readVersions(group);
     // A group that is missing may be installed the next moment.
-    if (versions.length > 0) groups.set(group, { at: Date.now(), versions });
+    if (versions.length > 0) groups.set(group, { at: performance.now(), versions });
     return versions;
   }
 
-  async function readList<T extends Held>(kind: Kind<T>, namespace: string, labels?: string) {
+  async function readList(kind: Kind, namespace: string, labels?: string) {
     const subject = `${kind.plural} in namespace ${namespace}`;
     const answer = await send(subject, 'GET', pathOf(kind, namespace), labels ? { labelSelector: labels } : {});
     if (answer.status >= 400) throw toFault(subject, answer.status, answer.body);
     const { metadata, items } = listBody.parse(answer.body);
-    return {
-      items: (items ?? []).map((item) => kind.schema.parse(item)),
-      resourceVersion: metadata.resourceVersion,
-    };
+    return { items: items ?? [], resourceVersion: metadata.resourceVersion };
+  }
+
+  /** Someone else's object must not keep anybody from the others. */
+  function readable<T extends Held>(kind: Kind<T>, item: unknown): readonly T[] {
+    try {
+      return [read(kind, item)];
+    } catch (error) {
+      log.warn({ err: error }, 'an object is left out');
+      return [];
+    }
   }
 
   async function write<T extends Held>(
@@ -123,13 +132,23 @@ export function createApi(connection: Connection, log: Log): Cluster {
     method: 'POST' | 'PATCH',
     body: unknown,
   ): Promise<Outcome<T>> {
+    const outcome = await ask(kind, ref, method, body);
+    if (outcome.ok) opened(kind, ref.namespace)?.put(outcome.object);
+    return outcome;
+  }
+
+  async function ask<T extends Held>(
+    kind: Kind<T>,
+    ref: Ref,
+    method: 'POST' | 'PATCH',
+    body: unknown,
+    options: Readonly<Record<string, string>> = {},
+  ): Promise<Outcome<T>> {
     const path = pathOf(kind, ref.namespace, method === 'PATCH' ? ref.name : undefined);
     // Strict: an API server that does not know a field says so instead of dropping it silently.
-    const answer = await send(nameOf(kind, ref), method, path, { fieldValidation: 'Strict' }, body);
+    const answer = await send(nameOf(kind, ref), method, path, { fieldValidation: 'Strict', ...options }, body);
     if (answer.status >= 400) return { ok: false, error: readError(nameOf(kind, ref), answer.status, answer.body) };
-    const object = kind.schema.parse(answer.body);
-    opened(kind, ref.namespace)?.put(object);
-    return { ok: true, object };
+    return { ok: true, object: read(kind, answer.body) };
   }
 
   async function review(namespace: string) {
@@ -142,7 +161,7 @@ export function createApi(connection: Connection, log: Log): Cluster {
 
   const sweep = setInterval(() => {
     for (const [key, view] of views) {
-      if (!view.idle(Date.now())) continue;
+      if (!view.idle(performance.now())) continue;
       view.close();
       views.delete(key);
     }
@@ -154,11 +173,13 @@ export function createApi(connection: Connection, log: Log): Cluster {
       const answer = await send(nameOf(kind, ref), 'GET', pathOf(kind, ref.namespace, ref.name), {});
       if (answer.status === 404) return null;
       if (answer.status >= 400) throw toFault(nameOf(kind, ref), answer.status, answer.body);
-      const object = kind.schema.parse(answer.body);
+      const object = read(kind, answer.body);
       opened(kind, ref.namespace)?.put(object);
       return object;
     },
-    list: async (kind, namespace) => opened(kind, namespace)?.live() ?? (await readList(kind, namespace)).items,
+    list: async (kind, namespace) =>
+      opened(kind, namespace)?.live() ??
+      (await readList(kind, namespace)).items.flatMap((item) => readable(kind, item)),
     create: (kind, ref, { spec, ...metadata }) =>
       write(kind, ref, 'POST', {
         apiVersion: apiVersion(kind),
@@ -167,6 +188,7 @@ export function createApi(connection: Connection, log: Log): Cluster {
         spec,
       }),
     patch: (kind, ref, ops) => write(kind, ref, 'PATCH', ops),
+    tryOut: (kind, ref, ops) => ask(kind, ref, 'PATCH', ops, { dryRun: 'All' }),
     async remove(kind, object) {
       const { namespace, name, uid, resourceVersion } = object.metadata;
       const subject = nameOf(kind, object.metadata);
@@ -179,7 +201,9 @@ export function createApi(connection: Connection, log: Log): Cluster {
     async missingRights(namespace, needs) {
       const known = reviews.get(namespace);
       const asked =
-        known && Date.now() - known.at < RIGHTS_KEPT_MS ? known : { at: Date.now(), review: review(namespace) };
+        known && performance.now() - known.at < RIGHTS_KEPT_MS
+          ? known
+          : { at: performance.now(), review: review(namespace) };
       reviews.set(namespace, asked);
       try {
         return missingRights(await asked.review, needs, namespace);
@@ -197,7 +221,7 @@ export function createApi(connection: Connection, log: Log): Cluster {
         {
           open: (query, signal) => connection.stream(pathOf(kind, namespace), { ...query, ...selected }, signal),
           list: () => readList(kind, namespace, labels),
-          parse: (object) => kind.schema.parse(object),
+          parse: (object) => read(kind, object),
           changed: (object, before) => {
             // Marks that somebody took off are on the copy of before.
             const copies = [object, ...(before ? [before] : [])];
@@ -216,8 +240,8 @@ export function createApi(connection: Connection, log: Log): Cluster {
       const known = groups.get(group);
       if (!known) return learnVersions(group);
       // No write waits for this: what was served before will do until the answer is here, and also without one.
-      if (Date.now() - known.at >= VERSIONS_KEPT_MS) {
-        groups.set(group, { ...known, at: Date.now() });
+      if (performance.now() - known.at >= VERSIONS_KEPT_MS) {
+        groups.set(group, { ...known, at: performance.now() });
         learnVersions(group).catch((error: unknown) => log.debug({ group, err: error }, 'API versions not read again'));
       }
       return known.versions;

@@ -86,13 +86,13 @@ export function createAutoscaling(cluster: Cluster) {
 
   async function list(namespace: string): Promise<readonly Autoscaler[]> {
     const all = await cluster.list(Autoscalers, namespace);
-    listed.set(namespace, { at: Date.now(), all });
+    listed.set(namespace, { at: performance.now(), all });
     return all;
   }
 
   async function find(target: Target) {
     const known = listed.get(target.namespace);
-    const isFresh = known && Date.now() - known.at < LISTED_KEPT_MS;
+    const isFresh = known && performance.now() - known.at < LISTED_KEPT_MS;
     return chooseAutoscaler(target, isFresh ? known.all : await list(target.namespace));
   }
 

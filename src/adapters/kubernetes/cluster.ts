@@ -71,7 +71,7 @@ const SILENCE_MS = 150_000;
 
 function connect(kubeconfig: string | undefined): Connection {
   let config = load(kubeconfig);
-  let loadedAt = Date.now();
+  let loadedAt = performance.now();
   const cluster = config.getCurrentCluster();
   if (!cluster)
     throw new Error(`${kubeconfig ?? 'kubeconfig'}: no current context; set one with kubectl config use-context`);
@@ -81,7 +81,7 @@ function connect(kubeconfig: string | undefined): Connection {
 
   /** Tokens and certificates are renewed on disk or by a command, so they are looked at again every few seconds. */
   async function authenticate() {
-    if (credentials && Date.now() - credentials.at < CREDENTIALS_KEPT_MS) return credentials;
+    if (credentials && performance.now() - credentials.at < CREDENTIALS_KEPT_MS) return credentials;
     const options: RequestOptions = {};
     await config.applyToHTTPSOptions(options).catch((cause: unknown) => {
       throw new Error('the credentials of the kubeconfig cannot be used', { cause });
@@ -89,20 +89,20 @@ function connect(kubeconfig: string | undefined): Connection {
     const headers = { 'user-agent': USER_AGENT, accept: 'application/json', ...readHeaders(options.headers) };
     const tls = JSON.stringify([options.ca, options.cert, options.key, options.servername, options.rejectUnauthorized]);
     const dispatcher = credentials?.tls === tls ? credentials.dispatcher : createDispatcher(options);
-    credentials = { at: Date.now(), tls, dispatcher, headers };
+    credentials = { at: performance.now(), tls, dispatcher, headers };
     return credentials;
   }
 
   /** After a 401: what the client read before may have been replaced on disk since. */
   function reload(): boolean {
-    if (Date.now() - loadedAt < RELOAD_EVERY_MS) return false;
-    loadedAt = Date.now();
+    if (performance.now() - loadedAt < RELOAD_EVERY_MS) return false;
+    loadedAt = performance.now();
     try {
       config = load(kubeconfig);
     } catch {
       return false;
     }
-    credentials = credentials && { ...credentials, at: 0 };
+    credentials = credentials && { ...credentials, at: Number.NEGATIVE_INFINITY };
     return true;
   }
 

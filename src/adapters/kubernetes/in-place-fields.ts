@@ -71,19 +71,25 @@ const heldAt = (pods: number): Own => ({
 export const isHeld = ({ spec }: Deployment) => spec.minReadySeconds === HOLD_S;
 
 /**
- * How many new pods beside `replicas` old ones come nearest to a weight: at least one, at most as many as there are old ones
- * (half of the requests). Infinity: all pods are new.
+ * How many new pods beside `replicas` old ones come nearest to a weight, of two as near the more: at least one, at most as many
+ * as there are old ones (half of the requests). Infinity: all pods are new.
  */
 export function podsFor(weight: number, replicas: number): number {
   if (weight >= 100) return Number.POSITIVE_INFINITY;
-  return Math.min(replicas, Math.max(1, Math.round((weight * replicas) / (100 - weight))));
+  const fewer = Math.floor((weight * replicas) / (100 - weight));
+  const more = fewer + 1;
+  // Not the nearest number of pods: each makes less of a difference than the one before.
+  const isMoreAsNear = shareOf(more, replicas) - weight <= weight - shareOf(fewer, replicas);
+  return Math.min(replicas, Math.max(1, isMoreAsNear ? more : fewer));
 }
+
+const shareOf = (pods: number, replicas: number) => (100 * pods) / (replicas + pods);
 
 /** `20% (1 of 5 pods; 10% was asked)`; null: exactly what was asked. */
 export function achieved(weight: number, replicas: number): string | null {
   if (weight <= 0 || weight >= 100) return null;
   const pods = podsFor(weight, replicas);
-  const share = Math.round((100 * pods) / (replicas + pods));
+  const share = Math.round(shareOf(pods, replicas));
   return share === weight ? null : `${share}% (${pods} of ${replicas + pods} pods; ${weight}% was asked)`;
 }
 

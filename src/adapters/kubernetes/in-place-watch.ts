@@ -21,11 +21,11 @@ import {
 } from './objects.ts';
 import { deploymentOf } from './serving.ts';
 import {
+  addressesOf,
   deploymentState,
   hopelessReason,
   type Progress,
   READY,
-  readyEndpoints,
   strangerIn,
   unscheduledReason,
   waiting,
@@ -36,6 +36,8 @@ import { imageIn, watchTwin } from './twin-watch.ts';
 const PATIENCE_MS = 4_000;
 const REVISION = 'deployment.kubernetes.io/revision';
 
+const CAUSE = 'kubernetes.io/change-cause';
+
 const HASH = 'pod-template-hash';
 const revisionOf = ({ metadata }: Held) => metadata.annotations?.[REVISION];
 
@@ -45,6 +47,10 @@ function withoutHash(template: PodTemplate): PodTemplate {
   return { ...template, metadata: { ...template.metadata, labels } };
 }
 
+/** While it has both, the old pods are what is stable. */
+const stableIn = (object: Deployment): PodTemplate =>
+  (isHeld(object) && readJournal(object)?.template) || object.spec.template;
+
 type Watching = Pick<
   Workload,
   | 'canaryState'
@@ -53,7 +59,8 @@ type Watching = Pick<
   | 'isPromoted'
   | 'canaryImage'
   | 'canaryAddresses'
-  | 'revision'
+  | 'replicaSets'
+  | 'revisions'
   | 'lost'
   | 'drift'
 >;
@@ -63,10 +70,12 @@ export function watchInPlace(cluster: Cluster): Watching {
   const slow = new Map<string, number>();
   const failing = new Map<string, number>();
   const sinceOf = (times: Map<string, number>, uid: string): number => {
-    const since = times.get(uid) ?? Date.now();
+    const since = times.get(uid) ?? performance.now();
     times.set(uid, since);
     return since;
   };
+
+  const { stableState } = watchTwin(cluster);
 
   const watched = (target: Target) => cluster.view(Deployments, target.namespace).get(target.deployment);
   /** The watched copy, unless it may be older than what is asked of it. */
@@ -96,7 +105,7 @@ export function watchInPlace(cluster: Cluster): Watching {
       failing.delete(uid);
       return seen;
     }
-    const isSlow = Date.now() - sinceOf(slow, uid) >= PATIENCE_MS;
+    const isSlow = performance.now() - sinceOf(slow, uid) >= PATIENCE_MS;
     const state = isSlow ? await askPods(object, seen) : seen;
     if (state.kind === 'stuck') return { kind: 'failing', reason: state.reason, since: sinceOf(failing, uid) };
     failing.delete(uid);
@@ -127,8 +136,12 @@ export function watchInPlace(cluster: Cluster): Watching {
   }
 
   return {
-    // It asks for the Deployment itself, as here.
-    stableState: watchTwin(cluster).stableState,
+    // It asks for the Deployment itself, as here; what was noted is what the server makes of what the plan wants.
+    async stableState(plan, fence) {
+      const object = await watched(plan.target);
+      const next = object && readMarks(object)?.rollout === fence.rollout && readJournal(object)?.next;
+      return stableState(next ? { ...plan, template: next } : plan, fence);
+    },
 
     async canaryState(target, weight, fence) {
       // Its pods are its traffic: before the first share there are none.
@@ -151,8 +164,7 @@ export function watchInPlace(cluster: Cluster): Watching {
     async stableTemplate(target) {
       const object = await watched(target);
       if (!object) return null;
-      // While it has both, the old pods are what is stable.
-      const template = (isHeld(object) && readJournal(object)?.template) || object.spec.template;
+      const template = stableIn(object);
       const image = imageIn(template, target);
       return image === null ? null : { template, image };
     },
@@ -170,26 +182,37 @@ export function watchInPlace(cluster: Cluster): Watching {
       return next ? imageIn(next, target) : null;
     },
 
-    async canaryAddresses(target) {
+    async canaryAddresses(target, port) {
       const object = await watched(target);
       const journal = object && readJournal(object);
       const set = object && (await newestSet(object));
       if (!journal || !set || level(object, journal) === 0) return [];
       const slices = await cluster.view(EndpointSlices, target.namespace).all();
-      const host = (address: string) => (address.includes(':') ? `[${address}]` : address);
-      return readyEndpoints(slices, journal.service, (pod) => pod.startsWith(`${set.metadata.name}-`)).map(
-        ({ address, port }) => `http://${host(address)}:${port}`,
-      );
+      const isMeant = (pod: string) => pod.startsWith(`${set.metadata.name}-`);
+      return addressesOf(slices, journal.service, { isMeant, port });
     },
 
-    async revision(target, revision) {
+    async replicaSets(target) {
       const object = await watched(target);
-      const found = object && (await setsOf(object)).find((set) => revisionOf(set) === `${revision}`);
-      if (!found) return null;
-      const template = withoutHash(found.spec.template);
-      const image = imageIn(template, target);
-      const isLive = isDeepStrictEqual(template, object.spec.template);
-      return image === null ? null : { template, image, isLive };
+      const journal = object && readJournal(object);
+      const sets = object ? await setsOf(object) : [];
+      const newest = object && journal && level(object, journal) > 0 ? await newestSet(object) : null;
+      const names = (some: readonly ReplicaSet[]) => some.map(({ metadata }) => metadata.name);
+      return { canary: names(newest ? [newest] : []), stable: names(sets.filter((one) => one !== newest)) };
+    },
+
+    async revisions(target) {
+      const object = await watched(target);
+      if (!object) return [];
+      const found = (await setsOf(object)).flatMap((set) => {
+        const template = withoutHash(set.spec.template);
+        const image = imageIn(template, target);
+        const revision = Number(revisionOf(set) ?? 0);
+        const cause = set.metadata.annotations?.[CAUSE] ?? null;
+        const isLive = isDeepStrictEqual(template, stableIn(object));
+        return image === null || revision === 0 ? [] : [{ revision, template, image, cause, isLive }];
+      });
+      return found.toSorted((a, b) => b.revision - a.revision);
     },
 
     // There is one Deployment: what happens to it is drift.

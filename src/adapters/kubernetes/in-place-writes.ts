@@ -91,9 +91,23 @@ export const isMade = (object: Deployment, pods: number): boolean =>
 export function strangeTemplate(object: Deployment, journal: InPlaceJournal) {
   const { template } = object.spec;
   if ([journal.template, journal.next].some((one) => isDeepStrictEqual(template, one))) return null;
-  const images = template.spec.containers.map(({ image = '' }) => image).join(', ');
-  return { object: nameIn(object), difference: `its pod template was changed (${images})`, weight: null };
+  const difference = `its pod template was changed, by somebody or by a webhook of the cluster: ${firstDifference(journal.next ?? journal.template, template)}`;
+  return { object: nameIn(object), difference, weight: null };
 }
+
+/** Of two that differ: `spec.containers.0.image is "world:v7"`. */
+function firstDifference(wanted: unknown, found: unknown, path: readonly string[] = []): string {
+  if (isFields(wanted) && isFields(found)) {
+    const names = [...new Set([...Object.keys(wanted), ...Object.keys(found)])];
+    const name = names.find((one) => !isDeepStrictEqual(wanted[one], found[one])) ?? '';
+    return firstDifference(wanted[name], found[name], [...path, name]);
+  }
+  return `${path.join('.')} is ${found === undefined ? 'gone' : JSON.stringify(found).slice(0, 120)}`;
+}
+
+/** Of an object, or the items of a list. */
+const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
 
 /** The new template, rolling as its owners have it. */
 export function settle(
@@ -107,7 +121,7 @@ export function settle(
   if (met === 'repeat') return DONE;
   const journal = readJournal(object);
   if (!overwrite && (met === 'unmarked' || !journal)) return drifted(marksLost(nameIn(object)));
-  const next = wanted(journal?.template ?? object.spec.template);
+  const next = journal?.next ?? wanted(journal?.template ?? object.spec.template);
   const strange = journal && !overwrite ? strangeTemplate(object, { ...journal, next }) : null;
   if (strange) return drifted(strange);
   return { ops: [...giveBack(object, next, ownFields(object, journal)), ...underFence(object, by)] };

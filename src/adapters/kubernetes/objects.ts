@@ -29,6 +29,13 @@ export const metadata = z.looseObject({
 const held = z.looseObject({ metadata });
 export type Held = z.infer<typeof held>;
 
+/** What every object has, whatever else it is. */
+const head = z.object({
+  metadata: z.object({ name: z.string(), namespace: z.string().default(''), resourceVersion: z.string() }),
+});
+/** undefined: it is no object at all. */
+export const headOf = (object: unknown) => head.safeParse(object).data?.metadata;
+
 /** Where a watch stands. */
 export const bookmarkSchema = z.object({
   metadata: z.object({ resourceVersion: z.string(), annotations: strings.optional() }),
@@ -52,9 +59,10 @@ const selector = z.looseObject({
 });
 export type Selector = z.infer<typeof selector>;
 
+const container = z.looseObject({ name: z.string(), image: z.string().optional() });
 const podTemplate = z.looseObject({
   metadata: z.looseObject({ labels: strings.optional() }).optional(),
-  spec: z.looseObject({ containers: z.array(z.looseObject({ name: z.string(), image: z.string().optional() })) }),
+  spec: z.looseObject({ containers: z.array(container), initContainers: z.array(container).nullish() }),
 });
 export type PodTemplate = z.infer<typeof podTemplate>;
 export const parseTemplate = (value: unknown): PodTemplate => podTemplate.parse(value);
@@ -110,7 +118,7 @@ const endpointSlice = z.looseObject({
       }),
     )
     .nullish(),
-  ports: z.array(z.looseObject({ port: z.number().nullish() })).nullish(),
+  ports: z.array(z.looseObject({ name: z.string().nullish(), port: z.number().nullish() })).nullish(),
 });
 export type EndpointSlice = z.infer<typeof endpointSlice>;
 
@@ -160,9 +168,12 @@ const filter = z.looseObject({
 });
 export type Filter = z.infer<typeof filter>;
 
+const valueMatches = z.array(z.looseObject({ type: z.string().optional(), name: z.string(), value: z.string() }));
 const match = z.looseObject({
-  path: z.looseObject({ value: z.string().optional() }).optional(),
-  headers: z.array(z.looseObject({ type: z.string().optional(), name: z.string(), value: z.string() })).optional(),
+  path: z.looseObject({ type: z.string().optional(), value: z.string().optional() }).optional(),
+  method: z.string().optional(),
+  headers: valueMatches.optional(),
+  queryParams: valueMatches.optional(),
 });
 export type Match = z.infer<typeof match>;
 
@@ -215,7 +226,16 @@ const autoscaler = z.looseObject({
   }),
 });
 export type Autoscaler = z.infer<typeof autoscaler>;
-const networkPolicy = z.looseObject({ metadata, spec: z.looseObject({ podSelector: selector.optional() }) });
+const peer = z.looseObject({ podSelector: selector.nullish(), namespaceSelector: selector.nullish() });
+export type Peer = z.infer<typeof peer>;
+const networkPolicy = z.looseObject({
+  metadata,
+  spec: z.looseObject({
+    podSelector: selector.optional(),
+    ingress: z.array(z.looseObject({ from: z.array(peer).nullish() })).nullish(),
+    egress: z.array(z.looseObject({ to: z.array(peer).nullish() })).nullish(),
+  }),
+});
 const disruptionBudget = z.looseObject({ metadata, spec: z.looseObject({ selector: selector.nullish() }) });
 const referenceGrant = z.looseObject({
   metadata,
@@ -270,6 +290,16 @@ export function pathOf(kind: Kind, namespace: string, name?: string): string {
   const place = namespace === '' ? root : `${root}/namespaces/${encodeURIComponent(namespace)}`;
   const collection = `${place}/${kind.plural}`;
   return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
+}
+
+/** An answer as its kind is read; throws, with the object's name, where it has another shape. */
+export function read<T extends Held>(kind: Kind<T>, object: unknown): T {
+  const parsed = kind.schema.safeParse(object);
+  if (parsed.success) return parsed.data;
+  const ref = headOf(object);
+  const [issue] = parsed.error.issues;
+  const wrong = issue ? `${issue.path.join('.')}: ${issue.message}` : parsed.error.message;
+  throw new Error(`${ref ? nameOf(kind, ref) : kind.kind} cannot be read (${wrong}): correct or delete it`);
 }
 
 export type Ref = { readonly namespace: string; readonly name: string };

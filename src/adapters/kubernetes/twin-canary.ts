@@ -9,6 +9,7 @@ import { birthMarks, MANAGED_LABEL } from './marks.ts';
 import {
   type Deployment,
   Deployments,
+  type Held,
   nameOf,
   type PodTemplate,
   parseTemplate,
@@ -84,6 +85,21 @@ function canaryTemplate(template: PodTemplate, label: CanaryLabel): PodTemplate 
   return { ...template, metadata: { ...template.metadata, labels: canaryLabels(template, label) }, spec };
 }
 
+/** What a canary is a part of: the same as stable. */
+const SHARED = ['app.kubernetes.io/name', 'app.kubernetes.io/component', 'app.kubernetes.io/part-of'];
+
+/**
+ * The labels of an object that are true of its copy too: what its owners find it by, or a policy of the cluster wants it to have.
+ * A key without a prefix is private to the owners. Any other key but these is some tool's, and a copy that carries it may be
+ * taken for the tool's own and pruned: `app.kubernetes.io/instance` by Argo CD, those of Helm, Flux, kapp, `kubectl apply`'s
+ * sets. A `version` is that of the original. No annotations: they are about one object (`last-applied-configuration`).
+ * https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+ */
+export const ownersLabels = ({ metadata: { labels = {} } }: Held): Labels =>
+  Object.fromEntries(
+    Object.entries(labels).filter(([key]) => SHARED.includes(key) || (!key.includes('/') && key !== 'version')),
+  );
+
 export function canaryDeployment(
   stable: Deployment,
   template: PodTemplate,
@@ -93,7 +109,7 @@ export function canaryDeployment(
 ): Draft & { readonly spec: Pick<Deployment['spec'], 'replicas' | 'selector' | 'template'> } {
   const { paused: _, ...spec } = stable.spec;
   return {
-    labels: { [label.key]: label.canary, ...MANAGED_LABEL },
+    labels: { ...ownersLabels(stable), [label.key]: label.canary, ...MANAGED_LABEL },
     annotations: birthMarks(fence),
     spec: {
       ...spec,

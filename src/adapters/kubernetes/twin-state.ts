@@ -36,11 +36,10 @@ export function deploymentState({ metadata, spec, status = {} }: Deployment): Pr
   const { observedGeneration = 0, replicas = 0, updatedReplicas = 0, availableReplicas = 0, conditions = [] } = status;
   const of = `Deployment ${metadata.name}`;
   if (observedGeneration < (metadata.generation ?? 0)) return waiting(`${of} is not yet taken up by its controller`);
-  const failed = conditions.find(
-    ({ type, status: value, reason }) =>
-      (type === 'ReplicaFailure' && value === 'True') ||
-      (type === 'Progressing' && reason === 'ProgressDeadlineExceeded'),
-  );
+  // Why no pod is made says more than that none has come for so long.
+  const failed =
+    conditions.find(({ type, status: value }) => type === 'ReplicaFailure' && value === 'True') ??
+    conditions.find(({ type, reason }) => type === 'Progressing' && reason === 'ProgressDeadlineExceeded');
   const done = updatedReplicas >= spec.replicas && replicas <= updatedReplicas && availableReplicas >= spec.replicas;
   if (done) return READY;
   if (failed) return { kind: 'stuck', reason: `${failed.reason ?? failed.type}: ${failed.message ?? ''}` };
@@ -66,16 +65,23 @@ export function unscheduledReason(pods: readonly Pod[]): string | null {
 
 export type Endpoint = { readonly address: string; readonly port: number };
 
-/** Ready endpoints of a Kubernetes Service, one for each address, with the first port. `isMeant`: by the pod's name. */
+type Wanted = {
+  /** By the pod's name; left out: all. */
+  readonly isMeant?: (pod: string) => boolean;
+  /** A number is the pods' own; a name is that of the Kubernetes Service's port; left out: the one named `http`, else the first. */
+  readonly port?: number | string | undefined;
+};
+
+/** Ready endpoints of a Kubernetes Service, one for each address; none where no port has the name that is wanted. */
 export function readyEndpoints(
   slices: readonly EndpointSlice[],
   service: string,
-  isMeant: (pod: string) => boolean = () => true,
+  { isMeant = () => true, port: wanted }: Wanted = {},
 ): readonly Endpoint[] {
   const own = slices.filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === service);
   const found = new Map<string, Endpoint>();
   for (const { endpoints, ports } of own) {
-    const port = ports?.[0]?.port;
+    const port = typeof wanted === 'number' ? wanted : portNamed(ports ?? [], wanted);
     for (const { addresses, conditions, targetRef } of endpoints ?? []) {
       // Absent means "unknown", which the API defines as ready.
       if (conditions?.ready === false || port === null || port === undefined) continue;
@@ -85,6 +91,17 @@ export function readyEndpoints(
   }
   return [...found.values()];
 }
+
+function portNamed(ports: NonNullable<EndpointSlice['ports']>, wanted: string | undefined) {
+  const named = ports.find(({ name }) => name === (wanted ?? 'http'));
+  return (wanted === undefined ? (named ?? ports[0]) : named)?.port;
+}
+
+/** `http://address:port` of each of them. */
+export const addressesOf = (...given: Parameters<typeof readyEndpoints>): readonly string[] =>
+  readyEndpoints(...given).map(
+    ({ address, port }) => `http://${address.includes(':') ? `[${address}]` : address}:${port}`,
+  );
 
 /** Of one side, as far as the Kubernetes Service that carries the traffic has them too. */
 export function sideEndpoints(

@@ -10,16 +10,16 @@ import type { Cluster } from './cluster.ts';
 import { readMarks } from './marks.ts';
 import { type Deployment, Deployments, EndpointSlices, nameOf, Pods, type PodTemplate, type Ref } from './objects.ts';
 import { deploymentOf } from './serving.ts';
+import { chooseContainer } from './serving-preflight.ts';
 import { canaryName, canaryOf, canaryReplicas, newTemplate, stableName } from './twin-canary.ts';
-import { chooseContainer } from './twin-preflight.ts';
 import {
+  addressesOf,
   deploymentState,
   endpointState,
   hopelessReason,
   isHeldBy,
   type Progress,
   READY,
-  readyEndpoints,
   sideEndpoints,
   strangerIn,
   unscheduledReason,
@@ -58,7 +58,7 @@ export function watchTwin(cluster: Cluster): Watching {
   }
 
   const sinceOf = (times: Map<string, number>, uid: string): number => {
-    const since = times.get(uid) ?? Date.now();
+    const since = times.get(uid) ?? performance.now();
     times.set(uid, since);
     return since;
   };
@@ -71,7 +71,7 @@ export function watchTwin(cluster: Cluster): Watching {
       failing.delete(uid);
       return state;
     }
-    const isSlow = Date.now() - sinceOf(slow, uid) >= PATIENCE_MS;
+    const isSlow = performance.now() - sinceOf(slow, uid) >= PATIENCE_MS;
     const seen = isSlow ? await askPods(object, state) : state;
     if (seen.kind === 'stuck') return { kind: 'failing', reason: seen.reason, since: sinceOf(failing, uid) };
     failing.delete(uid);
@@ -154,12 +154,7 @@ export function watchTwin(cluster: Cluster): Watching {
       return object && imageOf(object, target);
     },
 
-    async canaryAddresses(target) {
-      const host = (address: string) => (address.includes(':') ? `[${address}]` : address);
-      return readyEndpoints(await slices(target), canaryName(target)).map(
-        ({ address, port }) => `http://${host(address)}:${port}`,
-      );
-    },
+    canaryAddresses: async (target, port) => addressesOf(await slices(target), canaryName(target), { port }),
   };
 }
 

@@ -10,6 +10,7 @@ import type { Cluster } from './cluster.ts';
 import { DONE, type Intent, type Result, refused, write } from './fence.ts';
 import { CREATED, createMaker, type Made, stoppedBy } from './made.ts';
 import { type Deployment, Deployments, type Held, nameOf, parseTemplate, type Ref, Services } from './objects.ts';
+import { rollingBack } from './rolling-back.ts';
 import { deploymentOf, findServing } from './serving.ts';
 import {
   canaryDeployment,
@@ -148,7 +149,9 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
         return intendDemotion(found, fence, before && parseTemplate(before));
       });
       if (written.kind !== 'done' || !object) return written;
-      return { ...DONE, mayRoute: untouched || hasOldPods(object) };
+      if (untouched) return { ...DONE, mayRoute: true };
+      const rolling = rollingBack(object);
+      return { ...DONE, mayRoute: hasOldPods(object), ...(rolling && { rolling }) };
     },
 
     async raise(target, fence) {

@@ -1,33 +1,43 @@
 /** The Deployment and the Kubernetes Service of a new version, as copies of those that serve. Pure. */
 import type { Fence } from '../../app/ports.ts';
 import type { Plan, Target } from '../../core/plan.ts';
-import { baseOf } from '../../core/versions.ts';
+import { baseOf, versionIn, versionName } from '../../core/versions.ts';
 import { type Deployment, Deployments, nameOf, type Service } from './objects.ts';
 import { selectsPods } from './serving.ts';
-import { CANARY_KEYS, type CanaryLabel, canaryDeployment, newTemplate, sideServices } from './twin-canary.ts';
+import {
+  CANARY_KEYS,
+  type CanaryLabel,
+  canaryDeployment,
+  newTemplate,
+  ownersLabels,
+  sideServices,
+} from './twin-canary.ts';
 import { readRestore } from './twin-writes.ts';
 
 /**
  * The label that tells the pods of two versions apart. One whose value is the version or the Deployment's name stays of that
- * kind (`version: v2`, `app: world-v2`); else the first that usually names an application gets the new name. `existing`: the
- * canary's Deployment from an older rollout, whose selector cannot change.
+ * kind (`version: 1.4.0`, `app: world-1-4-0`); else the first that usually names an application gets the new name. `existing`:
+ * the canary's Deployment from an older rollout, whose selector cannot change.
  */
 export function versionLabel({ spec }: Deployment, target: Target, existing: Deployment | null): CanaryLabel | null {
   const { matchLabels = {} } = spec.selector;
-  const canary = target.versioned?.canary ?? '';
-  const values = new Map([
-    [target.deployment, canary],
-    [afterBase(target.deployment, target), afterBase(canary, target)],
-  ]);
-  const keys = Object.keys(matchLabels);
-  const key = keys.find((one) => values.has(matchLabels[one] ?? '')) ?? CANARY_KEYS.find((one) => one in matchLabels);
+  const says = Object.keys(matchLabels).find((one) => successor(matchLabels[one] ?? '', target) !== null);
+  const key = says ?? CANARY_KEYS.find((one) => one in matchLabels);
   const stable = key === undefined ? undefined : matchLabels[key];
   if (key === undefined || stable === undefined) return null;
-  const own = existing ? existing.spec.selector.matchLabels?.[key] : (values.get(stable) ?? canary);
+  const made = successor(stable, target) ?? target.versioned?.canary;
+  const own = existing ? existing.spec.selector.matchLabels?.[key] : made;
   return own === undefined || own === stable ? null : { key, stable, canary: own };
 }
 
-const afterBase = (name: string, target: Target) => name.slice(baseOf(target).length + 1);
+/** What says the new version as this value says the one that serves: by its Deployment's name, itself, or as in the name. */
+function successor(value: string, target: Target): string | null {
+  const [base, stable, canary] = [baseOf(target), target.deployment, target.versioned?.canary ?? ''];
+  if (value === stable) return canary;
+  // A name has no dots and no capitals; a label's value may.
+  if (versionName(base, value) === stable) return versionIn(base, canary);
+  return value === stable.slice(base.length + 1) ? canary.slice(base.length + 1) : null;
+}
 
 /** Why the pods of two versions cannot be told apart. */
 export function noVersionLabel(target: Target, existing: Deployment | null): string {
@@ -52,7 +62,10 @@ export function versionDrafts(
   const { target, steps } = plan;
   const template = newTemplate(plan, target.container, readRestore(live)?.template ?? live.spec.template);
   const made = canaryDeployment(live, template, label, steps[0]?.route.weight ?? 0, fence);
-  if (!existing) return { deployment: made, service: sideServices(service, label, fence).canary };
+  const own = sideServices(service, label, fence).canary;
+  // It stays, and stands for the one of before: what finds that by its labels (a ServiceMonitor, say) has to find this, too.
+  const side = { ...own, labels: { ...ownersLabels(service), ...own.labels } };
+  if (!existing) return { deployment: made, service: side };
   // Its selector stays as it is, and only pods with these labels are its own.
   const { matchLabels = {} } = existing.spec.selector;
   const { metadata } = made.spec.template;
@@ -62,7 +75,6 @@ export function versionDrafts(
     selector: existing.spec.selector,
     template: { ...made.spec.template, metadata: { ...metadata, labels } },
   };
-  const side = sideServices(service, label, fence).canary;
   const selector = Object.fromEntries(Object.keys(side.spec.selector).map((key) => [key, labels[key] ?? '']));
   return { deployment: { ...made, spec }, service: { ...side, spec: { ...side.spec, selector } } };
 }

@@ -71,7 +71,23 @@ export async function locateVersions(
   const stable = serving.length === 1 ? serving[0] : claimedIn(serving);
   if (!stable) return { ok: false, refusal: noneServes(target, routed, serving, alike) };
   const next = wanted && 'version' in wanted ? wanted.version : wanted ? 'unknown' : 'next';
-  return found(stable.metadata.name, versionName(base, next));
+  const name = versionName(base, next);
+  const namesake = image === null ? null : namesakeOf(next, name, alike, { base, image });
+  return namesake === null ? found(stable.metadata.name, name) : { ok: false, refusal: namesake };
+}
+
+/** Another version whose name has the same hash in it, as a refusal; null: there is none. */
+function namesakeOf(
+  version: string,
+  name: string,
+  alike: readonly Deployment[],
+  { base, image }: { base: string; image: string },
+): string | null {
+  const found = alike.find(({ metadata }) => metadata.name === name);
+  const runs = (found?.spec.template.spec.containers ?? []).flatMap((one) => versionOf(image, one.image ?? '') ?? []);
+  const other = runs.find((one) => one !== version && versionName(base, one) === name);
+  if (!found || other === undefined) return null;
+  return `${nameOf(Deployments, found.metadata)} is version ${other}, and version ${version} would have the same name: build it under another one.`;
 }
 
 /** What carries the marks of a rollout of the service, or runs an image of it. */

@@ -1,24 +1,24 @@
 /** Looks at what a rollout with the workload `versioned` is going to touch, before it touches anything. */
 import type { Preflight, WorkloadFacts } from '../../app/ports.ts';
-import { versionOf } from '../../core/config.ts';
 import type { Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';
 import type { Cluster } from './cluster.ts';
 import { highestEpoch, isOurs } from './marks.ts';
-import {
-  Autoscalers,
-  type Deployment,
-  Deployments,
-  DisruptionBudgets,
-  NetworkPolicies,
-  nameOf,
-  type Service,
-  Services,
-} from './objects.ts';
+import { Autoscalers, type Deployment, Deployments, nameOf, type Service, Services } from './objects.ts';
+import { revertWarnings } from './owners.ts';
 import { missingRolloutRights } from './rollout-rights.ts';
 import { findServing, selectsPods } from './serving.ts';
+import {
+  chooseContainer,
+  containerRefusal,
+  coverWarnings,
+  keptWarnings,
+  lookAround,
+  ownerRefusals,
+  servingFacts,
+} from './serving-preflight.ts';
 import { type CanaryLabel, canaryLabels } from './twin-canary.ts';
-import { chooseContainer, containerRefusal, coverWarnings, ownerRefusals, shapeRefusals } from './twin-preflight.ts';
+import { shapeRefusals } from './twin-preflight.ts';
 import { leadsTo, noVersionLabel, versionLabel } from './versioned-canary.ts';
 import { isFree, versionsIn } from './versioned-names.ts';
 import { inTheWay } from './versioned-writes.ts';
@@ -36,13 +36,11 @@ export async function lookAtVersions(
   if (!serving.ok) return refuse(serving.refusal);
   const { deployment, service } = serving;
   const { canary: name } = sidesOf(target);
-  const [deployments, services, autoscalers, policies, budgets] = await Promise.all([
-    cluster.view(Deployments, namespace).all(),
-    cluster.view(Services, namespace).all(),
+  const [around, autoscalers] = await Promise.all([
+    lookAround(cluster, namespace),
     cluster.list(Autoscalers, namespace),
-    cluster.list(NetworkPolicies, namespace),
-    cluster.list(DisruptionBudgets, namespace),
   ]);
+  const { deployments, services } = around;
   const existing = deployments.find(({ metadata }) => metadata.name === name) ?? null;
   const beside = services.find(({ metadata }) => metadata.name === name) ?? null;
   const container = chooseContainer(deployment, target);
@@ -62,31 +60,16 @@ export async function lookAtVersions(
     ...(label ? strangeServices(label, { deployment, service, existing, beside }) : [noVersionLabel(target, existing)]),
   ];
   if (refusals.length > 0 || container === null) return refuse(...refusals);
-  const image = deployment.spec.template.spec.containers.find((one) => one.name === container)?.image ?? '';
   return {
     ok: true,
     facts: {
-      version: versionOf(imagePattern, image),
-      container,
-      template: deployment.spec.template,
-      progressDeadlineMs: deployment.spec.progressDeadlineSeconds * 1000,
+      ...servingFacts(deployment, container, imagePattern),
       epoch: highestEpoch([...versionsIn(deployments, target), ...versionsIn(services, target)]),
     },
     warnings: [
-      ...coverWarnings(
-        deployment,
-        label,
-        NetworkPolicies,
-        policies.map((one) => ({ ...one, selector: one.spec.podSelector })),
-        'the new version runs without it',
-      ),
-      ...coverWarnings(
-        deployment,
-        label,
-        DisruptionBudgets,
-        budgets.map((one) => ({ ...one, selector: one.spec.selector })),
-        'it does not protect the new version',
-      ),
+      ...revertWarnings(Deployments, deployment),
+      ...keptWarnings(deployment, container, imagePattern),
+      ...(label ? coverWarnings(deployment, label, around, 'the new version') : []),
       ...(label ? allVersions(services, deployment, label, [service, beside]) : []),
     ],
   };

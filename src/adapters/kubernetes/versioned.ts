@@ -108,7 +108,14 @@ export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }
 
     preflight: (target, imagePattern) => lookAtVersions(cluster, target, imagePattern),
 
-    foresee: async () => [],
+    async foresee(target) {
+      const ref = canaryOf(target);
+      const found = await cluster.view(Deployments, ref.namespace).get(ref.name);
+      const size = found?.spec.replicas === 0 ? 'scaled up from 0' : 'scaled up as it needs';
+      return found
+        ? [{ object: `Deployment ${ref.name}`, held: `${size}, with annotations sluice.dev/…`, back: '' }]
+        : [];
+    },
 
     async claim(target, fence) {
       const serving = await findServing(cluster, target);

@@ -4,22 +4,26 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../app/ports.ts';
-import { bookmarkSchema, type Held } from './objects.ts';
+import { bookmarkSchema, type Held, headOf } from './objects.ts';
 
 export type WatchEvent = { readonly type: string; readonly object: unknown };
 
 /** How a view reaches the API server; `open` resolves when the server has accepted the watch. */
 export type Source<T extends Held> = {
   open(query: Record<string, string>, signal: AbortSignal): Promise<AsyncIterable<WatchEvent>>;
-  list(): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }>;
+  list(): Promise<{ readonly items: readonly unknown[]; readonly resourceVersion: string }>;
+  /** Throws, with its name, for an object that cannot be read. */
   parse(object: unknown): T;
   /** Told for each change after the first load; `before`: as it was known; null: not at all. */
   changed(object: T, before: T | null): void;
 };
 
 export type View<T extends Held> = {
-  /** All objects, from a copy that is being kept up to date; throws when the API server does not answer in time. */
+  /**
+   * All objects that can be read, from a copy that is being kept up to date; throws when the API server does not answer in time.
+   */
   all(): Promise<readonly T[]>;
+  /** Throws for one that cannot be read. */
   get(name: string): Promise<T | null>;
   /** All objects without waiting; null while the copy is not being kept up to date. */
   live(): readonly T[] | null;
@@ -44,6 +48,8 @@ class Restart extends Error {}
 
 export function createView<T extends Held>(source: Source<T>, isHeld: (object: T) => boolean, log: Log): View<T> {
   const objects = new Map<string, T>();
+  /** Why an object cannot be read, by its name: nobody's but theirs who ask for it. */
+  const unreadable = new Map<string, unknown>();
   const closing = new AbortController();
   let waiters: ((error?: unknown) => void)[] = [];
   /** Position of the stream; null: everything is to be loaded. */
@@ -52,7 +58,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
   /** Why the last watch ended, while there is none. */
   let trouble: unknown;
   let streamsInitial = true;
-  let usedAt = Date.now();
+  let usedAt = performance.now();
 
   const settle = (error?: unknown) => {
     const all = waiters;
@@ -61,7 +67,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
   };
 
   function current(): Promise<void> {
-    usedAt = Date.now();
+    usedAt = performance.now();
     if (live) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const late = () => reject(new Error(`no watch within ${CALL_TIMEOUT_MS} ms`, { cause: trouble }));
@@ -76,8 +82,9 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
 
   function put(object: T): boolean {
     const known = objects.get(object.metadata.name);
-    if (known && !isNewer(object, known.metadata.resourceVersion)) return false;
+    if (known && !isNewer(object.metadata, known.metadata.resourceVersion)) return false;
     objects.set(object.metadata.name, object);
+    unreadable.delete(object.metadata.name);
     return true;
   }
 
@@ -88,7 +95,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
 
   function replaceAll(loaded: ReadonlyMap<string, T>, at: string): void {
     for (const [name, object] of objects) {
-      if (loaded.has(name) || isNewer(object, at)) continue;
+      if (loaded.has(name) || isNewer(object.metadata, at)) continue;
       objects.delete(name);
       source.changed(object, object);
     }
@@ -103,9 +110,23 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     settle();
   }
 
+  /** null: the others go on without it. */
+  function read(given: unknown): T | null {
+    try {
+      return source.parse(given);
+    } catch (error) {
+      const name = headOf(given)?.name ?? '';
+      if (!unreadable.has(name)) log.warn({ name, err: error }, 'an object is left out');
+      unreadable.set(name, error);
+      return null;
+    }
+  }
+
   async function load(): Promise<void> {
     const { items, resourceVersion } = await source.list();
-    replaceAll(new Map(items.map((item) => [item.metadata.name, item])), resourceVersion);
+    unreadable.clear();
+    const readable = items.map(read).filter((item) => item !== null);
+    replaceAll(new Map(readable.map((item) => [item.metadata.name, item])), resourceVersion);
   }
 
   async function follow(): Promise<void> {
@@ -115,7 +136,8 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     const limit = position === null ? setTimeout(late, CALL_TIMEOUT_MS) : undefined;
     try {
       const events = await source.open(queryFrom(position), AbortSignal.any([stop.signal, closing.signal]));
-      if (position !== null) up();
+      if (position === null) unreadable.clear();
+      else up();
       for await (const { type, object } of events) {
         if (type === 'ERROR') throw new Restart(JSON.stringify(object));
         if (type === 'BOOKMARK') {
@@ -123,11 +145,10 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
           if (position !== null) position = resourceVersion;
           else if (annotations?.[INITIAL_END] === 'true') replaceAll(initial, resourceVersion);
           if (position !== null) clearTimeout(limit);
-        } else {
-          const parsed = source.parse(object);
-          if (position === null) initial.set(parsed.metadata.name, parsed);
-          else take(type, parsed);
-        }
+        } else if (position === null) {
+          const parsed = read(object);
+          if (parsed) initial.set(parsed.metadata.name, parsed);
+        } else take(type, object);
       }
     } finally {
       clearTimeout(limit);
@@ -135,14 +156,22 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     }
   }
 
-  function take(type: string, object: T): void {
-    position = object.metadata.resourceVersion;
-    const known = objects.get(object.metadata.name);
-    if (type === 'DELETED') {
-      if (known && !isNewer(object, known.metadata.resourceVersion)) return;
-      objects.delete(object.metadata.name);
-      source.changed(object, known ?? null);
-    } else arrived(object);
+  function take(type: string, given: unknown): void {
+    const object = read(given);
+    const metadata = object?.metadata ?? headOf(given);
+    if (!metadata) return;
+    position = metadata.resourceVersion;
+    if (object && type !== 'DELETED') {
+      arrived(object);
+      return;
+    }
+    if (type === 'DELETED') unreadable.delete(metadata.name);
+    // Gone, or not what it was any more.
+    const known = objects.get(metadata.name);
+    if (known && !isNewer(metadata, known.metadata.resourceVersion)) return;
+    objects.delete(metadata.name);
+    const last = object ?? known;
+    if (last) source.changed(last, known ?? null);
   }
 
   function queryFrom(resourceVersion: string | null): Record<string, string> {
@@ -155,7 +184,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
   async function run(): Promise<void> {
     let retryMs = FIRST_RETRY_MS;
     while (!closing.signal.aborted) {
-      const startedAt = Date.now();
+      const startedAt = performance.now();
       try {
         // API servers before 1.32 do not stream what exists: they are asked for a list first.
         if (position === null && !streamsInitial) await load();
@@ -169,7 +198,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
         log.debug({ error: String(error) }, 'watch ended');
       }
       live = false;
-      retryMs = Date.now() - startedAt > LAST_RETRY_MS ? FIRST_RETRY_MS : Math.min(retryMs * 2, LAST_RETRY_MS);
+      retryMs = performance.now() - startedAt > LAST_RETRY_MS ? FIRST_RETRY_MS : Math.min(retryMs * 2, LAST_RETRY_MS);
       const options = { ref: false, signal: closing.signal };
       await pause(retryMs * (0.5 + Math.random() / 2), undefined, options).catch(() => undefined);
     }
@@ -185,13 +214,15 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     },
     async get(name) {
       await current();
-      return objects.get(name) ?? null;
+      const found = objects.get(name) ?? null;
+      if (!found && unreadable.has(name)) throw unreadable.get(name);
+      return found;
     },
     live: () => (live ? [...objects.values()] : null),
     peek: (name) => objects.get(name) ?? null,
     put(object) {
       // What the stream has passed already is known, a deletion included.
-      if (position === null || isNewer(object, position)) put(object);
+      if (position === null || isNewer(object.metadata, position)) put(object);
     },
     forget({ metadata }) {
       if (objects.get(metadata.name)?.metadata.uid === metadata.uid) objects.delete(metadata.name);
@@ -202,8 +233,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
 }
 
 /** Versions of a watched kind count up; where a server's do not, the later arrival counts. */
-function isNewer(object: Held, than: string): boolean {
-  const { resourceVersion } = object.metadata;
+function isNewer({ resourceVersion }: Pick<Held['metadata'], 'resourceVersion'>, than: string): boolean {
   if (!/^\d+$/.test(resourceVersion) || !/^\d+$/.test(than)) return true;
   return BigInt(resourceVersion) > BigInt(than);
 }

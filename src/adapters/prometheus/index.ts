@@ -1,5 +1,5 @@
 /** The port `Metrics` on Prometheus. */
-import type { Log, Metrics, Series } from '../../app/ports.ts';
+import type { Log, Metrics, Series, SideSets } from '../../app/ports.ts';
 import type { Measured, Reading } from '../../core/analysis.ts';
 import type { Check, Target } from '../../core/plan.ts';
 import { createClient } from './client.ts';
@@ -13,15 +13,33 @@ const SIDES = ['canary', 'stable'] as const;
 /** Prometheus' own: an instant query takes no older sample. */
 const LOOKBACK_MS = 300_000;
 
-/** `url` null: no Prometheus is configured, so nothing is ever measured. */
-export function createMetrics({ url, log }: { readonly url: string | null; readonly log: Log }): Metrics {
+type Deps = {
+  /** null: no Prometheus is configured, so nothing is ever measured. */
+  readonly url: string | null;
+  readonly log: Log;
+  /** Whose pods are whose; undefined: each side has a Deployment of its own. */
+  readonly replicaSets?: (target: Target) => Promise<SideSets> | undefined;
+};
+
+export function createMetrics({ url, log, replicaSets }: Deps): Metrics {
   const client = url === null ? null : createClient(url);
+
+  /** What the cluster does not say is nobody's: without samples a check says "no data". */
+  async function setsOf(target: Target): Promise<SideSets | null> {
+    try {
+      return (await replicaSets?.(target)) ?? null;
+    } catch (error) {
+      log.warn({ deployment: target.deployment, err: error }, 'nobody knows which pods are new');
+      return null;
+    }
+  }
 
   return {
     async measure(target, checks, since, now) {
       if (!client) return checks.map((check) => unmeasured(check, 'no Prometheus is configured'));
       const window = (check: Check) => Math.min(check.windowMs, now - since);
-      const wanted = checks.map((check) => bothSides(target, check, window(check)));
+      const sets = await setsOf(target);
+      const wanted = checks.map((check) => bothSides(target, check, window(check), sets));
       const queries = wanted.flatMap(({ canary, stable }) => [canary.value, stable.value, canary.count, stable.count]);
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       const ask = (query: string) => client.number(query, Math.min(now - since, LOOKBACK_MS), signal);
@@ -34,11 +52,12 @@ export function createMetrics({ url, log }: { readonly url: string | null; reado
     async range(target, checks, from, to) {
       const lines = checks.flatMap((check) => SIDES.map((side) => ({ check, side })));
       if (!client || to <= from) return lines.map((line) => ({ ...line, points: [] }));
+      const sets = await setsOf(target);
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       const asked = lines.map(({ check, side }) => {
         // Half of the time at most, so that a short bake has a line; the first window starts with the first traffic.
         const windowMs = Math.min(check.windowMs, (to - from) / 2);
-        return { windowMs, query: queriesOf(target, check, side, windowMs).value };
+        return { windowMs, query: queriesOf(target, check, side, windowMs, sets).value };
       });
       const starts = new Map(asked.map(({ query, windowMs }) => [query, from + windowMs]));
       const points = await answerEach([...starts.keys()], (query) => {
@@ -57,8 +76,11 @@ export function createMetrics({ url, log }: { readonly url: string | null; reado
 type BothSides = Readonly<Record<Side, ReturnType<typeof queriesOf>>>;
 type Readings = ReadonlyMap<string, Reading>;
 
-function bothSides(target: Target, check: Check, windowMs: number): BothSides {
-  return { canary: queriesOf(target, check, 'canary', windowMs), stable: queriesOf(target, check, 'stable', windowMs) };
+function bothSides(target: Target, check: Check, windowMs: number, sets: SideSets | null): BothSides {
+  return {
+    canary: queriesOf(target, check, 'canary', windowMs, sets),
+    stable: queriesOf(target, check, 'stable', windowMs, sets),
+  };
 }
 
 function measured(check: Check, queries: BothSides | undefined, readings: Readings): Measured {

@@ -2,14 +2,15 @@
  * The queries behind the presets, as data. `value` is what is judged, `count` the requests it rests on. Without a request
  * `value` is NaN or nothing; with failures only it is 0, which a plain ratio of successes would not answer at all.
  *
- * Linkerd: the proxies' inbound metrics (`response_total`, `response_latency_ms`), by Deployment. Traefik: the gateway's own
- * (`traefik_service_requests_total`), by HTTPRoute and Kubernetes Service; 5xx counts as failed.
+ * Linkerd: the proxies' inbound metrics (`response_total`, `response_latency_ms`), by Deployment and, where one has both sides, by
+ * pod, as Linkerd's own scrape configuration labels them. Traefik: the gateway's own (`traefik_service_requests_total`), by
+ * HTTPRoute and Kubernetes Service; 5xx counts as failed.
  */
 import type { Preset } from '../../core/config-schema.ts';
 
 export type PresetQueries = { readonly value: string; readonly count: string };
 
-const LINKERD = 'namespace="{{namespace}}",deployment="{{workload}}",direction="inbound"';
+const LINKERD = 'namespace="{{namespace}}",deployment="{{workload}}",direction="inbound"{{apart}}';
 const TRAEFIK = 'service=~"httproute-{{routes}}-.*-svc-{{namespace}}-{{service}}-[0-9]+@kubernetesgateway"';
 
 const count = (metric: string, labels: string) => `sum(increase(${metric}{${labels}}[{{window}}]))`;

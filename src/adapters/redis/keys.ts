@@ -33,6 +33,8 @@ export function createKeys(env: string) {
     everyRollout: `sluice:{${env}/*}:ro:*`,
     due: `sluice:${env}:due`,
     unsent: `sluice:${env}:unsent`,
+    /** Ids of those that run, by `channel/ts` of their first message. */
+    threads: `sluice:${env}:threads`,
     members: `sluice:${env}:members`,
     /** Tagged, so that what its holders left (`:left`) is in the same slot. */
     lease: (name: string) => `sluice:${env}:lease:{${name}}`,
@@ -41,3 +43,4 @@ export function createKeys(env: string) {
 }
 
 export type Keys = ReturnType<typeof createKeys>;
+export type RolloutKeys = ReturnType<Keys['rollout']>;

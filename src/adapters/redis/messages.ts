@@ -7,7 +7,7 @@ import type { Keys } from './keys.ts';
 /** Longer than any message is on its way; after that a mark only costs memory. */
 const MARK_KEPT_S = 30 * 24 * 3_600;
 
-type MessageStore = Pick<Store, 'unsent' | 'sent' | 'markSending' | 'pendingOutbox'>;
+type MessageStore = Pick<Store, 'unsent' | 'sent' | 'markSending' | 'unmarkSending' | 'pendingOutbox'>;
 
 export function createMessageStore(redis: RedisClient, keys: Keys): MessageStore {
   const isEmpty = async (id: string) => (await redis.xlen(keys.rollout(id).outbox)) === 0;
@@ -32,6 +32,10 @@ export function createMessageStore(redis: RedisClient, keys: Keys): MessageStore
       const { sending } = keys.rollout(id);
       const [marked] = await Promise.all([redis.hsetnx(sending, key, 1), redis.expire(sending, MARK_KEPT_S)]);
       return marked === 1;
+    },
+
+    async unmarkSending(id, key) {
+      await redis.hdel(keys.rollout(id).sending, key);
     },
 
     async pendingOutbox(limit) {

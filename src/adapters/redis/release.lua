@@ -1,10 +1,12 @@
 -- Gives back a lease that is still one's own: after it ran out it may be somebody else's. What fails keeps the time of its
 -- first failure, until it is done once.
 -- KEYS: lease, what its holders left
--- ARGV: token; 'done', 'failed' or 'undone'; how long what they left is kept (ms)
+-- ARGV: token; 'done', 'failed', 'undone' or 'untried'; how long what they left is kept (ms)
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == 'done' then
   redis.call('DEL', KEYS[2])
+elseif ARGV[2] == 'untried' then
+  redis.call('HINCRBY', KEYS[2], 'holders', -1)
 else
   redis.call('HSET', KEYS[2], 'holders', 0)
   redis.call('PEXPIRE', KEYS[2], ARGV[3])

@@ -1,6 +1,8 @@
 /** Rollouts in Redis: one hash each, an append-only stream of events, and the lock that makes them one per service. */
 import type { Loaded, Log, RecordedEvent, Release, Store } from '../../app/ports.ts';
+import { Unreadable } from '../../app/unreadable.ts';
 import { serviceOf } from '../../core/id.ts';
+import { type Place, parsePlace } from '../../core/place.ts';
 import type { Plan } from '../../core/plan.ts';
 import { isAbortable, isTerminal, type Outgoing, openGate, type Rollout } from '../../core/rollout.ts';
 import { next, nextLook } from '../../core/schedule.ts';
@@ -8,7 +10,7 @@ import { inBatches } from './batches.ts';
 import { linkHash, NO_HEAD, type StoredEvent, withoutPlan } from './chain.ts';
 import type { RedisClient } from './connect.ts';
 import { scoreOf } from './hints.ts';
-import type { Keys } from './keys.ts';
+import type { Keys, RolloutKeys } from './keys.ts';
 import { pack, unpack } from './pack.ts';
 import { millis, type StateReply } from './scripts.ts';
 
@@ -32,7 +34,7 @@ type AbortRequest = Pick<NonNullable<Loaded['abort']>, 'actor' | 'reason'>;
 
 type RolloutStore = Pick<
   Store,
-  'load' | 'create' | 'save' | 'nextEpoch' | 'requestAbort' | 'holder' | 'active' | 'events' | 'releases'
+  'load' | 'create' | 'save' | 'nextEpoch' | 'requestAbort' | 'holder' | 'rolloutIn' | 'active' | 'events' | 'releases'
 >;
 
 export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutStore {
@@ -56,10 +58,23 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
     hint(id, isTerminal(rollout) ? work.zrem(keys.due, id) : work.zadd(keys.due, lookOf(rollout, now), id));
   }
 
+  /** Before the transition: a process that dies right after it leaves a thread that is found. */
+  function hintThread(before: Rollout, after: Rollout): void {
+    const thread = threadOf(after);
+    if (thread !== null && thread !== threadOf(before)) hint(after.id, work.hset(keys.threads, thread, after.id));
+  }
+
+  function dropThreads(before: Rollout, after: Rollout): void {
+    const own = isTerminal(after) ? null : threadOf(after);
+    for (const thread of new Set([threadOf(before), threadOf(after)]))
+      if (thread !== null && thread !== own) hint(after.id, work.hdel(keys.threads, thread));
+  }
+
   return {
     async load(id) {
       if (serviceOf(id) === null) return null;
-      return parseLoaded(id, await work.sluiceLoadBuffer(keys.rollout(id).state), readPlan);
+      const at = keys.rollout(id);
+      return parseLoaded(id, at, await work.sluiceLoadBuffer(at.state), readPlan);
     },
 
     async create({ rollout, messages }, event, intake, abort) {
@@ -105,6 +120,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
       const head = linkHash(loaded.head, rollout.version, loaded.now, event);
       const at = keys.rollout(id);
       hintUnsent(id, messages, loaded.now);
+      hintThread(loaded.rollout, rollout);
       const [kind, ...time] = await work.sluiceSave(
         ...[at.state, at.events, at.outbox, at.lock, at.epoch, at.inbox, at.releases],
         ...[id, loaded.rollout.version, known, loaded.head, loaded.now, flag(event.type === 'abort_requested')],
@@ -129,6 +145,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
       const now = millis([seconds, microseconds]);
       hintUnsent(id, messages, now);
       hintDue(rollout, now);
+      dropThreads(loaded.rollout, rollout);
       return { rollout, head, now, abort: null };
     },
 
@@ -139,9 +156,9 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
 
     async requestAbort(id, actor, reason) {
       if (serviceOf(id) === null) return null;
-      const { state, epoch } = keys.rollout(id);
-      const [recorded, ...reply] = await urgent.sluiceAbortBuffer(state, epoch, SCHEMA, pack({ actor, reason }));
-      const loaded = parseLoaded(id, reply, readPlan);
+      const at = keys.rollout(id);
+      const [recorded, ...reply] = await urgent.sluiceAbortBuffer(at.state, at.epoch, SCHEMA, pack({ actor, reason }));
+      const loaded = parseLoaded(id, at, reply, readPlan);
       if (!loaded) return null;
       // If this process dies now, the sweep carries the abort out.
       if (recorded === 1) hint(id, urgent.zadd(keys.due, loaded.now, id));
@@ -149,6 +166,8 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
     },
 
     holder: (service) => work.get(keys.service(service).lock),
+
+    rolloutIn: (thread) => work.hget(keys.threads, fieldOf(thread)),
 
     async active(services) {
       // One call each and not one for all: the locks live in different slots.
@@ -175,6 +194,12 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
 /** When it is to be looked at next, as the due index says it. */
 const lookOf = (rollout: Rollout, now: number) =>
   scoreOf(next(rollout, now).kind === 'wait' ? (nextLook(rollout) ?? Number.POSITIVE_INFINITY) : now);
+
+const fieldOf = ({ channel, ts }: Place): string => `${channel}/${ts}`;
+
+function threadOf({ messages: { root }, plan }: Rollout): string | null {
+  return root === undefined ? null : fieldOf(parsePlace(root, plan.channel));
+}
 
 const flag = (yes: boolean) => (yes ? '1' : '0');
 
@@ -206,19 +231,34 @@ function createPlanReader() {
   };
 }
 
-function parseLoaded(id: string, reply: StateReply, readPlan: (id: string, packed: Buffer) => Plan): Loaded | null {
+type ReadPlan = ReturnType<typeof createPlanReader>;
+
+function parseLoaded(id: string, at: RolloutKeys, reply: StateReply, readPlan: ReadPlan): Loaded | null {
   const [schema, plan, state, head, abort, epoch, ...time] = reply;
   if (schema === null) return null;
   if (`${schema}` !== `${SCHEMA}`) {
-    throw new Error(`rollout ${id} has schema ${schema}, this Sluice knows ${SCHEMA}: run the version that wrote it`);
+    throw new Unreadable(
+      `rollout ${id} has schema ${schema}, this Sluice knows ${SCHEMA}: run the version that wrote it`,
+    );
   }
-  if (plan === null || state === null || head === null) throw new Error(`rollout ${id} is incomplete in Redis`);
-  return {
-    rollout: { ...unpack<Omit<Rollout, 'plan'>>(state), plan: readPlan(id, plan) },
-    head: `${head}`,
-    now: millis(time),
-    abort: abort === null ? null : { ...unpack<AbortRequest>(abort), epoch: Number(`${epoch}`) },
-  };
+  try {
+    if (plan === null || state === null || head === null) throw new Error('a part of it is missing');
+    const rollout: Rollout = { ...unpack<Omit<Rollout, 'plan'>>(state), plan: readPlan(id, plan) };
+    if (rollout.id !== id || !rollout.phase || !rollout.plan?.target) throw new Error('it has another shape');
+    return {
+      rollout,
+      head: `${head}`,
+      now: millis(time),
+      abort: abort === null ? null : { ...unpack<AbortRequest>(abort), epoch: Number(`${epoch}`) },
+    };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const remedy = `DEL ${[at.state, at.events, at.outbox].join(' ')}`;
+    throw new Unreadable(
+      `rollout ${id} cannot be read in Redis (${why}): delete it there (${remedy}), and Sluice finds it by its marks in the cluster and aborts it`,
+      { cause },
+    );
+  }
 }
 
 /** `save.lua` and `create.lua` write an entry as time, hash and event, with a blank between. */

@@ -44,12 +44,13 @@ declare module 'ioredis' {
       token: string,
       ms: number,
       keptMs: number,
+      untriedMs: number,
     ): Result<readonly [abandoned: number, failingSince: string | null], Context>;
     sluiceRelease(
       lease: string,
       left: string,
       token: string,
-      work: 'done' | 'failed' | 'undone',
+      work: 'done' | 'failed' | 'undone' | 'untried',
       keptMs: number,
     ): Result<number, Context>;
     sluiceRenew(lease: string, token: string, ms: number): Result<number, Context>;

@@ -13,6 +13,8 @@ type SharedStore = Pick<
 
 /** Holders that die or fail one after the other do so within seconds. */
 const LEFT_KEPT_MS = 600_000;
+/** What fails is tried again within seconds, and by a bot that starts anew within a minute or two. */
+const UNTRIED_MS = 120_000;
 
 export function createSharedStore(redis: RedisClient, keys: Keys): SharedStore {
   return {
@@ -24,7 +26,7 @@ export function createSharedStore(redis: RedisClient, keys: Keys): SharedStore {
       const key = keys.lease(name);
       const token = randomUUID();
       const left = `${key}:left`;
-      const [abandoned, failing] = await redis.sluiceLease(key, left, token, ms, LEFT_KEPT_MS);
+      const [abandoned, failing] = await redis.sluiceLease(key, left, token, ms, LEFT_KEPT_MS, UNTRIED_MS);
       if (abandoned < 0) return null;
       return {
         abandoned,

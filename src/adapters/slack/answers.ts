@@ -6,7 +6,7 @@ import type { Answer } from '../../app/answers.ts';
 import type { Actor } from '../../core/plan.ts';
 import { gateDeadline, isAbortable, openGate, type Rejection, type Rollout } from '../../core/rollout.ts';
 import { commandError, dryRun, help, history, meant, names } from './command-words.ts';
-import { code, codeBlock, count, date, either, mention, plain, utc, who } from './mrkdwn.ts';
+import { code, codeBlock, count, date, either, ended, mention, plain, utc, who } from './mrkdwn.ts';
 import { doingOf, MAX, nameOf, serviceOf, stableOf, standstillOf, stateOf, stepCount, versionOf } from './words.ts';
 
 type Of<K extends Answer['kind']> = Extract<Answer, { kind: K }>;
@@ -51,6 +51,8 @@ export function say(answer: Answer): string {
       return status(answer);
     case 'no rollout':
       return `No rollout is known as ${code(answer.given, 128)}. ${code('/deploy list', 20)} shows what runs.`;
+    case 'unreadable':
+      return `Nothing happened, since Sluice cannot read what its database holds: ${ended(plain(answer.problem, MAX.message))} Show this to whoever runs Sluice. An abort is taken all the same.`;
     case 'nothing to roll back to':
       return nothingToRollBackTo(answer);
     case 'rejected':
@@ -71,9 +73,9 @@ export function say(answer: Answer): string {
     case 'aborting':
       return `Aborting ${nameOf(answer.rollout.plan)}: all traffic goes back to ${stableOf(answer.rollout.plan)} now. The thread shows when it is done.`;
     case 'aborted blind':
-      return `The route of ${plain(answer.service, 63)} is back on the stable version, written straight to the cluster because Sluice's database is away or has lost this rollout. Rollout ${plain(answer.id, 80)} is cleaned up when the database is back.`;
+      return `The route of ${plain(answer.service, 63)} is back on the stable version, written straight to the cluster because Sluice's database is away, has lost this rollout or cannot be read. Rollout ${plain(answer.id, 80)} is cleaned up when the database is back.`;
     case 'demoted blind':
-      return `${plain(answer.service, 63)} gets its version of before back, written straight to the cluster because Sluice's database is away or has lost rollout ${plain(answer.id, 80)}. The traffic stays on the canary until one pod of that version is Ready: press Abort again in a moment, or it follows when the database is back.`;
+      return `${plain(answer.service, 63)} gets its version of before back, written straight to the cluster because Sluice's database is away or has lost rollout ${plain(answer.id, 80)}. Traffic is on it once its pods are Ready: press Abort again in a moment, or Sluice sees to it when the database is back.`;
     case 'promoted blind':
       return `${plain(answer.service, 63)} is promoted already, so there is nothing to abort. To go back, use ${code(`/deploy rollback ${answer.service}`, 120)} as soon as Sluice's database is back.`;
     case 'blind abort failed':
@@ -148,10 +150,13 @@ function started({ rollout, link }: Of<'started'>): string {
   return `${what} as ${plain(rollout.id, 80)}: ${where}.`;
 }
 
-function status({ rollouts, service, live }: Of<'status'>): string {
-  const lines = rollouts.slice(0, 20).map(({ rollout, link }) => statusLine(rollout, link));
-  const more = rollouts.length > 20 ? [`… and ${rollouts.length - 20} more`] : [];
-  if (service === null) return lines.length > 0 ? [...lines, ...more].join('\n') : 'Nothing is being rolled out.';
+function status({ rollouts, unreadable, more, service, live }: Of<'status'>): string {
+  const lines = [
+    ...rollouts.map(({ rollout, link }) => statusLine(rollout, link)),
+    ...unreadable.map((problem) => `• ${plain(problem, MAX.message)}`),
+  ];
+  const rest = more > 0 ? [`… and ${more} more`] : [];
+  if (service === null) return lines.length > 0 ? [...lines, ...rest].join('\n') : 'Nothing is being rolled out.';
   const serves =
     live === null
       ? `The version of ${plain(service, 63)} that is live could not be read.`

@@ -36,8 +36,11 @@ export type Slack = {
   readonly chat: Chat;
   /** Under HTTP, for POST /slack/events; null under Socket Mode. */
   readonly requestListener: RequestListener | null;
-  /** Resolves at once when Slack is away: it connects as soon as Slack is back. Throws when Slack refuses the tokens. */
-  start(): Promise<void>;
+  /**
+   * Resolves within seconds when Slack is away: it connects as soon as Slack is back. Throws when Slack refuses the tokens,
+   * unless `isGuarding`: then it goes on trying.
+   */
+  start(isGuarding: () => Promise<boolean>): Promise<void>;
   /** Takes nothing more, then waits for what is being worked on (6 s at most). */
   stop(): Promise<void>;
 };
@@ -46,6 +49,8 @@ const TIMEOUT_MS = 5000;
 const START_MS = 5000;
 const STOP_MS = 6000;
 const RECONNECT_MS = 5000;
+/** Tokens that were refused are hardly ever taken a moment later. */
+const LONGEST_RECONNECT_MS = 60_000;
 
 export function createSlack(options: SlackOptions): Slack {
   const { botToken, appToken, signingSecret, apiUrl, log } = options;
@@ -94,8 +99,11 @@ export function createSlack(options: SlackOptions): Slack {
   return {
     chat,
     requestListener,
-    async start() {
-      const connected = await Promise.race([connect().then(() => true), pause(START_MS).then(() => false)]);
+    async start(isGuarding) {
+      let isStarting = true;
+      const mayGiveUp = async () => isStarting && !(await isGuarding());
+      const connected = await Promise.race([connect(mayGiveUp).then(() => true), pause(START_MS).then(() => false)]);
+      isStarting = false;
       if (!connected) log.warn({}, 'starting without Slack: it is connected as soon as it answers');
     },
     async stop() {
@@ -121,9 +129,9 @@ export function createSlack(options: SlackOptions): Slack {
     response.writeHead(503).end();
   }
 
-  /** Throws only when waiting is useless; else goes on trying in the background. */
-  async function connect(): Promise<void> {
-    while (!stopped) {
+  /** Goes on trying in the background; throws only where the tokens are refused and it may give up. */
+  async function connect(mayGiveUp: () => Promise<boolean>): Promise<void> {
+    for (let refusals = 0; !stopped; ) {
       try {
         const { name, team } = await directory.identity();
         if (socket) await socket.client.start();
@@ -131,13 +139,15 @@ export function createSlack(options: SlackOptions): Slack {
         return;
       } catch (error) {
         const refused = slackError(error);
-        if (refused !== null && REFUSED_TOKENS.has(refused)) {
-          throw new Error(`Slack refuses the tokens (${refused}): check SLACK_BOT_TOKEN and SLACK_APP_TOKEN`, {
-            cause: error,
-          });
+        if (refused === null || !REFUSED_TOKENS.has(refused)) {
+          log.warn({ error: reasonOf(error) }, 'Slack does not answer, trying again');
+          await pause(RECONNECT_MS);
+          continue;
         }
-        log.warn({ error: reasonOf(error) }, 'Slack does not answer, trying again');
-        await pause(RECONNECT_MS);
+        const problem = `Slack refuses the tokens (${refused}): check SLACK_BOT_TOKEN and SLACK_APP_TOKEN`;
+        if (await mayGiveUp()) throw new Error(problem, { cause: error });
+        log.error({}, `${problem}. Going on without Slack, trying again`);
+        await pause(Math.min(RECONNECT_MS * 2 ** refusals++, LONGEST_RECONNECT_MS));
       }
     }
   }

@@ -5,6 +5,7 @@
 import type { KnownBlock } from '@slack/types';
 import type { WebClient } from '@slack/web-api';
 import type { Chat, Log, Sent } from '../../app/ports.ts';
+import { type Place, parsePlace, writePlace } from '../../core/place.ts';
 import { type MessageKey, type Outgoing, openGate, type Rollout } from '../../core/rollout.ts';
 import { say } from './answers.ts';
 import type { Message } from './block-kit.ts';
@@ -12,7 +13,8 @@ import type { Directory } from './directory.ts';
 import { reasonOf, troubleOf } from './errors.ts';
 import { render, simplest } from './message.ts';
 import { cut, LITERAL, plain } from './mrkdwn.ts';
-import { createPlaces, type Place, parsePlace, writePlace } from './places.ts';
+import { createPlaces } from './places.ts';
+import { createSearch, markOf } from './search.ts';
 import type { Teller } from './tell.ts';
 import { gateKey } from './words.ts';
 
@@ -31,16 +33,12 @@ type Deps = {
   readonly draw: (message: Message) => Message;
 };
 
-/** Marks our messages, so that one whose outcome is unknown can be found again. */
-const EVENT_TYPE = 'sluice_message';
-const PAGE = 200;
-const PAGES = 5;
-
 export function createChat(deps: Deps): Chat {
   const { client, directory, log } = deps;
   /** Turns off for good when the workspace refuses a table. */
   let tables = deps.tables;
   const places = createPlaces(client, log);
+  const search = createSearch(client);
   const { placeOf, permalink } = places;
 
   return {
@@ -88,20 +86,19 @@ export function createChat(deps: Deps): Chat {
       if (again.kind === 'sent') places.move(there, again.ts);
       return again;
     }
-    if (!there && CLOSED.has(sent.error)) return fallBack(rollout, message, sent.error);
+    if (!there && CLOSED.has(sent.error)) return fallBack(rollout, key, message, sent.error);
     return sent;
   }
 
   async function post(rollout: Rollout, key: MessageKey, message: Message): Promise<string> {
     const root = key === 'root' ? null : placeOf(rollout, 'root');
     const channel = root?.channel ?? rollout.plan.channel;
-    const metadata = { event_type: EVENT_TYPE, event_payload: { rollout: rollout.id, key } };
-    const ts = await postTo(channel, { ...message, metadata, thread: root?.ts ?? null });
-    return writePlace(rollout, { channel, ts });
+    const ts = await postTo(channel, { ...message, metadata: markOf(rollout, key), thread: root?.ts ?? null });
+    return writePlace({ channel, ts }, rollout.plan.channel);
   }
 
   type Posted = Pick<Message, 'text' | 'blocks' | 'broadcast'> & {
-    readonly metadata?: object;
+    readonly metadata: object;
     readonly thread: string | null;
   };
 
@@ -110,7 +107,7 @@ export function createChat(deps: Deps): Chat {
       channel,
       text,
       blocks,
-      ...(metadata ? { metadata } : {}),
+      metadata,
       ...(thread ? { thread_ts: thread, reply_broadcast: broadcast ?? false } : {}),
       ...LITERAL,
     });
@@ -119,15 +116,13 @@ export function createChat(deps: Deps): Chat {
 
   async function edit(rollout: Rollout, { channel, ts }: Place, { text, blocks }: Message): Promise<string> {
     await client.apiCall('chat.update', { channel, ts, text, blocks, parse: 'none', link_names: false });
-    return writePlace(rollout, { channel, ts });
+    return writePlace({ channel, ts }, rollout.plan.channel);
   }
 
   /** A gate nobody can see must still be decidable: its buttons work from any channel. */
-  async function fallBack(rollout: Rollout, message: Message, error: string): Promise<Sent> {
-    const refused: Sent = { kind: 'impossible', error };
-    if (deps.fallbackChannel === null) return refused;
-    const other = await directory.channel(deps.fallbackChannel);
-    if (!other.ok || other.id === rollout.plan.channel) return refused;
+  async function fallBack(rollout: Rollout, key: MessageKey, message: Message, error: string): Promise<Sent> {
+    const channel = await otherChannel(rollout);
+    if (channel === null) return { kind: 'impossible', error };
     const note: KnownBlock = {
       type: 'context',
       elements: [
@@ -135,9 +130,17 @@ export function createChat(deps: Deps): Chat {
       ],
     };
     return attempted(async () => {
-      const ts = await postTo(other.id, { text: message.text, blocks: [...message.blocks, note], thread: null });
-      return writePlace(rollout, { channel: other.id, ts });
+      const { text, blocks } = message;
+      const metadata = markOf(rollout, key);
+      const ts = await postTo(channel, { text, blocks: [...blocks, note], metadata, thread: null });
+      return writePlace({ channel, ts }, rollout.plan.channel);
     });
+  }
+
+  async function otherChannel({ plan }: Rollout): Promise<string | null> {
+    if (deps.fallbackChannel === null) return null;
+    const other = await directory.channel(deps.fallbackChannel);
+    return other.ok && other.id !== plan.channel ? other.id : null;
   }
 
   /** Says how it ended as a value where that is known; throws where it is not. */
@@ -154,7 +157,7 @@ export function createChat(deps: Deps): Chat {
 
   async function retract(rollout: Rollout, posted: string): Promise<void> {
     try {
-      await client.apiCall('chat.delete', { ...parsePlace(rollout, posted) });
+      await client.apiCall('chat.delete', { ...parsePlace(posted, rollout.plan.channel) });
     } catch (error) {
       log.warn({ rollout: rollout.id, error: reasonOf(error) }, 'a message stands twice');
     }
@@ -179,30 +182,18 @@ export function createChat(deps: Deps): Chat {
     });
   }
 
+  /** In its own place, else where it would have been posted instead. */
   async function find(rollout: Rollout, key: MessageKey): Promise<string | null> {
     const root = placeOf(rollout, 'root');
     if (key !== 'root' && !root) return null;
-    const channel = root?.channel ?? rollout.plan.channel;
-    // Slack's clock may run behind ours.
-    const oldest = String(rollout.requestedAt / 1000 - 60);
-    try {
-      let cursor: string | undefined;
-      for (let page = 0; page < PAGES; page++) {
-        const options = { channel, include_all_metadata: true, limit: PAGE, ...(cursor ? { cursor } : {}) };
-        const answer = root
-          ? await client.conversations.replies({ ...options, ts: root.ts })
-          : await client.conversations.history({ ...options, oldest });
-        const found = answer.messages?.find((message) => isOurs(message, rollout.id, key));
-        if (found?.ts !== undefined) return found.ts;
-        cursor = answer.response_metadata?.next_cursor || undefined;
-        if (!cursor) return null;
-      }
-    } catch (error) {
-      // Without the history scopes nobody can look: a duplicate is accepted.
-      if (troubleOf(error).kind === 'refused' || reasonOf(error) === 'missing_scope') return null;
-      throw new Error(`looking for message ${key} of ${rollout.id}: ${reasonOf(error)}`, { cause: error });
-    }
-    return null;
+    const own = rollout.plan.channel;
+    const found = (await search(rollout, key, root ?? { channel: own })) ?? (await searchElsewhere(rollout, key));
+    return found && writePlace(found, own);
+  }
+
+  async function searchElsewhere(rollout: Rollout, key: MessageKey): Promise<Place | null> {
+    const channel = await otherChannel(rollout);
+    return channel === null ? null : search(rollout, key, { channel });
   }
 }
 
@@ -216,11 +207,4 @@ const CLOSED = new Set(['is_archived', 'channel_not_found', 'not_in_channel', 'r
 function isWorthRepeating(rollout: Rollout, key: MessageKey): boolean {
   const gate = openGate(rollout);
   return key === 'root' || (gate !== null && gateKey(gate) === key);
-}
-
-type Metadata = { readonly event_type?: string; readonly event_payload?: object };
-
-function isOurs(message: { readonly metadata?: Metadata }, rollout: string, key: MessageKey): boolean {
-  const payload: { rollout?: unknown; key?: unknown } = message.metadata?.event_payload ?? {};
-  return message.metadata?.event_type === EVENT_TYPE && payload.rollout === rollout && payload.key === key;
 }

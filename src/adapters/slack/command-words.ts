@@ -97,9 +97,16 @@ function writeLines(writes: readonly PlannedWrite[]): readonly string[] {
   return [...lines, ...more];
 }
 
-export function history({ service, live, releases, takes }: Extract<Answer, { kind: 'history' }>): string {
-  const name = plain(service, MAX.name);
-  if (releases.length === 0) return `Sluice has not rolled out ${name} yet, so there is nothing to go back to.`;
+type History = Extract<Answer, { kind: 'history' }>;
+
+export function history(answer: History): string {
+  const kept = revisionLines(answer);
+  if (answer.releases.length > 0) return [...releaseLines(answer), ...kept].join('\n');
+  const none = `Sluice has not rolled out ${plain(answer.service, MAX.name)} yet`;
+  return kept.length > 0 ? [`${none}.`, ...kept].join('\n') : `${none}, so there is nothing to go back to.`;
+}
+
+function releaseLines({ service, live, releases, takes, revisions }: History): readonly string[] {
   const lines = releases.slice(0, 20).map(({ version, at, rollout, by, rolledBack }, index) => {
     const how = rolledBack ? 'by a rollback' : rollout === '' ? 'before Sluice' : '';
     const parts = [
@@ -111,6 +118,19 @@ export function history({ service, live, releases, takes }: Extract<Answer, { ki
     const now = version === live && index === releases.findIndex((one) => one.version === live) ? ' (live)' : '';
     return `• *${plain(version, MAX.version)}*${now} ${parts.join(' · ')}`;
   });
-  const back = takes.length > 0 ? `${code(`/deploy rollback ${service} to …`, 120)} takes ${names(takes)}.` : '';
-  return [`*${name}, newest first*`, ...lines, back || 'There is no other version to go back to.'].join('\n');
+  const back = `${code(`/deploy rollback ${service} to …`, 120)} takes ${names(takes)}.`;
+  const none = revisions.length > 0 ? [] : ['There is no other version to go back to.'];
+  return [`*${plain(service, MAX.name)}, newest first*`, ...lines, ...(takes.length > 0 ? [back] : none)];
+}
+
+/** As `kubectl rollout history` shows them. */
+function revisionLines({ service, revisions, takesRevisions }: History): readonly string[] {
+  if (revisions.length === 0) return [];
+  const lines = revisions.slice(0, 20).map(({ revision, version, cause, isLive }) => {
+    const why = cause === null ? '' : ` · ${plain(cause, 160)}`;
+    return `• ${revision}: *${plain(version, 120)}*${isLive ? ' (live)' : ''}${why}`;
+  });
+  const back = `${code(`/deploy rollback ${service} to <revision>`, 120)} brings back one of these with its whole pod template.`;
+  const others = revisions.some(({ isLive }) => !isLive);
+  return ['*Revisions that the cluster has*', ...lines, ...(takesRevisions && others ? [back] : [])];
 }

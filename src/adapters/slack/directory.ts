@@ -88,9 +88,9 @@ export function createDirectory(client: WebClient, log: Log, teams: readonly str
 
   /** Slack has no look-up by name: the list is read, and kept for a while since it is long and rarely changes. */
   async function idOf(name: string): Promise<string | null> {
-    const kept = names !== null && Date.now() - names.at < NAMES_FRESH_MS ? names.ids.get(name) : undefined;
+    const kept = names !== null && performance.now() - names.at < NAMES_FRESH_MS ? names.ids.get(name) : undefined;
     if (kept !== undefined) return kept;
-    names = { ids: await listChannels(), at: Date.now() };
+    names = { ids: await listChannels(), at: performance.now() };
     return names.ids.get(name) ?? null;
   }
 

@@ -1,9 +1,10 @@
 /** What is told once in the thread and never edited. */
+import type { Plan } from '../../core/plan.ts';
 import { isAbortable, type Note, openGate, type Rollout } from '../../core/rollout.ts';
 import { byHand } from '../../core/traffic.ts';
 import { type Message, type Show, section } from './block-kit.ts';
 import { codeBlock, date, duration, ended, mention, plain, quote, utc } from './mrkdwn.ts';
-import { doingOf, MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
+import { beforeOf, disputeWords, doingOf, MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
 
 export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
   switch (note.kind) {
@@ -26,6 +27,8 @@ export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
       return stalled(rollout, note);
     case 'resumed':
       return resumed(rollout, note, show);
+    case 'disputed':
+      return disputed(rollout, note.message);
     default:
       return note satisfies never;
   }
@@ -78,7 +81,6 @@ function abortStalled(rollout: Rollout, why: string): Message {
 function stalled(rollout: Rollout, { since, message }: Extract<Note, { kind: 'stalled' }>): Message {
   const { plan } = rollout;
   const name = nameOf(plan);
-  const caller = plan.requester.kind === 'person' ? `${mention(plan.requester.user)} ` : '';
   const doing = doingOf(rollout);
   const safe = 'User traffic is not touched by that.';
   const abortable = isAbortable(rollout);
@@ -95,7 +97,7 @@ function stalled(rollout: Rollout, { since, message }: Extract<Note, { kind: 'st
     text: `${name} has stood still since ${utc(since)} (${doing}): Sluice's own work on it fails: ${ended(plain(message, MAX.message))} ${safe} Sluice keeps trying.`,
     blocks: [
       section(
-        `${caller}*${name} has stood still since ${date(since)}* (${doing}): Sluice's own work on it fails. ${safe}`,
+        `${callOf(plan)}*${name} has stood still since ${date(since)}* (${doing}): Sluice's own work on it fails. ${safe}`,
       ),
       section(quote(message, MAX.message)),
       section(ways.join(' ')),
@@ -105,6 +107,8 @@ function stalled(rollout: Rollout, { since, message }: Extract<Note, { kind: 'st
     ],
   };
 }
+
+const callOf = ({ requester }: Plan) => (requester.kind === 'person' ? `${mention(requester.user)} ` : '');
 
 /** What sends the traffic back even now. */
 function unless(rollout: Rollout): string {
@@ -123,6 +127,23 @@ function resumed(rollout: Rollout, { ms }: Extract<Note, { kind: 'resumed' }>, s
   const what = gate.kind === 'step' ? `Gate ${stepCount(rollout, gate.step)}` : 'It';
   const text = `${words} ${what} still waits for a decision.`;
   return { text, blocks: [section(`${text}${linkOf(show)}`)] };
+}
+
+/** It has ended, so nobody follows the thread any more: who asked for the rollout is called. */
+function disputed({ plan }: Rollout, message: string): Message {
+  const { namespace, deployment } = plan.target;
+  const before = beforeOf(plan);
+  const outcome = `${nameOf(plan)} is promoted, but ${before} may still have traffic`;
+  const words = disputeWords(plan, message);
+  const next = `If ${before} is to have traffic, nothing has to be done. If not, correct the routes; when nothing sends to it any more, its pods can go:`;
+  return {
+    text: `${outcome}. ${words}`,
+    blocks: [
+      section(`${callOf(plan)}*${outcome}.* ${words}`),
+      section(next),
+      section(codeBlock(`kubectl -n ${namespace} scale deployment ${deployment} --replicas=0`, 300)),
+    ],
+  };
 }
 
 const abortCommand = ({ id }: Rollout) => `npm run sluice -- abort ${id}`;

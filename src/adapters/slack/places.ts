@@ -1,12 +1,10 @@
 /** Where each message of a rollout is, and its address for browsers. */
 import type { WebClient } from '@slack/web-api';
 import type { Log } from '../../app/ports.ts';
+import { type Place, parsePlace } from '../../core/place.ts';
 import { type MessageKey, openGate, type Rollout } from '../../core/rollout.ts';
 import { reasonOf } from './errors.ts';
 import { gateKey } from './words.ts';
-
-/** After a fallback the channel is another one than the plan's. */
-export type Place = { readonly channel: string; readonly ts: string };
 
 const KEPT = 1000;
 
@@ -18,8 +16,9 @@ export function createPlaces(client: WebClient, log: Log) {
   function placeOf(rollout: Rollout, key: MessageKey): Place | null {
     const recorded = rollout.messages[key];
     if (recorded === undefined) return null;
-    let place = parsePlace(rollout, recorded);
-    for (let next = movedTo(place); next !== undefined; next = movedTo(place)) place = parsePlace(rollout, next);
+    const own = rollout.plan.channel;
+    let place = parsePlace(recorded, own);
+    for (let next = movedTo(place); next !== undefined; next = movedTo(place)) place = parsePlace(next, own);
     return place;
   }
 
@@ -32,7 +31,7 @@ export function createPlaces(client: WebClient, log: Log) {
   }
 
   async function permalink(channel: string, recorded: string): Promise<string | null> {
-    const [ts = '', elsewhere = channel] = recorded.split('/').reverse();
+    const { channel: elsewhere, ts } = parsePlace(recorded, channel);
     const key = `${elsewhere}/${ts}`;
     const kept = links.get(key);
     if (kept !== undefined) return kept;
@@ -54,16 +53,6 @@ export function createPlaces(client: WebClient, log: Log) {
       remember(moved, `${from.channel}/${from.ts}`, to);
     },
   };
-}
-
-/** `1700.1`, or `C0OPS/1700.1` when it was posted in the fallback channel. */
-export function parsePlace(rollout: Rollout, recorded: string): Place {
-  const [ts = '', channel = rollout.plan.channel] = recorded.split('/').reverse();
-  return { channel, ts };
-}
-
-export function writePlace(rollout: Rollout, { channel, ts }: Place): string {
-  return channel === rollout.plan.channel ? ts : `${channel}/${ts}`;
 }
 
 function remember(map: Map<string, string>, key: string, value: string): void {

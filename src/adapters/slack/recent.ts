@@ -15,10 +15,10 @@ export function keepRecent<T>(
   const kept = new Map<string, { readonly answer: Promise<T>; readonly at: number }>();
   return (key) => {
     const known = kept.get(key);
-    if (known && Date.now() - known.at < FRESH_MS) return known.answer;
+    if (known && performance.now() - known.at < FRESH_MS) return known.answer;
     if (kept.size >= KEPT) kept.clear();
     const answer = ask(key);
-    const one = { answer, at: Date.now() };
+    const one = { answer, at: performance.now() };
     kept.set(key, one);
     const forget = () => kept.get(key) === one && kept.delete(key);
     answer.then((value) => isGood(value) || forget(), forget);

@@ -5,7 +5,7 @@ import type { AbortCause, Rollout } from '../../core/rollout.ts';
 import { actions, button, confirm, context, type Message, section } from './block-kit.ts';
 import { count, duration, ended, plain, quote, who } from './mrkdwn.ts';
 import { failure } from './snapshot.ts';
-import { MAX, nameOf, serviceOf, stableNow, stableOf, stepCount, versionOf } from './words.ts';
+import { beforeOf, disputeWords, MAX, nameOf, serviceOf, stableNow, stableOf, stepCount, versionOf } from './words.ts';
 
 export function resultMessage(rollout: Rollout): Message {
   const { phase } = rollout;
@@ -15,20 +15,24 @@ export function resultMessage(rollout: Rollout): Message {
 }
 
 function live(rollout: Rollout): Message {
-  const { plan } = rollout;
-  const outcome =
+  const { plan, phase } = rollout;
+  const disputed = phase.kind === 'succeeded' ? phase.disputed : undefined;
+  const done =
     plan.kind === 'rollback'
       ? `${serviceOf(plan)} is rolled back to ${versionOf(plan)} by ${who(plan.requester)}`
-      : `${nameOf(plan)} is live`;
+      : `${nameOf(plan)} is ${disputed === undefined ? 'live' : 'promoted'}`;
   const before = plan.from === null ? '' : ` It replaces ${stableOf(plan)}.`;
-  const blocks: KnownBlock[] = [section(`*${outcome}*\nAll traffic is on ${versionOf(plan)}.${before}`)];
+  const outcome = disputed === undefined ? done : `${done}, but ${beforeOf(plan)} may still have traffic`;
+  const traffic =
+    disputed === undefined ? `All traffic is on ${versionOf(plan)}.${before}` : disputeWords(plan, disputed);
+  const blocks: KnownBlock[] = [section(`*${outcome}*\n${traffic}`)];
   const approvals = approvalLines(rollout);
   if (approvals) blocks.push(section(approvals));
   blocks.push(context(facts(rollout)));
   // Out of a rollback leads a new deploy with its gates, not a button; a redeploy has no other version to go back to.
   if (plan.from !== null && plan.from !== plan.version && plan.kind === 'deploy')
     blocks.push(actions([rollBackButton(rollout)]));
-  return { text: `${outcome}. All traffic is on ${versionOf(plan)}.${before}`, blocks };
+  return { text: `${outcome}. ${traffic}`, blocks };
 }
 
 function rollBackButton(rollout: Rollout) {

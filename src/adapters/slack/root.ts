@@ -37,12 +37,18 @@ function outcomeOf({ phase }: Rollout): 'live' | AbortCause | null {
 }
 
 function title(rollout: Rollout): string {
-  const { plan } = rollout;
+  const { plan, phase } = rollout;
   const outcome = outcomeOf(rollout);
-  if (outcome === 'live')
-    return plan.kind === 'rollback'
-      ? `${serviceOf(plan)} is rolled back to ${shortVersion(plan.version)}`
-      : `${shortName(plan)} is live`;
+  if (outcome === 'live') {
+    const doubt = phase.kind === 'succeeded' && phase.disputed !== undefined;
+    const end =
+      plan.kind === 'rollback'
+        ? `${serviceOf(plan)} is rolled back to ${shortVersion(plan.version)}`
+        : `${shortName(plan)} is ${doubt ? 'promoted' : 'live'}`;
+    return doubt
+      ? `${end}, ${plan.from === null ? 'the version before' : shortVersion(plan.from)} may still have traffic`
+      : end;
+  }
   if (outcome !== null) return `${shortName(plan)} ${titleOf(outcome)}`;
   const from = plan.from === null ? '' : `${shortVersion(plan.from)} → `;
   return `${serviceOf(plan)} ${from}${shortVersion(plan.version)} · ${plain(plan.strategy, 30)}${envOf(plan)}`;

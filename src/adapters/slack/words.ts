@@ -2,7 +2,7 @@
 import type { Plan, Preview, Route, Step, Target } from '../../core/plan.ts';
 import { type AbortCause, type Gate, openGate, type Rollout } from '../../core/rollout.ts';
 import { previewRequest } from '../../core/traffic.ts';
-import { code, date, duration, plain, who } from './mrkdwn.ts';
+import { capital, code, date, duration, ended, plain, who } from './mrkdwn.ts';
 
 /** Budgets of foreign text, in characters as typed. */
 export const MAX = { name: 63, version: 60, reason: 300, message: 600 } as const;
@@ -11,6 +11,9 @@ export const serviceOf = (plan: Plan) => plain(plan.target.service, MAX.name);
 export const versionOf = (plan: Plan) => plain(plan.version, MAX.version);
 /** What serves besides the canary; its image may not match the configured pattern. */
 export const stableOf = (plan: Plan) => (plan.from === null ? 'the stable version' : plain(plan.from, MAX.version));
+
+/** What served before, where that has to be told from what serves now. */
+export const beforeOf = (plan: Plan) => (plan.from === null ? 'the version before' : stableOf(plan));
 
 /** `world v2` */
 export const nameOf = (plan: Plan) => `${serviceOf(plan)} ${versionOf(plan)}`;
@@ -136,7 +139,9 @@ export function doingOf(rollout: Rollout): string {
         ? 'aborting, but it does not get through yet; the thread says what to run by hand'
         : `aborting, moving all traffic back to ${stableOf(plan)}`;
     case 'succeeded':
-      return `live, all traffic is on ${version}`;
+      return phase.disputed === undefined
+        ? `live, all traffic is on ${version}`
+        : `promoted, but ${beforeOf(plan)} may still have traffic; see the thread`;
     case 'aborted':
       return `${endWords(phase.cause, phase.from)}; all traffic is on ${stableNow(rollout)}`;
     default:
@@ -175,3 +180,7 @@ export function endWords(cause: AbortCause, from: string): string {
       return cause satisfies never;
   }
 }
+
+/** What was found of a promotion that may not have all of the traffic, and what stays. */
+export const disputeWords = (plan: Plan, found: string): string =>
+  `${ended(capital(plain(found, MAX.message)))} What the routes say stays, and so do the pods of ${beforeOf(plan)} and ${versionOf(plan)}.`;

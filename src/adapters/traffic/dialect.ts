@@ -1,12 +1,19 @@
 /**
  * How one kind of Kubernetes object says a route. A dialect knows fields only: claims, fences, aborts and drift are the same
- * for all of them and live in `object-router.ts`. Everything here is pure.
+ * for all of them and live in `object-*.ts`. Everything here is pure.
  */
-import type { RouteFacts, TrafficRouter } from '../../app/ports.ts';
+import type { Log, RouteFacts, TrafficRouter } from '../../app/ports.ts';
 import type { Route, Target } from '../../core/plan.ts';
 import type { Cluster, Draft } from '../kubernetes/api.ts';
 import type { Op } from '../kubernetes/marks.ts';
 import type { Held, Kind, Ref, Service } from '../kubernetes/objects.ts';
+
+export type RouterDeps = {
+  readonly cluster: Cluster;
+  readonly log: Log;
+  /** Written on what is claimed, so that another installation's bot does not take its rollouts for lost ones. */
+  readonly env?: string;
+};
 
 /** What the controllers of an object say of its newest generation. */
 export type RouteStatus =

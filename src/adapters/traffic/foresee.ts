@@ -19,7 +19,13 @@ export function foreseeObject<T extends Held, Journal>(
     return differences(before, now);
   };
   const written = routes.map((route) => after(dialect.say(now, journal, route)));
-  return { object: subject, routes: written, back: after(dialect.restore(now, journal)) };
+  const [last, succeeded] = [now, dialect.succeed?.(journal)];
+  return {
+    object: subject,
+    routes: written,
+    back: after(dialect.restore(last, journal)),
+    ...(succeeded && { settled: differences(last, applied(last, dialect.restore(last, succeeded))) }),
+  };
 }
 
 /** The object with a patch in it; what the patch tests is not tested. */
@@ -57,17 +63,28 @@ export function differences(before: unknown, after: unknown, path = ''): readonl
   return [after === undefined ? `${path}: gone` : `${path}: ${text(before)} → ${text(after)}`];
 }
 
-/** What is new or gone stands at the end of a list, or at its start: the shorter account is the right one. */
+/**
+ * Things are put into a list, or taken out of it, at any place: at each, the shorter account is the right one. What was there is
+ * called by the place that it had.
+ */
 function ofLists(before: readonly unknown[], after: readonly unknown[], path: string): readonly string[] {
-  const longest = Math.max(before.length, after.length);
-  const account = (fromEnd: boolean) =>
-    Array.from({ length: longest }, (_, n) => {
-      const [b, a] = fromEnd ? [n - longest + before.length, n - longest + after.length] : [n, n];
-      return differences(before[b], after[a], `${path}[${a < 0 || a >= after.length ? b : a}]`);
-    }).flat();
-  const [start, end] = [account(false), account(true)];
-  return end.join().length < start.join().length ? end : start;
+  const lines: string[] = [];
+  const pair = (b: number, a: number) => differences(before[b], after[a], `${path}[${b}]`);
+  const gone = (b: number) => differences(before[b], undefined, `${path}[${b}]`);
+  const made = (a: number) => differences(undefined, after[a], `${path}[${a}]`);
+  let [b, a] = [0, 0];
+  while (b < before.length || a < after.length) {
+    const spare = after.length - a - (before.length - b);
+    if (spare > 0 && (b === before.length || isShorter([made(a), pair(b, a + 1)], [pair(b, a), made(a + 1)])))
+      lines.push(...made(a++));
+    else if (spare < 0 && (a === after.length || isShorter([gone(b), pair(b + 1, a)], [pair(b, a), gone(b + 1)])))
+      lines.push(...gone(b++));
+    else lines.push(...pair(b++, a++));
+  }
+  return lines;
 }
+
+const isShorter = (one: readonly unknown[], other: readonly unknown[]) => String(one).length < String(other).length;
 
 const step = (key: string, first: boolean) => (/^[\w-]+$/.test(key) ? `${first ? '' : '.'}${key}` : `["${key}"]`);
 const text = (value: unknown) => JSON.stringify(value);

@@ -6,7 +6,7 @@ import { replace, test } from '../kubernetes/marks.ts';
 import { HTTP_ROUTE_VERSIONS, type HTTPRoute, HTTPRoutes, type JournalEntry } from '../kubernetes/objects.ts';
 import { parseJournal, routesOf } from '../kubernetes/routed-services.ts';
 import { servedKind } from '../kubernetes/served.ts';
-import type { Dialect } from './dialect.ts';
+import type { Dialect, RouterDeps } from './dialect.ts';
 import { lookAtRoutes, servingTest } from './gateway-preflight.ts';
 import {
   countRouted,
@@ -22,7 +22,7 @@ import {
   stableOps,
 } from './gateway-rules.ts';
 import { routeStatus } from './gateway-status.ts';
-import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import { createObjectRouter } from './object-router.ts';
 
 export function createGatewayApiRouter(deps: RouterDeps): TrafficRouter {
   return createObjectRouter<HTTPRoute, Journal>(deps, {

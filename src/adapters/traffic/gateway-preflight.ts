@@ -1,8 +1,7 @@
 /** Looks at HTTPRoutes before a rollout touches them. */
-import type { Route, Target } from '../../core/plan.ts';
+import type { Preview, Route, Target } from '../../core/plan.ts';
 import { type Sides, sidesOf } from '../../core/sides.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import { ApiFault } from '../kubernetes/errors.ts';
 import { type HTTPRoute, HTTPRoutes, nameOf, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
 import { ServiceProfiles } from '../kubernetes/route-objects.ts';
 import { routeMissing, routesOf } from '../kubernetes/routed-services.ts';
@@ -10,10 +9,10 @@ import { findServing } from '../kubernetes/serving.ts';
 import type { Look } from './dialect.ts';
 import { mirrorRefusals } from './gateway-mirror.ts';
 import { policyRefusals } from './gateway-policies.ts';
+import { lookAtPreviews } from './gateway-previews.ts';
 import { journalOf, refersTo, rulesOf } from './gateway-rules.ts';
-
-/** Gateway API allows so many rules in one route. */
-const MAX_RULES = 16;
+import { lookAtStatus } from './gateway-status.ts';
+import { profilesOf } from './linkerd.ts';
 
 export async function lookAtRoutes(
   cluster: Cluster,
@@ -27,7 +26,7 @@ export async function lookAtRoutes(
   const serving = await findServing(cluster, target);
   if (!serving.ok) return refuse([serving.refusal]);
   const service = serving.service.metadata.name;
-  const previews = wanted.some(({ preview }) => preview !== null);
+  const previews = wanted.flatMap(({ preview }) => preview ?? []);
   const looks = await Promise.all(
     objects.map((object) => (object ? judgeRules(cluster, target, { object, service, previews }) : refuse([]))),
   );
@@ -50,7 +49,7 @@ const refuse = (refusals: readonly string[]): Look => ({ refusals, warnings: [],
 async function judgeRules(
   cluster: Cluster,
   target: Target,
-  { object, service, previews }: { object: HTTPRoute; service: string; previews: boolean },
+  { object, service, previews }: { object: HTTPRoute; service: string; previews: readonly Preview[] },
 ): Promise<Look> {
   const home = object.metadata.namespace;
   const subject = nameOf(HTTPRoutes, object.metadata);
@@ -59,10 +58,11 @@ async function judgeRules(
   const journal = journalOf(rules, isServing);
   const shared = rules.filter((rule) => (rule.backendRefs ?? []).length > 1 && rule.backendRefs?.some(isServing));
   const profiles = await lookAtProfiles(cluster, object);
-  const isFull = rules.length + journal.length > MAX_RULES;
-  const full = `${subject} has no room for preview rules (${MAX_RULES} rules at most)`;
+  const standing = lookAtStatus(object);
+  const shown = lookAtPreviews(subject, rules, journal, previews);
   const refusals = [
-    ...(isFull && previews ? [`${full}: move rules to a route of their own, or leave the preview out.`] : []),
+    ...standing.refusals,
+    ...shown.refusals,
     ...(shared.length > 0
       ? [
           `${subject}: ${service} shares these rules with other backends, so what is stable there is unclear: ${list(shared)}.`,
@@ -76,7 +76,8 @@ async function judgeRules(
   ];
   const routed = rules.filter((rule) => rule.backendRefs?.length === 1 && rule.backendRefs.some(isServing));
   const warnings = [
-    ...(isFull ? [`${full}: a step with a preview will be refused.`] : []),
+    ...standing.warnings,
+    ...shown.warnings,
     // https://gateway-api.sigs.k8s.io/geps/gep-1619/
     ...(routed.some((rule) => rule.sessionPersistence !== undefined)
       ? [
@@ -100,28 +101,21 @@ async function lookAtProfiles(
   { metadata, spec }: HTTPRoute,
 ): Promise<Pick<Look, 'refusals' | 'warnings'>> {
   const parents = (spec.parentRefs ?? []).filter(({ kind }) => kind === 'Service');
-  if (parents.length === 0 || (await cluster.versions(ServiceProfiles.group)).length === 0)
-    return { refusals: [], warnings: [] };
   const subject = nameOf(HTTPRoutes, metadata);
-  const looked = parents.map(async ({ name, namespace = metadata.namespace }) => {
-    const profiles = await cluster.list(ServiceProfiles, namespace);
-    return profiles
-      .filter((profile) => profile.metadata.name.startsWith(`${name}.`))
+  const looked = await Promise.all(
+    parents.map(({ name, namespace = metadata.namespace }) => profilesOf(cluster, namespace, name)),
+  );
+  return {
+    refusals: looked
+      .flatMap(({ found }) => found)
       .map(
         (profile) =>
           `${subject} would be without effect: Linkerd follows ${nameOf(ServiceProfiles, profile.metadata)} of its parent instead. Delete that, and the TrafficSplit that it may come from.`,
-      );
-  });
-  try {
-    return { refusals: (await Promise.all(looked)).flat(), warnings: [] };
-  } catch (error) {
-    if (!(error instanceof ApiFault) || error.status !== 403) throw error;
-    const remedy = `allow list on ${ServiceProfiles.plural} of ${ServiceProfiles.group} to have it looked at`;
-    return {
-      refusals: [],
-      warnings: [`${subject}: a ServiceProfile of its parent would make it without effect; ${remedy}.`],
-    };
-  }
+      ),
+    warnings: [...new Set(looked.flatMap(({ remedy }) => remedy ?? []))].map(
+      (remedy) => `${subject}: a ServiceProfile of its parent would make it without effect; ${remedy}.`,
+    ),
+  };
 }
 
 /** A grant for single names does not cover the Kubernetes Services that Sluice makes. */

@@ -61,34 +61,38 @@ function isNarrowed(rule: Rule, journal: Journal): boolean {
 }
 
 /** An empty list means what none means: all requests. */
-const matchesOf = ({ matches = [] }: { readonly matches?: readonly Match[] | undefined }) =>
+export const matchesOf = ({ matches = [] }: { readonly matches?: readonly Match[] | undefined }) =>
   matches.length > 0 ? matches : [{}];
 
 const sameport = (rule: Rule, journal: Journal) =>
   journal.find(({ backendRefs }) => backendRefs[0]?.port === rule.backendRefs?.[0]?.port);
 
-/** The rules with this route in them. */
+/**
+ * The rules with this route in them. Of rules that match as much as each other the first wins, so a preview stands right before
+ * its own: what a rule further up takes, it goes on taking.
+ */
 export function render(rules: readonly Rule[], journal: Journal, sides: Sides, route: Route): readonly Rule[] {
-  const previews: Rule[] = [];
-  const rest = rules.flatMap((rule): Rule[] => {
+  return rules.flatMap((rule): Rule[] => {
     const role = roleOf(rule, journal, sides);
     if (role.kind === 'preview') return [];
     if (role.kind === 'other') return [rule];
     const stable = { ...role.was, name: sides.stable, weight: 100 - route.weight };
     const canary = { ...role.was, name: sides.canary, weight: route.weight };
     const filters = ownFilters(rule, sides);
-    if (route.preview) previews.push(previewRule(rule, filters, { ...canary, weight: 1 }, route.preview));
+    const preview = route.preview ? [previewRule(rule, filters, { ...canary, weight: 1 }, route.preview)] : [];
     const mirrored = route.mirror ? [...filters, mirrorFilter(canary, route.mirror)] : filters;
-    return [{ ...withFilters(rule, mirrored), backendRefs: [stable, canary] }];
+    return [...preview, { ...withFilters(rule, mirrored), backendRefs: [stable, canary] }];
   });
-  return [...previews, ...rest];
 }
 
 function previewRule(rule: Rule, filters: readonly Filter[], canary: BackendRef, preview: Preview): Rule {
   const { name: _, ...unnamed } = withFilters(rule, filters);
-  const matches = matchesOf(rule).map((match) => withHeader(match, preview));
-  return { ...unnamed, matches, backendRefs: [canary] };
+  return { ...unnamed, matches: previewMatches(rule, preview), backendRefs: [canary] };
 }
+
+/** What its preview rule matches, for a rule or what the journal has of it. */
+export const previewMatches = (rule: Pick<Rule, 'matches'>, preview: Preview): Match[] =>
+  matchesOf(rule).map((match) => withHeader(match, preview));
 
 /** A header can be matched once only: the preview's comes in place of another match on the same header. */
 function withHeader(match: Match, preview: Preview): Match {
@@ -133,18 +137,19 @@ export function shows(rules: readonly Rule[], journal: Journal, sides: Sides, ro
   return isDeepStrictEqual(owned(rules, journal, sides), owned(render(rules, journal, sides, route), journal, sides));
 }
 
-function owned(rules: readonly Rule[], journal: Journal, sides: Sides): readonly unknown[] {
-  return rules.flatMap((rule): readonly unknown[] => {
-    const { kind } = roleOf(rule, journal, sides);
-    if (kind === 'other') return [];
-    const { backendRefs, matches, filters = [] } = rule;
-    // The rest of a preview rule is a copy, made anew with each write; so is the order of previews.
-    if (kind === 'preview') {
-      const header = matches?.[0]?.headers?.at(-1);
-      return [{ header, backends: backendRefs?.map(({ name, weight }) => ({ name, weight })) }];
-    }
-    return [{ backendRefs, mirrors: filters.filter((filter) => isOwnMirror(filter, sides)) }];
-  });
+function owned(rules: readonly Rule[], journal: Journal, sides: Sides) {
+  const ofKind = (wanted: Role['kind']) => rules.filter((rule) => roleOf(rule, journal, sides).kind === wanted);
+  return {
+    // The rest of a preview rule is a copy, made anew with each write; so is its place.
+    previews: ofKind('preview').map(({ matches, backendRefs }) => ({
+      header: matches?.[0]?.headers?.at(-1),
+      backends: backendRefs?.map(({ name, weight }) => ({ name, weight })),
+    })),
+    routed: ofKind('routed').map(({ backendRefs, filters = [] }) => ({
+      backendRefs,
+      mirrors: filters.filter((filter) => isOwnMirror(filter, sides)),
+    })),
+  };
 }
 
 /** Nothing of a rollout is left in the rules. */

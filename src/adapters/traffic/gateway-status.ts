@@ -1,6 +1,6 @@
 /** What the controllers of an HTTPRoute say of its newest generation (Gateway API, RouteParentStatus). */
-import type { Condition, HTTPRoute, ParentRef } from '../kubernetes/objects.ts';
-import type { RouteStatus } from './dialect.ts';
+import { type Condition, type HTTPRoute, HTTPRoutes, nameOf, type ParentRef } from '../kubernetes/objects.ts';
+import type { Look, RouteStatus } from './dialect.ts';
 
 /**
  * Confirmed when for each parent at least one controller answered, and all that did accepted the route, resolved its
@@ -18,6 +18,22 @@ export function routeStatus({ metadata, spec, status }: HTTPRoute): RouteStatus 
   const all =
     answers.length > 0 && answers.every((one) => one.length > 0 && one.every(({ kind }) => kind === 'confirmed'));
   return { kind: all ? 'confirmed' : 'pending' };
+}
+
+/**
+ * Whether a route is refused before a rollout has touched it, which would end with its first write. What a controller says
+ * without `observedGeneration` may be of an edit before.
+ */
+export function lookAtStatus(object: HTTPRoute): Pick<Look, 'refusals' | 'warnings'> {
+  const now = routeStatus(object);
+  if (now.kind !== 'rejected') return { refusals: [], warnings: [] };
+  const parents = (object.status?.parents ?? []).map((parent) => ({
+    ...parent,
+    conditions: (parent.conditions ?? []).filter(({ observedGeneration }) => observedGeneration !== undefined),
+  }));
+  const isSure = routeStatus({ ...object, status: { parents } }).kind === 'rejected';
+  const said = `${nameOf(HTTPRoutes, object.metadata)} is refused by a controller already (${now.message}), so a rollout would end with its first write: mend the route first.`;
+  return isSure ? { refusals: [said], warnings: [] } : { refusals: [], warnings: [said] };
 }
 
 function answerOf(conditions: readonly Condition[], generation: number): RouteStatus {

@@ -1,7 +1,7 @@
 /** The traffic systems that Sluice can route with: a new one is a file, its tests, and a line here. */
-import type { Log, TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
-import type { Cluster } from '../kubernetes/cluster.ts';
+import type { RouterDeps } from './dialect.ts';
 import { createGatewayApiRouter } from './gateway-api.ts';
 import { createIngressNginxRouter } from './ingress-nginx.ts';
 import { createIstioRouter } from './istio.ts';
@@ -10,12 +10,11 @@ import { createNamerdRouter } from './namerd/router.ts';
 import { createPodsRouter } from './pods.ts';
 import { createSmiRouter } from './smi.ts';
 
-type Deps = { readonly cluster: Cluster; readonly log: Log; readonly env?: string };
 /** The share follows pods where there is one Deployment only. */
 type Name = Target['traffic']['router'] | 'kubernetes/in-place';
 type Routers = Readonly<Record<Name, TrafficRouter>>;
 
-const routers: Readonly<Record<Name, (deps: Deps) => TrafficRouter>> = {
+const routers: Readonly<Record<Name, (deps: RouterDeps) => TrafficRouter>> = {
   'gateway-api': createGatewayApiRouter,
   namerd: createNamerdRouter,
   smi: createSmiRouter,
@@ -28,12 +27,12 @@ const routers: Readonly<Record<Name, (deps: Deps) => TrafficRouter>> = {
 export const routerNameOf = ({ traffic, workload }: Pick<Target, 'traffic' | 'workload'>): Name =>
   workload === 'in-place' ? 'kubernetes/in-place' : traffic.router;
 
-export function createRouters(deps: Deps): Routers {
+export function createRouters(deps: RouterDeps): Routers {
   // The keys stay: `Object.entries` only forgets their type.
   return Object.fromEntries(Object.entries(routers).map(([name, create]) => [name, create(deps)])) as Routers;
 }
 
-export function createRouter(name: string, deps: Deps): TrafficRouter {
+export function createRouter(name: string, deps: RouterDeps): TrafficRouter {
   const create = Object.entries(routers).find(([known]) => known === name)?.[1];
   if (!create) throw new Error(`unknown router "${name}"; known: ${Object.keys(routers).join(', ')}`);
   return create(deps);

@@ -17,8 +17,8 @@ import { belongsTo, otherOwner } from '../kubernetes/owners.ts';
 import { type Ingress, Ingresses, type IngressRule } from '../kubernetes/route-objects.ts';
 import { dryWarnings } from '../kubernetes/run-dry.ts';
 import { findServing } from '../kubernetes/serving.ts';
-import type { Dialect, Look, Made } from './dialect.ts';
-import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import type { Dialect, Look, Made, RouterDeps } from './dialect.ts';
+import { createObjectRouter } from './object-router.ts';
 
 /** By which an older controller finds the Ingresses that are its own. */
 const CLASS = 'kubernetes.io/ingress.class';

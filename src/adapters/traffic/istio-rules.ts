@@ -18,7 +18,7 @@ import { type Split, wholeHost } from './istio-split.ts';
 import { matchOf, previewOf } from './previews.ts';
 
 /** Name of the routes that Sluice puts before its own for a preview. */
-const PREVIEW = 'sluice-preview';
+export const PREVIEW = 'sluice-preview';
 
 export const httpOf = ({ spec }: VirtualService) => spec.http ?? [];
 
@@ -204,25 +204,26 @@ export function readRoute(http: readonly IstioRoute[], journal: IstioJournal, sp
   if (isRestored(http, split)) return routed.length < journal.length ? null : STABLE_ROUTE;
   const [first] = routed;
   if (!first) return null;
-  const preview = http.find((one) => roleOf(one, journal, split).kind === 'preview');
-  const route: Route = {
-    weight: first.route?.find(({ destination }) => split.isCanary(destination))?.weight ?? 0,
-    preview: preview ? readPreview(preview, journal) : null,
-    mirror: isOwnMirror(first, split) ? (first.mirrorPercentage?.value ?? 100) : null,
-  };
-  return shows(http, journal, split, route) ? route : null;
+  const shown = http.find((one) => roleOf(one, journal, split).kind === 'preview');
+  // Which of its headers it has more than its own route: the one that would be written so.
+  const previews = shown ? previewsIn(shown) : [null];
+  const routes = previews.map(
+    (preview): Route => ({
+      weight: first.route?.find(({ destination }) => split.isCanary(destination))?.weight ?? 0,
+      preview,
+      mirror: isOwnMirror(first, split) ? (first.mirrorPercentage?.value ?? 100) : null,
+    }),
+  );
+  return routes.find((route) => shows(http, journal, split, route)) ?? null;
 }
 
-/** The header that no journalled match has in this way. */
-function readPreview({ match = [] }: IstioRoute, journal: IstioJournal): Route['preview'] {
-  const known = journal.flatMap(matchesOf).map((one) => JSON.stringify(one.headers ?? {}));
-  const added = Object.entries(match[0]?.headers ?? {}).findLast(
-    ([header, value]) => !known.some((text) => text.includes(JSON.stringify({ [header]: value }).slice(1, -1))),
-  );
-  const [name, text] = added ?? [];
-  if (name === undefined || typeof text !== 'object' || text === null) return null;
-  if ('exact' in text && typeof text.exact === 'string') return previewOf({ name, exact: text.exact });
-  return 'regex' in text && typeof text.regex === 'string' ? previewOf({ name, regex: text.regex }) : null;
+/** What a route could be the preview of: each header of its first match. */
+function previewsIn({ match: [first = {}] = [] }: IstioRoute): readonly Preview[] {
+  return Object.entries(first.headers ?? {}).flatMap(([name, text]): readonly Preview[] => {
+    if (typeof text !== 'object' || text === null) return [];
+    if ('exact' in text && typeof text.exact === 'string') return [previewOf({ name, exact: text.exact })];
+    return 'regex' in text && typeof text.regex === 'string' ? [previewOf({ name, regex: text.regex })] : [];
+  });
 }
 
 /** One sentence about the first route whose destinations are not as they were written. */

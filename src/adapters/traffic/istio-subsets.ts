@@ -25,9 +25,9 @@ import {
 import { servedKind } from '../kubernetes/served.ts';
 import { findServing, type Serving } from '../kubernetes/serving.ts';
 import { canaryLabel, noLabel } from '../kubernetes/twin-canary.ts';
+import type { RouterDeps } from './dialect.ts';
 import { destinationName, httpOf, isHost, isRestored, parseJournal } from './istio-rules.ts';
 import { splitOf } from './istio-split.ts';
-import type { RouterDeps } from './object-router.ts';
 import {
   canarySubset,
   driftOf,

@@ -21,7 +21,7 @@ import {
 } from '../kubernetes/route-objects.ts';
 import { servedKind } from '../kubernetes/served.ts';
 import { findServing } from '../kubernetes/serving.ts';
-import type { Look } from './dialect.ts';
+import type { Look, RouterDeps } from './dialect.ts';
 import { lookAtPolicies } from './istio-policies.ts';
 import {
   describe,
@@ -31,6 +31,7 @@ import {
   isHost,
   isRestored,
   journalOf,
+  PREVIEW,
   parseJournal,
   readRoute,
   render,
@@ -40,7 +41,7 @@ import {
 } from './istio-rules.ts';
 import { splitOf } from './istio-split.ts';
 import { lookAtSubsets, withSubsets } from './istio-subsets.ts';
-import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import { createObjectRouter } from './object-router.ts';
 
 export function createIstioRouter(deps: RouterDeps): TrafficRouter {
   const router = createObjectRouter<VirtualService, IstioJournal>(deps, {
@@ -173,6 +174,10 @@ async function look(
   if (elsewhere.length > 0)
     return refuse(
       `${subject}: its route ${elsewhere.join(', ')} does not send to ${service} alone, so it cannot be routed: take it out of traffic.http of service ${target.service}. Its routes: ${list(http)}.`,
+    );
+  if (journal.some(({ name }) => name === PREVIEW))
+    return refuse(
+      `${subject}: its route ${PREVIEW} has the name of those that Sluice makes and takes away for previews: give it another one.`,
     );
   const split = splitOf(target, ref.namespace, journal);
   const beyond =

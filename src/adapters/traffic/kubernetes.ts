@@ -24,8 +24,8 @@ import { type Labels, parseSwitched, type Switched } from '../kubernetes/switche
 import { type CanaryLabel, canaryLabel, canaryName, canaryOf, stableName } from '../kubernetes/twin-canary.ts';
 import { readyEndpoints } from '../kubernetes/twin-state.ts';
 import { versionLabel } from '../kubernetes/versioned-canary.ts';
-import type { Dialect, Look } from './dialect.ts';
-import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import type { Dialect, Look, RouterDeps } from './dialect.ts';
+import { createObjectRouter } from './object-router.ts';
 
 /** null: not known. */
 type Journal = Switched | null;

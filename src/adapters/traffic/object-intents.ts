@@ -1,4 +1,4 @@
-/** What each operation writes to a route object as it was read, or why it does not. Pure: `object-router.ts` sends the patches. */
+/** What each operation writes to a route object as it was read, or why it does not. Pure: others send the patches. */
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Fence } from '../../app/ports.ts';

@@ -10,10 +10,10 @@ import { readJournal } from '../kubernetes/in-place-fields.ts';
 import { isOurs, readRouteMark } from '../kubernetes/marks.ts';
 import { Deployments, nameOf, type Service, Services } from '../kubernetes/objects.ts';
 import { deploymentOf, findServing } from '../kubernetes/serving.ts';
-import type { Dialect } from './dialect.ts';
+import type { Dialect, RouterDeps } from './dialect.ts';
 import { routedService } from './kubernetes.ts';
 import { lastRoute } from './object-intents.ts';
-import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import { createObjectRouter } from './object-router.ts';
 
 /** There is nothing to give back; it only tells a claimed Kubernetes Service from one that lost its marks. */
 type Journal = { readonly service: string };

@@ -9,7 +9,7 @@ import { type Sides, sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
-import { nameOf, type Ref, refOf, Services } from '../kubernetes/objects.ts';
+import { type Held, HTTPRoutes, nameOf, type Ref, refOf, Services } from '../kubernetes/objects.ts';
 import { belongsTo, otherOwner } from '../kubernetes/owners.ts';
 import {
   ServiceProfiles,
@@ -21,8 +21,9 @@ import {
 } from '../kubernetes/route-objects.ts';
 import { servedKind } from '../kubernetes/served.ts';
 import { findServing, selectsPods } from '../kubernetes/serving.ts';
-import type { Dialect, Look } from './dialect.ts';
-import { createObjectRouter, type RouterDeps } from './object-router.ts';
+import type { Dialect, Look, RouterDeps } from './dialect.ts';
+import { profilesOf, routesOfParent } from './linkerd.ts';
+import { createObjectRouter } from './object-router.ts';
 
 /** Backends as they were; empty: not known. */
 type Journal = readonly SplitBackend[];
@@ -117,7 +118,7 @@ async function look(cluster: Cluster, target: Target, [split = null]: readonly (
   const subject = nameOf(TrafficSplits, splitOf(target));
   const name = metadata.name;
   const root = split && rootOf(split.spec.service);
-  const splits = await cluster.list(await servedKind(cluster, TrafficSplits, SPLIT_VERSIONS), target.namespace);
+  const splits = await cluster.view(await servedKind(cluster, TrafficSplits, SPLIT_VERSIONS), target.namespace).all();
   const rivals = splits.filter(
     (one) => one.metadata.name !== splitOf(target).name && rootOf(one.spec.service) === name,
   );
@@ -128,6 +129,7 @@ async function look(cluster: Cluster, target: Target, [split = null]: readonly (
   const isUnclear = used.length > 1 || used.some(({ service }) => !own.includes(service));
   const headless = spec.clusterIP === 'None';
   const owner = otherOwner(serving.service);
+  const mesh = await lookAtMesh(cluster, target, name);
   return {
     refusals: [
       ...(owner
@@ -141,25 +143,57 @@ async function look(cluster: Cluster, target: Target, [split = null]: readonly (
           ]
         : []),
       ...rivals.map((one) => `${nameOf(TrafficSplits, one.metadata)} splits ${name} too: delete one of the two.`),
+      ...mesh.refusals,
       ...(headless
         ? [
             `Kubernetes Service ${target.namespace}/${name} is headless: Linkerd splits only Services with an address of their own.`,
           ]
         : []),
     ],
-    warnings: await profileWarnings(cluster, target, name),
+    warnings: mesh.warnings,
     several: [],
   };
 }
 
-/** linkerd-smi writes a split's weights into the ServiceProfile of the root Service; one with routes is somebody's own. */
-async function profileWarnings(cluster: Cluster, { namespace }: Target, service: string): Promise<string[]> {
-  if ((await cluster.versions(ServiceProfiles.group)).length === 0) return [];
-  const profiles = await cluster.list(ServiceProfiles, namespace).catch(() => []);
-  return profiles
-    .filter(({ metadata, spec }) => metadata.name.startsWith(`${service}.`) && (spec?.routes ?? []).length > 0)
-    .map(
-      ({ metadata }) =>
-        `${nameOf(ServiceProfiles, metadata)} has routes of its own: linkerd-smi writes the weights into the same object, so watch that both stay.`,
-    );
+/** linkerd-smi leaves a ServiceProfile alone that carries this, whatever its value. */
+const SKIP = 'smi.linkerd.io/skip';
+
+/** It writes a split's weights into the ServiceProfile of the root Service, which is all that Linkerd follows then. */
+async function lookAtMesh(
+  cluster: Cluster,
+  target: Target,
+  service: string,
+): Promise<Pick<Look, 'refusals' | 'warnings'>> {
+  const subject = nameOf(TrafficSplits, splitOf(target));
+  const [profiles, routes] = await Promise.all([
+    profilesOf(cluster, target.namespace, service),
+    routesOfParent(cluster, target.namespace, service),
+  ]);
+  const isSkipped = ({ metadata }: Held) => metadata.annotations?.[SKIP] !== undefined;
+  return {
+    refusals: [
+      ...profiles.found
+        .filter(isSkipped)
+        .map(
+          (profile) =>
+            `${subject} would be without effect: ${nameOf(ServiceProfiles, profile.metadata)} has the annotation ${SKIP}, so linkerd-smi writes no weights into it. Take the annotation off.`,
+        ),
+      ...routes.found.map(
+        (route) =>
+          `${nameOf(HTTPRoutes, route.metadata)} has Kubernetes Service ${service} as its parent and would be without effect, since Linkerd follows the ServiceProfile that linkerd-smi makes of a split instead. Delete the route, or roll out with router gateway-api.`,
+      ),
+    ],
+    warnings: [
+      ...profiles.found
+        .filter(({ spec }) => (spec?.routes ?? []).length > 0)
+        .map(
+          ({ metadata }) =>
+            `${nameOf(ServiceProfiles, metadata)} has routes of its own: linkerd-smi writes the weights into the same object, so watch that both stay.`,
+        ),
+      ...(profiles.remedy
+        ? [`${subject}: a ServiceProfile of ${service} may make it without effect; ${profiles.remedy}.`]
+        : []),
+      ...(routes.remedy ? [`${subject} would make an HTTPRoute of ${service} without effect; ${routes.remedy}.`] : []),
+    ],
+  };
 }

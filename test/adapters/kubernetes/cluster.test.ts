@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
 import { Deployments, Services } from '../../../src/adapters/kubernetes/objects.ts';
 import { silent } from '../../cluster/world.ts';
@@ -129,6 +129,27 @@ it('asks for its rights once a minute', async () => {
   expect(JSON.parse(seen[0]?.body ?? '').spec).toEqual({ namespace: 'hello' });
 });
 
+it('one object that cannot be read keeps nobody from the others, and is named to who asks for it', async () => {
+  const broken = { ...service('4'), metadata: { ...service('4').metadata, name: 'strange' }, spec: { ports: 'http' } };
+  const named = /^Service hello\/strange cannot be read \(spec\.ports: .*\): correct or delete it$/;
+  answer = ({ url }, response) => {
+    if (!url.searchParams.has('watch')) {
+      json(response, { metadata: { resourceVersion: '6' }, items: [broken, service('5')] });
+      return;
+    }
+    const end = { metadata: { resourceVersion: '6', annotations: { 'k8s.io/initial-events-end': 'true' } } };
+    response.writeHead(200);
+    for (const object of [broken, service('5')]) response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
+    response.write(`${JSON.stringify({ type: 'BOOKMARK', object: end })}\n`);
+  };
+  expect(await cluster.list(Services, 'hello')).toMatchObject([{ metadata: { name: 'world' } }]);
+  const view = cluster.view(Services, 'hello');
+  expect(await view.all()).toMatchObject([{ metadata: { name: 'world' } }]);
+  await expect(view.get('strange')).rejects.toThrow(named);
+  answer = (_, response) => json(response, broken);
+  await expect(cluster.get(Services, { ...ref, name: 'strange' })).rejects.toThrow(named);
+});
+
 it('tells once for a burst whose objects changed', async () => {
   const told: (readonly [string, string | null])[] = [];
   const stop = cluster.onChange((...change) => told.push(change));
@@ -158,6 +179,8 @@ it('reads its credentials again after a 401, and asks once more', async () => {
     headers.authorization === 'Bearer renewed' ? json(response, service('6')) : json(response, {}, 401);
   // Not at each answer: credentials that are wrong on disk as well are not read in a loop.
   await new Promise((resolve) => setTimeout(resolve, 1_000));
+  vi.spyOn(Date, 'now').mockReturnValue(Date.now() - 3_600_000);
+  onTestFinished(() => void vi.restoreAllMocks());
   expect(await cluster.get(Services, ref)).toMatchObject({ metadata: { resourceVersion: '6' } });
   expect(seen.map(({ headers }) => headers.authorization)).toEqual([
     'Bearer secret',
@@ -176,7 +199,7 @@ it('goes on with the versions that were served when the API server does not list
   answer = (_, response) => json(response, { versions: [{ version: 'v1' }] });
   expect(await cluster.versions('networking.istio.io')).toEqual(['v1']);
   answer = (_, response) => json(response, { message: 'overloaded' }, 500);
-  const later = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_600_000);
+  const later = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 3_600_000);
   expect(await cluster.versions('networking.istio.io')).toEqual(['v1']);
   later.mockRestore();
   // Nobody waits for the answer.

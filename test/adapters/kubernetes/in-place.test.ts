@@ -1,4 +1,6 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Kind, kinds } from '../../../playground/api-server/kinds.ts';
+import type { Deployment, NewObject } from '../../../playground/api-server/objects.ts';
 import { createPlayground } from '../../../playground/playground.ts';
 import { achieved, podsFor } from '../../../src/adapters/kubernetes/in-place-fields.ts';
 import { openKube } from '../../cluster/kube.ts';
@@ -18,12 +20,42 @@ describe('pods for a weight', () => {
     [50, 4, 4, null],
     [10, 10, 1, '9% (1 of 11 pods; 10% was asked)'],
     [41, 10, 7, null],
+    [33, 3, 2, '40% (2 of 5 pods; 33% was asked)'],
+    [42, 2, 2, '50% (2 of 4 pods; 42% was asked)'],
+    [30, 3, 1, '25% (1 of 4 pods; 30% was asked)'],
+    // Just between 2 of 5 and 3 of 6: the greater one.
+    [45, 3, 3, '50% (3 of 6 pods; 45% was asked)'],
     [90, 4, 4, '50% (4 of 8 pods; 90% was asked)'],
     [5, 1, 1, '50% (1 of 2 pods; 5% was asked)'],
-  ])('%i%% of %i pods are %i new ones beside them', (asked, replicas, pods, said) => {
+  ])('%i percent of %i pods are %i new ones beside them', (asked, replicas, pods, said) => {
     expect(podsFor(asked, replicas)).toBe(pods);
     expect(achieved(asked, replicas)).toBe(said);
   });
 });
 
 inPlaceContract(playground.kubeconfig, kube);
+
+describe('where a mutating webhook changes what is written', () => {
+  let stop = () => {};
+  beforeAll(() => {
+    stop = playground.store.mutate(noteImage);
+  });
+  afterAll(() => stop());
+  inPlaceContract(playground.kubeconfig, kube);
+});
+
+/** Another template for each image. */
+function noteImage(kind: Kind, object: NewObject): NewObject {
+  if (kind.plural !== kinds.deployments.plural) return object;
+  const deployment = object as NewObject & Pick<Deployment, 'spec'>;
+  const { template } = deployment.spec;
+  const annotations = {
+    ...template.metadata?.annotations,
+    'webhook.test/image': template.spec.containers[0]?.image ?? '',
+  };
+  const noted: typeof deployment = {
+    ...deployment,
+    spec: { ...deployment.spec, template: { ...template, metadata: { ...template.metadata, annotations } } },
+  };
+  return noted;
+}

@@ -134,7 +134,27 @@ describe('the canary Deployment', () => {
     });
   });
 
-  it('is marked from birth and carries no label of other tools', () => {
+  it('carries what its owners find it by, and no label by which a tool would take it for its own', () => {
+    const owned = {
+      app: 'world',
+      team: 'x',
+      version: 'v1',
+      'app.kubernetes.io/part-of': 'shop',
+      'app.kubernetes.io/instance': 'world',
+      'app.kubernetes.io/managed-by': 'Helm',
+      'helm.sh/chart': 'world-1.0.0',
+      'kustomize.toolkit.fluxcd.io/name': 'shop',
+    };
+    const stable = { ...deployment(), metadata: { ...metadata, labels: owned } };
+    expect(canaryDeployment(stable, template, label, 50, fence).labels).toEqual({
+      app: 'world-canary',
+      team: 'x',
+      'app.kubernetes.io/part-of': 'shop',
+      'app.kubernetes.io/managed-by': 'sluice',
+    });
+  });
+
+  it('is marked from birth', () => {
     expect(labels).toEqual({ app: 'world-canary', 'app.kubernetes.io/managed-by': 'sluice' });
     expect(annotations).toEqual({
       'sluice.dev/rollout': 'world-1',

@@ -41,6 +41,16 @@ describe('a Deployment', () => {
     const spec = { replicas: 3, selector: {}, template: { spec: { containers: [] } }, progressDeadlineSeconds: 60 };
     expect(deploymentState({ metadata, spec, ...(status && { status }) }).kind).toBe(kind);
   });
+
+  it('that may not make pods says why, though it took too long as well', () => {
+    const spec = { replicas: 3, selector: {}, template: { spec: { containers: [] } }, progressDeadlineSeconds: 60 };
+    const conditions = [
+      { type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' },
+      { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'quota' },
+    ];
+    const status = { ...done, availableReplicas: 2, conditions };
+    expect(deploymentState({ metadata, spec, status })).toEqual({ kind: 'stuck', reason: 'FailedCreate: quota' });
+  });
 });
 
 describe('pods', () => {
@@ -127,5 +137,21 @@ describe('endpoints', () => {
       slice('other', ['10.0.0.4']),
     ];
     expect(readyEndpoints(slices, 'world')).toEqual([{ address: '10.0.0.1', port: 7778 }]);
+  });
+
+  const [metrics, http, admin] = [
+    { name: 'metrics', port: 9090 },
+    { name: 'http', port: 8080 },
+    { name: 'admin', port: 8081 },
+  ];
+  it.each<[string, NonNullable<EndpointSlice['ports']>, number | string | undefined, number[]]>([
+    ['the one named http', [metrics, http], undefined, [8080]],
+    ['the first, where none is named so', [admin, metrics], undefined, [8081]],
+    ['the one that is named', [metrics, http, admin], 'admin', [8081]],
+    ['the number that is given, though the Kubernetes Service leads to another', [http], 8081, [8081]],
+    ['none, where none has the name', [metrics, http], 'admin', []],
+  ])('are asked at %s', (_, ports, port, asked) => {
+    const slices = [{ ...slice('world', ['10.0.0.1']), ports }];
+    expect(readyEndpoints(slices, 'world', { port }).map((one) => one.port)).toEqual(asked);
   });
 });

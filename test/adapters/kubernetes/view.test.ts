@@ -17,6 +17,13 @@ const bookmark = (version: number, end = false): WatchEvent => ({
   },
 });
 const event = (type: string, of: Held): WatchEvent => ({ type, object: of });
+/** Of a shape that this kind does not have. */
+const broken = (name: string, version: number): Held => ({ ...object(name, version), spec: 'broken' });
+function parseHeld(one: unknown): Held {
+  const held = one as Held & { spec?: string };
+  if (held.spec) throw new Error(`Thing ${held.metadata.name} cannot be read`);
+  return held;
+}
 
 /** One watch as the API server would serve it: what is pushed arrives, until it ends or breaks. */
 function pipe(signal: AbortSignal) {
@@ -39,12 +46,14 @@ describe('a view', () => {
   let changed: string[];
   let lists: number;
   let view: View<Held>;
+  let said: string[];
   const opened = (count: number) => vi.waitFor(() => expect(pipes).toHaveLength(count), { timeout: 5_000 });
   const names = async () =>
     (await view.all()).map(({ metadata }) => `${metadata.name}@${metadata.resourceVersion}`).sort();
 
   beforeEach(() => {
     [pipes, refuse, changed, lists] = [[], null, [], 0];
+    said = [];
     view = createView<Held>(
       {
         async open(query, signal) {
@@ -57,11 +66,11 @@ describe('a view', () => {
           lists++;
           return { items: [], resourceVersion: '50' };
         },
-        parse: (one) => one as Held,
+        parse: parseHeld,
         changed: ({ metadata }) => changed.push(metadata.name),
       },
       ({ metadata }) => metadata.labels?.held === 'yes',
-      silent,
+      { ...silent, warn: ({ name }, message) => said.push(`${name}: ${message}`) },
     );
   });
   afterEach(() => view.close());
@@ -105,6 +114,49 @@ describe('a view', () => {
     view.put(object('b', 39));
     view.forget(object('a', 10));
     expect(await names()).toEqual([]);
+  });
+
+  describe('an object that cannot be read', () => {
+    it('keeps nobody from the others, and is named in the log and to those who ask for it', async () => {
+      await opened(1);
+      pipes[0]?.push(event('ADDED', broken('x', 9)), event('ADDED', object('a', 10)), bookmark(20, true));
+      expect(await names()).toEqual(['a@10']);
+      pipes[0]?.push(event('MODIFIED', broken('x', 21)), event('MODIFIED', object('a', 22)));
+      await vi.waitFor(async () => expect(await names()).toEqual(['a@22']));
+      await expect(view.get('x')).rejects.toThrow('Thing x cannot be read');
+      expect(said).toEqual(['x: an object is left out']);
+      expect(pipes).toHaveLength(1);
+    });
+
+    it('is not known as it was before, and whoever held it is told', async () => {
+      await start();
+      changed = [];
+      pipes[0]?.push(event('MODIFIED', broken('b', 21)));
+      await vi.waitFor(() => expect(changed).toEqual(['b']));
+      expect(view.peek('b')).toBeNull();
+      await expect(view.get('b')).rejects.toThrow('Thing b cannot be read');
+    });
+
+    it.each([
+      ['it is put right', event('MODIFIED', object('x', 30)), ['a@10', 'b@11', 'x@30']],
+      ['it is deleted', event('DELETED', broken('x', 30)), ['a@10', 'b@11']],
+    ])('is forgotten when %s', async (_, then, wanted) => {
+      await start();
+      pipes[0]?.push(event('ADDED', broken('x', 21)));
+      await vi.waitFor(() => expect(said).toHaveLength(1));
+      pipes[0]?.push(then);
+      await vi.waitFor(() => view.get('x'));
+      expect(await names()).toEqual(wanted);
+    });
+
+    it('goes on behind it when the watch ends', async () => {
+      await start();
+      pipes[0]?.push(event('ADDED', broken('x', 21)));
+      await vi.waitFor(() => expect(said).toHaveLength(1));
+      pipes[0]?.end();
+      await opened(2);
+      expect(pipes[1]?.query).toMatchObject({ resourceVersion: '21' });
+    });
   });
 
   it('goes on where it was when the watch ends', async () => {
@@ -161,9 +213,9 @@ describe('a view', () => {
 
   it('is idle a minute after its last use, unless it holds something of a rollout', async () => {
     await start();
-    expect(view.idle(Date.now() + 59_000)).toBe(false);
-    expect(view.idle(Date.now() + 61_000)).toBe(true);
+    expect(view.idle(performance.now() + 59_000)).toBe(false);
+    expect(view.idle(performance.now() + 61_000)).toBe(true);
     view.put(object('c', 70, { held: 'yes' }));
-    expect(view.idle(Date.now() + 61_000)).toBe(false);
+    expect(view.idle(performance.now() + 61_000)).toBe(false);
   });
 });

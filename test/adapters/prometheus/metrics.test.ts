@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createMetrics } from '../../../src/adapters/prometheus/index.ts';
 import { PRESETS } from '../../../src/core/config-schema.ts';
-import type { Check } from '../../../src/core/plan.ts';
+import type { Check, Target } from '../../../src/core/plan.ts';
 import { createLog } from '../../../src/log.ts';
 import { aCheck, TARGET } from '../../contracts/metrics.ts';
 import { type Answer, answers, type FakePrometheus, fakePrometheus } from './fake-prometheus.ts';
@@ -36,6 +36,18 @@ describe('one number for each side', () => {
     expect(await metrics.measure(TARGET, [aCheck(OWN)], NOW - MINUTE, NOW)).toEqual([
       { check: OWN, canary: { value: 7 }, stable: { value: 3 }, requests: null },
     ]);
+  });
+
+  it("is nobody's, and so no data, where the cluster does not say which pods are new", async () => {
+    server = await fakePrometheus((query) => (query.includes('pod=~"/"') ? answers.empty : answers.number(100)));
+    const metrics = createMetrics({ url: server.url, log, replicaSets: async () => Promise.reject(new Error('away')) });
+    const target: Target = {
+      ...TARGET,
+      workload: 'in-place',
+      traffic: { router: 'kubernetes', service: 'hello/world' },
+    };
+    const [measured] = await metrics.measure(target, [aCheck('linkerd/success-rate')], NOW - MINUTE, NOW);
+    expect(measured).toMatchObject({ canary: { missing: 'no samples' }, requests: { canary: 0, stable: 0 } });
   });
 
   it('has its requests where a preset counts them', async () => {

@@ -6,9 +6,11 @@ import { createKeys } from '../../../src/adapters/redis/keys.ts';
 import { createRolloutStore } from '../../../src/adapters/redis/rollouts.ts';
 import { scripts } from '../../../src/adapters/redis/scripts.ts';
 import { createStore, type RedisStore } from '../../../src/adapters/redis/store.ts';
+import { Unreadable } from '../../../src/app/unreadable.ts';
+import { begin } from '../../../src/core/decide.ts';
 import type { Event } from '../../../src/core/rollout.ts';
 import { aService, loaded, playTo, record, start, storeContract } from '../../contracts/store.ts';
-import { BO } from '../../support/played.ts';
+import { BO, samplePlan } from '../../support/played.ts';
 import { recordingLog, redisCorner, startPrivateRedis, withRedis } from '../../support/redis.ts';
 
 const log = recordingLog();
@@ -45,6 +47,33 @@ describe('the store on Redis', () => {
   afterAll(async () => {
     await store.close();
     await corner.clear();
+  });
+
+  it('takes a whole outage of Slack out of the outbox at once', async () => {
+    const { id } = await start(store, aService(), env);
+    const { outbox } = createKeys(env).rollout(id);
+    const many = 20_000;
+    await withRedis(url, async (redis) => {
+      const adding = redis.pipeline();
+      for (let n = 0; n < many; n++) adding.xadd(outbox, '*', 'key', 'root', 'note', '');
+      await adding.exec();
+    });
+    const entries = (await store.unsent(id)).map(({ entry }) => entry);
+    expect(entries.length).toBeGreaterThanOrEqual(many);
+    await store.sent(id, entries);
+    expect(await store.unsent(id)).toEqual([]);
+  });
+
+  it.each([
+    { gone: 'a minute', ms: 60_000, known: true },
+    { gone: 'nine minutes', ms: 540_000, known: false },
+  ])('a failure counts on when nobody tried again for $gone: $known', async ({ ms, known }) => {
+    const name = aService();
+    await (await store.lease(name, 1_000))?.release('failed');
+    // As if it were so long ago.
+    const left = `${createKeys(env).lease(name)}:left`;
+    await withRedis(url, async (redis) => redis.pexpire(left, (await redis.pttl(left)) - ms));
+    expect((await store.lease(name, 1_000))?.failingSince).toEqual(known ? expect.any(Number) : null);
   });
 
   it('a full inbox takes nothing more, and loses nothing', async () => {
@@ -200,6 +229,37 @@ describe('the store on Redis', () => {
     expect(await store.load(id)).toBeNull();
   });
 
+  it.each([
+    ['its state is cut off', { state: '{"id":' }],
+    ['its plan is no JSON', { plan: 'x' }],
+    ['it is something else', { state: '{}' }],
+    ['a part of it is missing', { head: null }],
+    ['its recorded abort is cut off', { abort: '{' }],
+  ])('says which rollout cannot be read, and how it is found again: %s', async (_, spoilt) => {
+    const service = aService();
+    const { id } = await start(store, service, env);
+    const { state } = keysOf(service, id);
+    await withRedis(url, async (redis) => {
+      for (const [field, value] of Object.entries(spoilt))
+        await (value === null ? redis.hdel(state, field) : redis.hset(state, field, value));
+    });
+    const failed = await store.load(id).catch((error: unknown) => error);
+    expect(failed).toBeInstanceOf(Unreadable);
+    const [, keys = ''] =
+      /^rollout \S+ cannot be read in Redis \(.+\): delete it there \(DEL (.+)\),/.exec(
+        `${failed instanceof Error && failed.message}`,
+      ) ?? [];
+    await withRedis(url, (redis) => redis.del(keys.split(' ')));
+    expect(await store.load(id)).toBeNull();
+    // As the sweep does with what only the cluster knows.
+    const epoch = await store.nextEpoch(service, 9);
+    const event = { type: 'requested', id, plan: samplePlan(service, env), epoch } as const;
+    expect(await store.create(begin(event, await store.now()), event, null, { actor: BO, reason: null })).toEqual({
+      kind: 'created',
+    });
+    expect(await store.load(id)).toMatchObject({ rollout: { id, epoch }, abort: { actor: BO } });
+  });
+
   it('leaves a rollout alone that a newer Sluice wrote', async () => {
     const service = aService();
     const { id } = await start(store, service, env);
@@ -207,6 +267,7 @@ describe('the store on Redis', () => {
     await withRedis(url, (redis) => redis.hset(state, 'schema', 2));
     const kept = () => withRedis(url, (redis) => Promise.all([redis.hgetall(state), redis.get(epoch)]));
     const before = await kept();
+    await expect(store.load(id)).rejects.toThrow(Unreadable);
     await expect(store.load(id)).rejects.toThrow('schema 2');
     await expect(store.requestAbort(id, BO, null)).rejects.toThrow('schema 2');
     expect(await kept()).toEqual(before);

@@ -26,6 +26,8 @@ const errors: readonly CommandError[] = [
   { kind: 'control character', code: 'U+202E' },
 ];
 
+const unreadable =
+  'rollout other-4d5e6f cannot be read in Redis (Unexpected end of JSON input): delete it there (DEL a b c), and Sluice finds it by its marks in the cluster and aborts it';
 const rejections: readonly (readonly [Extract<Answer, { kind: 'rejected' }>['verb'], Rejection])[] = [
   ['approve', { kind: 'ended' }],
   ['approve', { kind: 'stale' }],
@@ -96,23 +98,49 @@ const answers: readonly Answer[] = [
       { version: 'v1', at: T0 - 7_200_000, rollout: '' },
     ],
     takes: ['v2'],
+    ...{ revisions: [], takesRevisions: false },
   },
-  { kind: 'history', service: 'world', live: null, releases: [], takes: [] },
+  { kind: 'history', service: 'world', live: null, releases: [], takes: [], revisions: [], takesRevisions: false },
+  {
+    kind: 'history',
+    service: 'world',
+    live: 'v2',
+    releases: [],
+    takes: [],
+    revisions: [
+      { revision: 12, version: 'v2', cause: null, isLive: true },
+      { revision: 11, version: 'registry.test/world@sha256:abc', cause: 'kubectl set image <!here>', isLive: false },
+    ],
+    takesRevisions: true,
+  },
+  {
+    kind: 'history',
+    service: 'world',
+    live: '7',
+    releases: [{ version: '7', at: T0, rollout: 'world-000003', by: ana }],
+    takes: [],
+    revisions: [{ revision: 3, version: '7', cause: null, isLive: true }],
+    takesRevisions: false,
+  },
   { kind: 'started', rollout: running, link },
   { kind: 'started', rollout: { ...running, plan: plan({ kind: 'rollback', version: 'v1', from: 'v2' }) }, link: null },
-  { kind: 'status', rollouts: [{ rollout: running, link }], service: 'world', live: 'v1' },
-  { kind: 'status', rollouts: [], service: 'world', live: null },
+  { kind: 'status', rollouts: [{ rollout: running, link }], unreadable: [], more: 0, service: 'world', live: 'v1' },
+  { kind: 'status', rollouts: [], unreadable: [], more: 0, service: 'world', live: null },
+  { kind: 'status', rollouts: [], unreadable: [unreadable], more: 0, service: 'world', live: 'v1' },
   {
     kind: 'status',
     rollouts: [
       { rollout: running, link },
       { rollout: rollout({ kind: 'succeeded', since: T0 }), link: null },
     ],
+    unreadable: [unreadable],
+    more: 7,
     service: null,
     live: null,
   },
-  { kind: 'status', rollouts: [], service: null, live: null },
+  { kind: 'status', rollouts: [], unreadable: [], more: 0, service: null, live: null },
   { kind: 'no rollout', given: 'world-000000' },
+  { kind: 'unreadable', problem: unreadable },
   { kind: 'nothing to roll back to', service: 'world', given: null, known: [] },
   { kind: 'nothing to roll back to', service: 'world', given: 'v7', known: ['v1', 'v0'] },
   ...rejections.map(([verb, rejection]) => ({ kind: 'rejected', verb, rejection, rollout: running }) as const),

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Rollout } from '../../../src/core/rollout.ts';
 import type { FakeSlack } from '../../support/fake-slack/index.ts';
-import { bo, gate, plan, rollout, startAdapter, T0, waiting } from './support.ts';
+import { bo, gate, plan, rollout, startAdapter, system, T0, waiting } from './support.ts';
 
 let bench: Awaited<ReturnType<typeof startAdapter>>;
 let fake: FakeSlack;
@@ -141,6 +141,35 @@ describe('when Slack does not do as asked', () => {
     await bench.chat.show(state, { key: 'gate:1' }).catch(() => undefined);
     expect(await bench.chat.find(state, 'gate:1')).toBe(fake.thread()[0]?.ts);
     expect(await bench.chat.find(state, 'result')).toBeNull();
+  });
+
+  it('finds the message of a rollout that Redis had lost, though it was asked for long before', async () => {
+    const found = { ...waiting(), requestedAt: Date.now() + 3_600_000 };
+    const ts = await shown(found, 'root');
+    expect(await bench.chat.find(found, 'root')).toBeNull();
+    const recovered: Rollout = { ...found, plan: plan({ requester: system }) };
+    expect(await bench.chat.find(recovered, 'root')).toBe(ts);
+  });
+
+  it('finds what stands in the fallback channel, there', async () => {
+    const state = { ...waiting(), plan: plan({ channel: 'C0NOWHERE' }), requestedAt: Date.now() };
+    const root = await shown(state, 'root');
+    expect(root).toMatch(/^C0GENERAL\//);
+    expect(await bench.chat.find(state, 'root')).toBe(root);
+    const started = withMessages(state, { root });
+    const asked = await shown(started, 'gate:1');
+    expect(await bench.chat.find(started, 'gate:1')).toBe(asked);
+  });
+
+  it('finds the gate in the fallback channel of a rollout whose own was archived meanwhile', async () => {
+    const state = { ...waiting(), requestedAt: Date.now() };
+    const started = withMessages(state, { root: await shown(state, 'root') });
+    const [deploys] = fake.workspace.channels;
+    if (deploys) deploys.archived = true;
+    const asked = await shown(started, 'gate:1');
+    expect(asked).toMatch(/^C0GENERAL\//);
+    expect(await bench.chat.find(started, 'gate:1')).toBe(asked);
+    expect(await bench.chat.find(started, 'result')).toBeNull();
   });
 
   it('finds nothing without the scope to look', async () => {
@@ -312,7 +341,7 @@ describe('looking up', () => {
   });
 
   it('asks Slack once a minute who is a full member and whether a channel is there, however many want to know', async () => {
-    vi.useFakeTimers({ toFake: ['Date'] });
+    vi.useFakeTimers({ toFake: ['Date', 'performance'] });
     const asked = (method: string) => fake.calls.filter((call) => call.method === method).length;
     const look = () => Promise.all([bench.chat.isFullMember('U0BO'), bench.chat.channel('C0DEPLOYS')]);
     await Promise.all([look(), look()]);
@@ -320,6 +349,8 @@ describe('looking up', () => {
     expect([asked('users.info'), asked('conversations.info')]).toEqual([1, 1]);
     fake.workspace.people.bo.deleted = true;
     vi.advanceTimersByTime(60_000);
+    // Somebody corrects the clock of the machine.
+    vi.setSystemTime(Date.now() - 3_600_000);
     expect(await bench.chat.isFullMember('U0BO')).toBe(false);
   });
 

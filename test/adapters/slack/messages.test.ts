@@ -91,7 +91,8 @@ describe('who is pinged', () => {
     ].map(([, id]) => id);
     const isOpenGate = said.key.startsWith('gate:') && said.rollout.gates.at(-1)?.decision === null;
     const asked = said.rollout.phase.kind === 'halted' ? 'S_ONCALL' : 'S_APPROVERS';
-    const called = said.note?.kind === 'stalled' && said.rollout.plan.requester.kind === 'person' ? ['U0ANA'] : [];
+    const calls = said.note?.kind === 'stalled' || said.note?.kind === 'disputed';
+    const called = calls && said.rollout.plan.requester.kind === 'person' ? ['U0ANA'] : [];
     expect(pings).toEqual(isOpenGate ? [asked] : called);
   });
 });

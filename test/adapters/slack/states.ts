@@ -82,6 +82,13 @@ const foreign = {
   ...{ object: 'Deployment hello/world', difference: 'its image was changed to buoyantio/world:v9', weight: null },
 };
 
+const rolledBack = plan({ kind: 'rollback', version: 'v1', from: 'v2', strategy: 'rollback', requester: bo });
+const disputed = 'HTTPRoute hello/other still sends to world-v1';
+const inDispute = rollout(
+  { kind: 'succeeded', since: at, disputed },
+  { ...full, gates, plan: plan({ target: { ...plan().target, deployment: 'world-v1' } }) },
+);
+
 const endedBy = (cause: Extract<Phase, { kind: 'aborted' }>['cause'], from = 'at 10%') =>
   rollout({ kind: 'aborted', since: at, cause, from }, { gates });
 
@@ -144,6 +151,8 @@ export const SAID: readonly Said[] = [
     rollout({ ...aborting, stage: 'cool', cause: byBo }, { route: { weight: 0, preview: null, mirror: null } }),
   ),
   root('live', rollout({ kind: 'succeeded', since: at }, full)),
+  root('in dispute', inDispute),
+  root('rolled back, in dispute', { ...inDispute, plan: rolledBack }),
   root('aborted by a person', endedBy(byBo)),
   root('aborted by a check', endedBy({ kind: 'check', check: 'p99 latency', results: failing })),
   root('lost', endedBy({ kind: 'lost', message: 'Deployment hello/world-canary is gone' })),
@@ -270,13 +279,9 @@ export const SAID: readonly Said[] = [
     'live, the version before unknown',
     rollout({ kind: 'succeeded', since: at }, { ...full, gates, plan: plan({ from: null }) }),
   ),
-  end(
-    'rolled back',
-    rollout(
-      { kind: 'succeeded', since: at },
-      { ...full, plan: plan({ kind: 'rollback', version: 'v1', from: 'v2', strategy: 'rollback', requester: bo }) },
-    ),
-  ),
+  end('rolled back', rollout({ kind: 'succeeded', since: at }, { ...full, plan: rolledBack })),
+  end('in dispute', inDispute),
+  end('in dispute, the version before unknown', { ...inDispute, plan: plan({ from: null }) }),
   end('aborted by a person', endedBy(byBo, 'at the gate of 10%')),
   end('aborted by a check', endedBy({ kind: 'check', check: 'p99 latency', results: failing })),
   end(
@@ -384,6 +389,16 @@ export const SAID: readonly Said[] = [
     key: 'note:9',
     note: { kind: 'resumed', ms: 425_000 },
   },
+  { when: 'in dispute', rollout: inDispute, key: 'note:9', note: { kind: 'disputed', message: disputed } },
+  {
+    when: 'in dispute, the version before unknown, asked for from a terminal',
+    rollout: {
+      ...inDispute,
+      plan: plan({ from: null, requester: { kind: 'cli', user: 'ci@runner', name: 'ci@runner' } }),
+    },
+    key: 'note:9',
+    note: { kind: 'disputed', message: disputed },
+  },
   {
     when: 'clean-up of an abort stalled',
     rollout: rollout({ ...aborting, stage: 'clean', cause: byBo, stalled: true }),
@@ -441,6 +456,8 @@ function hostilePhase(phase: Phase, words: string, actor: typeof ana): Phase {
       return { ...phase, drift: { ...phase.drift, object: words, difference: words } };
     case 'halted':
       return { ...phase, why: words };
+    case 'succeeded':
+      return phase.disputed === undefined ? phase : { ...phase, disputed: words };
     case 'aborting':
     case 'aborted': {
       const { cause } = phase;

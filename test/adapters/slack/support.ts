@@ -175,8 +175,11 @@ export function recordingBot() {
 /** The whole adapter over signed HTTP, as the web server mounts it. */
 export async function startAdapter(
   options: Partial<SlackOptions> = {},
-  /** `before`: changes the Slack that the adapter meets at its start. */
-  { before = () => {} }: { before?: (fake: FakeSlack) => void } = {},
+  /** `before`: changes the Slack that the adapter meets at its start. `isGuarding`: whether a rollout runs. */
+  {
+    before = () => {},
+    isGuarding = async () => false,
+  }: { before?: (fake: FakeSlack) => void; isGuarding?: () => Promise<boolean> } = {},
 ) {
   const fake = await startFakeSlack();
   before(fake);
@@ -199,7 +202,7 @@ export async function startAdapter(
   const address = server.address();
   const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/slack/events`;
   fake.botUrl = url;
-  await slack.start();
+  await slack.start(isGuarding);
   return {
     fake,
     /** Where it takes Slack's requests. */

@@ -15,6 +15,18 @@ it.each<[string, unknown, unknown, readonly string[]]>([
   ['what is put in front of a list', { a: [{ b: 1 }] }, { a: [{ c: 2 }, { b: 1 }] }, ['a[0]: {"c":2} (new)']],
   ['what is put behind a list', { a: [{ b: 1 }] }, { a: [{ b: 1 }, { c: 2 }] }, ['a[1]: {"c":2} (new)']],
   ['what goes from the start of a list', { a: [{ c: 2 }, { b: 1 }] }, { a: [{ b: 1 }] }, ['a[0]: gone']],
+  [
+    'what is put in between, in places of their own',
+    { a: [{ b: 1 }, { c: 1 }] },
+    { a: [{ x: 1 }, { b: 2 }, { x: 1 }, { c: 2 }] },
+    ['a[0]: {"x":1} (new)', 'a[0].b: 1 → 2', 'a[2]: {"x":1} (new)', 'a[1].c: 1 → 2'],
+  ],
+  [
+    'what is taken out in between',
+    { a: [{ x: 1 }, { b: 2 }, { x: 1 }, { c: 2 }] },
+    { a: [{ b: 1 }, { c: 1 }] },
+    ['a[0]: gone', 'a[1].b: 2 → 1', 'a[2]: gone', 'a[3].c: 2 → 1'],
+  ],
   ['a key that is no word', { a: {} }, { a: { 'x.y/z': '1' } }, ['a["x.y/z"]: "1" (new)']],
 ])('%s', (_, before, after, lines) => expect(differences(before, after)).toEqual(lines));
 
@@ -44,6 +56,7 @@ it('an object that is not made yet is foreseen too, to the letter', async () => 
   expect(await createRouter('ingress-nginx', { cluster, log: silent }).foresee?.(target, routes)).toEqual([
     {
       object: 'Ingress hello/world-canary',
+      isNew: true,
       routes: [
         [`${annotation('canary-by-cookie')}: "beta" (new)`],
         [`${annotation('canary-weight')}: "0" → "10"`, `${annotation('canary-by-cookie')}: gone`],

@@ -190,6 +190,33 @@ export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
         expect(await weights()).toEqual([50, 50]);
       });
 
+      it.each([
+        ['it was not taken', false],
+        ['it was, and only its answer got lost', true],
+      ])('are lowered again when nobody knows what became of a write: %s', async (_, isTaken) => {
+        let isBroken = true;
+        const flaky: Cluster = {
+          ...cluster,
+          async patch(kind, ref, ops) {
+            const breaks = isBroken && ref.name.endsWith('-internal');
+            if (breaks) isBroken = false;
+            const outcome = breaks && !isTaken ? null : await cluster.patch(kind, ref, ops);
+            if (breaks || outcome === null) throw new Error('timed out');
+            return outcome;
+          },
+        };
+        await router.claim(both, fence(1));
+        await router.setRoute(both, weight(10), fence(2), false);
+        const unlucky = createGatewayApiRouter({ cluster: flaky, log: silent });
+        await expect(unlucky.setRoute(both, weight(50), fence(3), false)).rejects.toThrow('timed out');
+        expect(await weights()).toEqual([10, 10]);
+        isBroken = true;
+        await expect(unlucky.setRoute(both, weight(50), fence(3), false)).rejects.toThrow('timed out');
+        expect(await weights()).toEqual([10, 10]);
+        expect(await unlucky.setRoute(both, weight(50), fence(3), false)).toEqual(DONE);
+        expect(await weights()).toEqual([50, 50]);
+      });
+
       it('are lowered again also by a replica that finds the first one raised, since another one died there', async () => {
         await router.claim(both, fence(1));
         await router.setRoute(both, weight(10), fence(2), false);

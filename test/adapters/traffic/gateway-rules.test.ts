@@ -62,9 +62,10 @@ describe('a rendered route', () => {
     ]);
   });
 
-  it('puts a preview rule first for each routed rule, without its name', () => {
-    const [first, second] = rendered(route({ preview }));
+  it('puts a preview rule right before each routed rule, without its name: the others keep what they take', () => {
+    const [other, first, own, second, last] = rendered(route({ preview }));
     const header = { type: 'Exact', name: 'x-canary', value: 'always' };
+    expect([other, own?.name, last?.matches]).toEqual([rules[0], 'main', rules[2]?.matches]);
     expect(first).toEqual({
       matches: [{ ...path('/'), headers: [header] }],
       filters: [edge],
@@ -131,7 +132,7 @@ describe('after edits by others', () => {
     ['another rule', (all) => all.unshift(rule('/new', ref('new'))), true],
     ['a weight', (all) => Object.assign(all[routedAt(all, '/')]?.backendRefs?.[1] ?? {}, { weight: 30 }), false],
     ['a third backend', (all) => all[routedAt(all, '/')]?.backendRefs?.push(ref('x')), false],
-    ['a preview rule', (all) => all.splice(0, 1), false],
+    ['a preview rule', (all) => all.splice(routedAt(all, '/') - 1, 1), false],
     ['the whole rule', (all) => all.splice(routedAt(all, '/'), 1), false],
   ])('of %s the owned fields tell', (_, change, same) => {
     const rules = edited(change);

@@ -58,6 +58,15 @@ describe('a preview in a VirtualService', () => {
   });
 });
 
+it('reads a preview back that matches as another route of the service does', () => {
+  const http: IstioRoute[] = [{ name: 'qa', match: [{ headers }], route: to('world') }, { route: to('world') }];
+  const journal = journalOf(http, isWorld, []);
+  const written = render(http, journal, split, previewed);
+  expect(readRoute(written, journal, split)).toEqual(previewed);
+  expect(render(written, journal, split, previewed)).toEqual(written);
+  expect(back(written, journal)).toEqual({ spec: { http } });
+});
+
 it.each([
   ['world', true],
   ['world.hello', true],

@@ -47,12 +47,14 @@ afterEach(async () => {
   await unmakeWorld(kube, world);
 });
 
-/** A replica that shares nothing with others but the API server. */
-function replica(diesAt: (kind: string) => boolean = () => false): TrafficRouter {
+/** A replica that shares nothing with others but the API server. `before`: what happens first when it writes to a kind of object. */
+function replica(before: (kind: string) => unknown = () => null): TrafficRouter {
   const cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
   clusters.push(cluster);
-  const patch: Cluster['patch'] = (kind, ...given) =>
-    diesAt(kind.kind) ? Promise.reject(new Error('dies here')) : cluster.patch(kind, ...given);
+  const patch: Cluster['patch'] = async (kind, ...given) => {
+    await before(kind.kind);
+    return cluster.patch(kind, ...given);
+  };
   return createRouter('istio', { cluster: { ...cluster, patch }, log: silent });
 }
 const read = async () => (await kube.get(rule)).spec;
@@ -160,7 +162,9 @@ describe('the subset of the canary', () => {
     await claimed();
     await router.setRoute(target, weight(50), fence(2), false);
     await router.reset(target, fence(3), {}, false);
-    const dying = replica((kind) => kind === 'VirtualService');
+    const dying = replica((kind) => {
+      if (kind === 'VirtualService') throw new Error('dies here');
+    });
     await expect(dying.release(target, fence(4))).rejects.toThrow('dies here');
     expect(await subsets()).not.toContainEqual(CANARY);
     expect(await marksOf()).toMatchObject({ phase: 'done' });
@@ -228,6 +232,18 @@ describe('an abort', () => {
     const before = await read();
     await router.reset(target, fence(2, 2), {}, true);
     await router.release(target, fence(3, 2));
+    expect(await late.claim(target, fence(1))).toMatchObject({ kind: 'fenced' });
+    expect(await read()).toEqual(before);
+    expect(await marksOf()).toMatchObject({ epoch: '2', phase: 'done' });
+  });
+
+  it('in the middle of a claim leaves marks that the rest of it meets', async () => {
+    const before = await read();
+    const late = replica(async (kind) => {
+      if (kind !== 'DestinationRule' || (await marksOf()).phase === 'done') return;
+      await router.reset(target, fence(2, 2), {}, true);
+      await router.release(target, fence(3, 2));
+    });
     expect(await late.claim(target, fence(1))).toMatchObject({ kind: 'fenced' });
     expect(await read()).toEqual(before);
     expect(await marksOf()).toMatchObject({ epoch: '2', phase: 'done' });

@@ -273,6 +273,17 @@ describe('istio', () => {
     expect(await router.preflight(target)).toMatchObject({ ok: false, refusals: [expect.stringMatching(why)] });
   });
 
+  it('refuses a route with the name of its own previews, which would be taken for one', async () => {
+    const { target, router } = await given(SYSTEMS.istio, (body) => {
+      body.spec.http[1].name = 'sluice-preview';
+      return body;
+    });
+    expect(await router.preflight(target)).toMatchObject({
+      ok: false,
+      refusals: [expect.stringMatching(/route sluice-preview .* give it another one/)],
+    });
+  });
+
   it('warns of routes beside the HTTP ones, which go on to stable alone', async () => {
     const { target, router } = await given(SYSTEMS.istio, (body) => {
       body.spec.tls = [{ match: [{ sniHosts: ['world'] }], route: [{ destination: { host: 'world' } }] }];
@@ -371,6 +382,59 @@ describe('smi', () => {
       ok: false,
       refusals: [expect.stringMatching(/what is stable there is unclear/)],
     });
+  });
+
+  const profile = (metadata: Json = {}, spec: Json = {}) => {
+    const { namespace } = world.target;
+    const name = `world.${namespace}.svc.cluster.local`;
+    const body = { apiVersion: 'linkerd.io/v1alpha2', kind: 'ServiceProfile', metadata: { name, ...metadata }, spec };
+    return kube.call('POST', `/apis/linkerd.io/v1alpha2/namespaces/${namespace}/serviceprofiles`, body);
+  };
+  const route = (parent: string) =>
+    kube.call('POST', `/apis/gateway.networking.k8s.io/v1/namespaces/${world.target.namespace}/httproutes`, {
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'HTTPRoute',
+      metadata: { name: parent },
+      spec: { parentRefs: [{ group: '', kind: 'Service', name: parent, port: 80 }], rules: [{}] },
+    });
+
+  it.each<[string, () => Promise<unknown>, object]>([
+    [
+      'refuses a split that linkerd-smi is told to leave alone: all weights would be without effect',
+      () => profile({ annotations: { 'smi.linkerd.io/skip': 'true' } }),
+      { ok: false, refusals: [expect.stringMatching(/ServiceProfile .*world.* smi\.linkerd\.io\/skip.*Take/)] },
+    ],
+    [
+      'refuses one beside an HTTPRoute of the same Kubernetes Service, which would lose its effect',
+      () => route('world'),
+      { ok: false, refusals: [expect.stringMatching(/HTTPRoute .*world .*Delete .*gateway-api/)] },
+    ],
+    ['takes no notice of an HTTPRoute of another', () => route('other'), { ok: true, warnings: [] }],
+    [
+      'warns of routes in the ServiceProfile that carries the weights',
+      () => profile({}, { routes: [{ name: '/', condition: { pathRegex: '/' } }] }),
+      { ok: true, warnings: [expect.stringMatching(/has routes of its own/)] },
+    ],
+  ])('%s', async (_, make, seen) => {
+    const { target, router } = await given(SYSTEMS.smi);
+    await make();
+    expect(await router.preflight(target)).toMatchObject(seen);
+  });
+
+  it.each([
+    ['serviceprofiles', /ServiceProfile .*allow list on serviceprofiles of linkerd\.io/],
+    ['httproutes', /HTTPRoute .*allow list on httproutes of gateway\.networking\.k8s\.io/],
+  ])('warns where it may not look at %s', async (resource, said) => {
+    const { target } = await given(SYSTEMS.smi);
+    playground.api.rights.deny({ verb: 'list', resource });
+    try {
+      expect(await replica(target.traffic).preflight(target)).toMatchObject({
+        ok: true,
+        warnings: [expect.stringMatching(said)],
+      });
+    } finally {
+      playground.api.rights.allowEverything();
+    }
   });
 
   it('accepts one whose other backends have no weight', async () => {

@@ -7,6 +7,7 @@ import { createRouter } from '../../../src/adapters/traffic/index.ts';
 import { createBlindAbort } from '../../../src/app/blind.ts';
 import type { Fence, TrafficRouter, Wanted } from '../../../src/app/ports.ts';
 import type { Target } from '../../../src/core/plan.ts';
+import { versionName } from '../../../src/core/versions.ts';
 import { type Json, openKube } from '../../cluster/kube.ts';
 import { IMAGE, makeWorld, silent, unmakeWorld, type World, weight } from '../../cluster/world.ts';
 
@@ -53,6 +54,42 @@ async function deployment(version: string, image: string, more: Json = {}) {
     metadata: { name: `world-${version}`, ...more },
   });
 }
+
+it('a version whose name another one has already, by the same hash, is refused', async () => {
+  const [first, second] = ['featUrEbranchPREView', 'FeATUrEbrAnchPreVIeW'];
+  const name = versionName('world', first);
+  expect(versionName('world', second)).toBe(name);
+  await deployment(name.slice('world-'.length), IMAGE.replace('{version}', first));
+  const { namespace } = world.target;
+  const target: Target = {
+    ...world.target,
+    workload: 'versioned',
+    traffic: { router: 'gateway-api', routes: [`${namespace}/world`] },
+  };
+  const router = createRouter('gateway-api', { cluster, log: silent });
+  expect(await router.locate?.(target, { version: first }, IMAGE)).toMatchObject({ ok: true });
+  expect(await router.locate?.(target, { version: second }, IMAGE)).toEqual({
+    ok: false,
+    refusal: `Deployment ${namespace}/${name} is version ${first}, and version ${second} would have the same name: build it under another one.`,
+  });
+});
+
+it.each([
+  ['sleeps', 0, [{ object: 'Deployment world-v2', held: expect.stringMatching(/^scaled up from 0/), back: '' }]],
+  ['runs', 2, [{ object: 'Deployment world-v2', held: expect.stringMatching(/^scaled up as it needs/), back: '' }]],
+  ['is not there', null, []],
+])('what a plan says of a version that %s, before it is touched', async (_, replicas, foreseen) => {
+  if (replicas !== null) {
+    await deployment('v2', IMAGE.replace('{version}', 'v2'));
+    await kube.merge(world.paths.deployment.replace(/v1$/, 'v2'), { spec: { replicas } });
+  }
+  const versioned = { base: 'world', canary: 'world-v2' };
+  const target: Target = { ...world.target, workload: 'versioned', deployment: 'world-v1', versioned };
+  expect(await createVersioned({ cluster, log: silent }).foresee?.(target)).toEqual(foreseen);
+  expect(await createRouter('gateway-api', { cluster, log: silent }).foresee?.(target, [weight(100)])).toMatchObject([
+    { settled: expect.arrayContaining(['spec.rules[0].backendRefs[0]: gone']) },
+  ]);
+});
 
 describe('several HTTPRoutes', () => {
   let router: TrafficRouter;

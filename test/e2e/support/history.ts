@@ -49,8 +49,8 @@ export async function watchHistory({ kube, name, namespace, system }: World) {
 }
 
 /**
- * What is wrong with these revisions: weights add up, rise step by step as planned and approved, fall to 0 only, and epochs
- * rise. `plan`: the weights of the steps; `approvals`: when each gate was approved, in order.
+ * What is wrong with these revisions: weights add up, rise step by step as planned and approved, fall to 0 only and stay there,
+ * and epochs rise. `plan`: the weights of the steps; `approvals`: when each gate was approved, in order.
  */
 export function complaints(
   revisions: readonly Revision[],
@@ -60,26 +60,30 @@ export function complaints(
   const found: string[] = [];
   const beforeFirst = plan[0] === 0 ? 0 : -1;
   let step = beforeFirst;
+  /** Rollouts that gave the traffic back, or had their epoch raised: only an abort and the end of a promotion do that. */
+  const over = new Set<string | undefined>();
   let before: Revision | undefined;
   for (const now of revisions) {
+    const { rollout } = now.marks;
     const check = (rule: string, holds: boolean) => {
       if (!holds)
         found.push(`${rule}: revision ${now.version} has ${now.stable}/${now.canary} ${JSON.stringify(now.marks)}`);
     };
     check('I1 weights add up to 100', now.canary >= 0 && now.stable >= 0 && now.canary + now.stable === 100);
     if (before) {
-      const isNew = now.marks.rollout !== before.marks.rollout;
+      const isNew = rollout !== before.marks.rollout;
       const [epoch, earlier] = [Number(now.marks.epoch ?? 0), Number(before.marks.epoch ?? 0)];
       check('I8 epochs rise', isNew && before.marks.epoch !== undefined ? epoch > earlier : epoch >= earlier);
       if (isNew) step = beforeFirst;
+      else if (epoch > earlier) over.add(rollout);
       if (now.canary > before.canary) {
         step += 1;
         check('I3 no step is skipped', now.canary === plan[step]);
         check('I5 each step was approved before', approvals.filter((at) => at <= now.at).length >= step);
-        // Only the claim and the abort raise the epoch, and neither gives the canary anything.
-        check('I2 no rise with a new epoch', isNew || epoch === earlier);
+        check('I2 no rise after the traffic was given back', !over.has(rollout));
       } else if (now.canary < before.canary) {
         check('I3 weights fall to 0 only', now.canary === 0);
+        over.add(rollout);
       }
     }
     before = now;

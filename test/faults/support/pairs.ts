@@ -3,7 +3,7 @@ import type { Observer } from '../../chaos/observer.ts';
 import type { Stage } from '../../scenarios/support/stage.ts';
 
 /** No check: it is not measured, it is carried out. */
-export const QUIET = { checks: [], coolDown: '300ms' };
+export const QUIET = { checks: [], coolDown: '1s' };
 
 /** Shows what was seen when it fails. */
 export async function whole(stage: Stage, observer: Observer, act: () => Promise<void>): Promise<void> {

@@ -62,11 +62,11 @@ const AS_VERSIONED = {
 /** The same with the other version. */
 const inV2 = (object: unknown): unknown =>
   JSON.parse(JSON.stringify(object).replace(/(?<![\w/])v1(?![\w/])|(?<=[:-])v1\b/g, 'v2'));
-/** What Sluice makes for v2 of what its owners made for v1, with labels of its own. */
-const madeOf = (object: unknown): unknown => ({
-  ...Object(inV2(object)),
-  labels: { version: 'v2', 'app.kubernetes.io/managed-by': 'sluice' },
-});
+/** What Sluice makes for v2 of what its owners made for v1, with their labels and its own. */
+const madeOf = (object: unknown): unknown => {
+  const made = Object(inV2(object));
+  return { ...made, labels: { ...made.labels, version: 'v2', 'app.kubernetes.io/managed-by': 'sluice' } };
+};
 
 type Where = {
   readonly router: Exclude<Router, 'namerd'>;
