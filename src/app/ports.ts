@@ -172,7 +172,7 @@ export type Ended = 'aborted' | 'promoted' | 'recalled' | 'disputed';
 /** Names of ReplicaSets, with which those of their pods begin. */
 export type SideSets = { readonly canary: readonly string[]; readonly stable: readonly string[] };
 
-export type Revision = {
+type Revision = {
   readonly revision: number;
   readonly template: Readonly<Record<string, unknown>>;
   readonly image: string;

@@ -38,7 +38,12 @@ export async function gatewayWorld(
   workload: 'twin' | 'versioned' = 'twin',
 ): Promise<RouterWorld> {
   const isTwin = workload === 'twin';
-  const world = await makeWorld(kube, isTwin ? { rules: RULES } : { rules: VERSIONED, version: 'v1' });
+  // A route that names what is not there is refused by its controller.
+  const services = ['other'];
+  const world = await makeWorld(
+    kube,
+    isTwin ? { rules: RULES, services } : { rules: VERSIONED, version: 'v1', services },
+  );
   const { route } = world.paths;
   const sent: string[] = [];
   const onRequest = (verb: string) => void sent.push(verb);

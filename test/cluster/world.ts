@@ -41,7 +41,8 @@ export const imageOf = (version: string) => IMAGE.replace('{version}', version);
 
 /**
  * `rules`: of the HTTPRoute; default one for `/` that sends to `world`; `route`: whether there is one; `labels`: what the
- * Deployment selects by besides `app`; `version`: Deployment and Kubernetes Service are called after it, and select by it.
+ * Deployment selects by besides `app`; `version`: Deployment and Kubernetes Service are called after it, and select by it;
+ * `services`: of somebody else.
  */
 export async function makeWorld(
   kube: Kube,
@@ -51,7 +52,15 @@ export async function makeWorld(
     route = true,
     version,
     labels = version === undefined ? {} : { version },
-  }: { replicas?: number; rules?: Json[]; route?: boolean; version?: string; labels?: Json } = {},
+    services = [],
+  }: {
+    replicas?: number;
+    rules?: Json[];
+    route?: boolean;
+    version?: string;
+    labels?: Json;
+    services?: readonly string[];
+  } = {},
 ): Promise<World> {
   const namespace = `hello-${randomBytes(4).toString('hex')}`;
   const name = version === undefined ? 'world' : `world-${version}`;
@@ -85,6 +94,14 @@ export async function makeWorld(
       },
     },
   });
+  for (const foreign of services) {
+    await kube.call('POST', at.services, {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: foreign, namespace },
+      spec: { selector: { app: foreign }, ports: [{ name: 'http', port: 80 }] },
+    });
+  }
   await kube.call('POST', at.services, {
     apiVersion: 'v1',
     kind: 'Service',

@@ -1,6 +1,7 @@
 /** No mesh at all: a Kubernetes Service whose selector is switched, and a Deployment that is rolled out in place. */
-import { describe, expect, test } from 'vitest';
-import { kinds } from '../../playground/api-server/kinds.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type Kind, kinds } from '../../playground/api-server/kinds.ts';
+import type { Deployment, NewObject } from '../../playground/api-server/objects.ts';
 import { useAutoscaler } from '../scenarios/support/autoscaler.ts';
 import type { Stage } from '../scenarios/support/stage.ts';
 import { useStage } from '../scenarios/support/use-stage.ts';
@@ -289,6 +290,27 @@ describe('in place', () => {
     await settled();
   });
 
+  test('a webhook that pins images is not taken for somebody else, also by a bot that died while it rolled', async () => {
+    const { stage, gate, press, said, bot, image } = set();
+    const { store } = stage.playground;
+    const found = deployment();
+    if (!found) throw new Error('no Deployment');
+    onTestFinished(store.mutate(pinImages));
+    store.update(kinds.deployments, found, 'main');
+    const isPinned = () => deployment()?.status?.observedGeneration === deployment()?.metadata.generation;
+    await stage.slack.until(isPinned, { what: 'the image that serves is pinned', ...soon });
+    await stage.slack.command('ana', 'world v2 half');
+    await stage.slack.until(() => deployment()?.spec.minReadySeconds !== undefined, { what: 'it rolls', ...soon });
+    await bot.kill();
+    await stage.startBot();
+    await gate('Approve 50%');
+    for (const label of ['Approve 50%', 'Approve 100%', 'Promote']) await press('bo', label);
+    await said(/v2 is live/i);
+    await settled();
+    expect(image('world')).toMatch(/^buoyantio\/world:v2@sha256:/);
+    expect(stage.slack.transcript()).not.toMatch(/somebody/);
+  });
+
   test('Redis loses everything at a share: an abort still takes it back, and nothing is left', async () => {
     const { stage, gate } = set();
     const before = deployment()?.spec;
@@ -353,3 +375,16 @@ describe('a rolling update that makes no progress', () => {
     expect(pods.map(({ spec }) => spec.containers[0]?.image)).toEqual(Array(4).fill('buoyantio/world:v1'));
   });
 });
+
+/** As the webhook of a cluster does that lets images in by their digest alone. */
+function pinImages(kind: Kind, object: NewObject): NewObject {
+  if (kind.plural !== kinds.deployments.plural) return object;
+  const { spec } = object as NewObject & Pick<Deployment, 'spec'>;
+  const pinned = (image = '') => (image.includes('@') ? image : `${image}@sha256:${'ab'.repeat(32)}`);
+  const containers = spec.template.spec.containers.map((one) => ({ ...one, image: pinned(one.image) }));
+  const next: NewObject & Pick<Deployment, 'spec'> = {
+    ...object,
+    spec: { ...spec, template: { ...spec.template, spec: { ...spec.template.spec, containers } } },
+  };
+  return next;
+}

@@ -91,18 +91,21 @@ export const isMade = (object: Deployment, pods: number): boolean =>
 export function strangeTemplate(object: Deployment, journal: InPlaceJournal) {
   const { template } = object.spec;
   if ([journal.template, journal.next].some((one) => isDeepStrictEqual(template, one))) return null;
-  const difference = `its pod template was changed, by somebody or by a webhook of the cluster: ${firstDifference(journal.next ?? journal.template, template)}`;
-  return { object: nameIn(object), difference, weight: null };
+  const images = template.spec.containers.map(({ image = '' }) => image).join(', ');
+  const where = firstDifference(journal.next ?? journal.template, template).join('.');
+  return {
+    object: nameIn(object),
+    difference: `its pod template was changed (${images}), by somebody or by a webhook of the cluster, first at ${where}`,
+    weight: null,
+  };
 }
 
-/** Of two that differ: `spec.containers.0.image is "world:v7"`. */
-function firstDifference(wanted: unknown, found: unknown, path: readonly string[] = []): string {
-  if (isFields(wanted) && isFields(found)) {
-    const names = [...new Set([...Object.keys(wanted), ...Object.keys(found)])];
-    const name = names.find((one) => !isDeepStrictEqual(wanted[one], found[one])) ?? '';
-    return firstDifference(wanted[name], found[name], [...path, name]);
-  }
-  return `${path.join('.')} is ${found === undefined ? 'gone' : JSON.stringify(found).slice(0, 120)}`;
+/** Path of the first field in which two differ; its value may be a secret. */
+function firstDifference(wanted: unknown, found: unknown): readonly string[] {
+  if (!isFields(wanted) || !isFields(found)) return [];
+  const names = [...new Set([...Object.keys(wanted), ...Object.keys(found)])];
+  const name = names.find((one) => !isDeepStrictEqual(wanted[one], found[one])) ?? '';
+  return [name, ...firstDifference(wanted[name], found[name])];
 }
 
 /** Of an object, or the items of a list. */

@@ -3,6 +3,8 @@ import { type Kind, kinds } from '../../../playground/api-server/kinds.ts';
 import type { Deployment, NewObject } from '../../../playground/api-server/objects.ts';
 import { createPlayground } from '../../../playground/playground.ts';
 import { achieved, podsFor } from '../../../src/adapters/kubernetes/in-place-fields.ts';
+import { strangeTemplate } from '../../../src/adapters/kubernetes/in-place-writes.ts';
+import type { PodTemplate } from '../../../src/adapters/kubernetes/objects.ts';
 import { openKube } from '../../cluster/kube.ts';
 import { inPlaceContract } from '../../contracts/in-place.ts';
 
@@ -34,6 +36,26 @@ describe('pods for a weight', () => {
 });
 
 inPlaceContract(playground.kubeconfig, kube);
+
+it.each<[string, PodTemplate, string]>([
+  ['another image', template({ image: 'world:v7' }), 'spec.containers.0.image'],
+  [
+    'an added variable, without its value',
+    template({ env: [{ name: 'KEY', value: 's3cret' }] }),
+    'spec.containers.0.env',
+  ],
+  ['a changed label', { ...template({}), metadata: { labels: { app: 'moon' } } }, 'metadata.labels.app'],
+])('a template that Sluice did not write is told by the place of %s', (_, found, where) => {
+  const metadata = { name: 'world', namespace: 'hello', uid: 'u', resourceVersion: '1' };
+  const object = { metadata, spec: { replicas: 4, selector: {}, template: found, progressDeadlineSeconds: 600 } };
+  const journal = { service: 'world', template: template({ image: 'world:v1' }), own: {}, next: template({}) };
+  expect(strangeTemplate(object, journal)?.difference.split('first at ')[1]).toBe(where);
+});
+
+function template(container: object): PodTemplate {
+  const metadata = { labels: { app: 'world' } };
+  return { metadata, spec: { containers: [{ name: 'world', image: 'world:v2', ...container }] } };
+}
 
 describe('where a mutating webhook changes what is written', () => {
   let stop = () => {};
