@@ -17,7 +17,7 @@ const MANY = 10_000;
 /** Were due while no bot ran. */
 const DUE = 1_000;
 /** After a start every replica reads who asked for what, slowly; then nothing is left to do. */
-const SETTLE_MS = 25_000;
+const SETTLE_MS = 45_000;
 /** Several rounds of the safety net, that of 60 s included. */
 const IDLE_MS = 65_000;
 const LONGEST_MS = 60_000;

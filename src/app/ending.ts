@@ -33,9 +33,10 @@ export async function revert(deps: EffectDeps, { rollout, now }: Loaded, demote:
   }
   // Else gone, or another rollout's: nothing of ours routes there any more.
   if (rolling === undefined) return happened({ type: 'reverted', seq });
-  // Whether it still rolls or is stuck: users are on the version that was taken back, and people hear of it.
-  if (now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
-  throw new Error(rolling);
+  // Whether it still rolls or is stuck: users are on the version that was taken back, and people hear of it, once.
+  const isTold = rollout.phase.kind === 'aborting' && rollout.phase.stalled;
+  if (isTold || now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
+  return happened({ type: 'abort_stalled', seq, message: rolling, rolling: true });
 }
 
 /** The canary goes last, and not before the route's controller has taken the write that leaves it without traffic. */

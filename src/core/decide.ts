@@ -258,8 +258,8 @@ function react(rollout: Rollout, event: Event, now: number): Change {
       if (phase.kind !== 'aborting' || phase.stalled) return STALE;
       // Keeps `seq`: the write that is being retried stays the same write.
       return {
-        next: { seq: rollout.seq, phase: { ...phase, stalled: true } },
-        messages: [{ kind: 'abort stalled', message: event.message }, 'root'],
+        next: { seq: rollout.seq, phase: { ...phase, stalled: true, ...(event.rolling && { rolling: true }) } },
+        messages: [{ kind: 'abort stalled', message: event.message, ...(event.rolling && { rolling: true }) }, 'root'],
       };
     case 'stalled':
       if (phase.kind === 'aborting' || rollout.stalledSince) return STALE;

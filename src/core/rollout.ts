@@ -69,8 +69,10 @@ export type Phase =
       readonly from: string;
       /** The stable Deployment may carry the new template and gets the old one back. */
       readonly demote: boolean;
-      /** The hand-made way out was told in Slack. */
+      /** That it lasts was told in Slack, with the hand-made way out where there is one. */
       readonly stalled: boolean;
+      /** It lasts because pods of what was taken back still serve. */
+      readonly rolling?: true;
       /** What somebody else did to stable, which is left as it is. */
       readonly foreign?: Drift;
     }
@@ -219,7 +221,8 @@ export type Event =
   | { readonly type: 'overtaken'; readonly epoch: number }
   | Answer<'reverted'>
   | Answer<'refenced'>
-  | Answer<'abort_stalled', { readonly message: string }>
+  /** `rolling`: the routes are back, but pods of what was taken back still serve. */
+  | Answer<'abort_stalled', { readonly message: string; readonly rolling?: true }>
   /** No work on it gets through. `since`: time of the first failure. */
   | Answer<'stalled', { readonly since: number; readonly message: string }>
   /** It gets through again. */
@@ -235,7 +238,7 @@ export type MessageKey = string;
 export type Note =
   | { readonly kind: 'reminder'; readonly gate: string; readonly count: number }
   | { readonly kind: 'unconfirmed'; readonly message: string }
-  | { readonly kind: 'abort stalled'; readonly message: string }
+  | { readonly kind: 'abort stalled'; readonly message: string; readonly rolling?: true }
   | { readonly kind: 'stalled'; readonly since: number; readonly message: string }
   /** `ms`: for how long it stood still. */
   | { readonly kind: 'resumed'; readonly ms: number }

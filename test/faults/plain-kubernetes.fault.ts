@@ -229,7 +229,7 @@ describe('in place', () => {
       await gate('Promote');
       block(true);
       await slack.click('bo', slack.root(), 'Abort');
-      const stalled = /the abort does not get through/;
+      const stalled = /is taken back, but some of its pods still serve/;
       const message = await slack.until(() => slack.thread().find(({ text }) => stalled.test(text)), {
         what: 'people are told',
         timeoutMs: 45_000,

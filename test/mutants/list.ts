@@ -773,9 +773,9 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/adapters/kubernetes/in-place.test.ts'],
   },
   {
-    name: 'people hear of an abort in place that is stuck',
+    name: 'people hear of an abort whose pods do not come back',
     file: 'src/app/ending.ts',
-    find: '  throw new Error(rolling);\n',
+    find: "  return happened({ type: 'abort_stalled', seq, message: rolling, rolling: true });\n",
     put: '  return PENDING;\n',
     tests: ['test/app/ending.test.ts'],
   },

@@ -20,6 +20,7 @@ export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
         ],
       };
     case 'abort stalled':
+      if (note.rolling) return stillServing(rollout, note.message);
       return rollout.phase.kind === 'aborting' && rollout.phase.stage !== 'route'
         ? leftOver(rollout, note.message)
         : abortStalled(rollout, note.message);
@@ -69,6 +70,23 @@ function abortStalled(rollout: Rollout, why: string): Message {
       section(`*The abort of ${name} does not get through yet.* Sluice keeps trying.`),
       section(quote(why, MAX.message)),
       ...handWork(rollout, 'To take the traffic back by hand, run'),
+    ],
+    broadcast: true,
+  };
+}
+
+/** Everything is written, and Kubernetes has still to replace pods: slowly, or held up by a quota or full nodes. */
+function stillServing({ plan }: Rollout, why: string): Message {
+  const { namespace, deployment } = plan.target;
+  const outcome = `${nameOf(plan)} is taken back, but some of its pods still serve`;
+  const next = `Kubernetes replaces them by pods of ${stableOf(plan)}, and Sluice says here when all traffic is on ${stableOf(plan)}.`;
+  return {
+    text: `${outcome}. ${ended(plain(why, MAX.message))} ${next}`,
+    blocks: [
+      section(`*${outcome}.* ${next}`),
+      section(quote(why, MAX.message)),
+      section(`If the number does not fall, look at what keeps the pods of ${stableOf(plan)} away:`),
+      section(codeBlock(`kubectl -n ${namespace} describe deployment ${deployment}`, 300)),
     ],
     broadcast: true,
   };

@@ -135,6 +135,7 @@ export function doingOf(rollout: Rollout): string {
     case 'aborting':
       if (phase.stage !== 'route')
         return `${endWords(phase.cause, phase.from)}; all traffic is on ${stableNow(rollout)}, the canary is being removed`;
+      if (phase.rolling) return `aborting; some pods of ${version} still serve, see the thread`;
       return phase.stalled
         ? 'aborting, but it does not get through yet; the thread says what to run by hand'
         : `aborting, moving all traffic back to ${stableOf(plan)}`;

@@ -329,6 +329,21 @@ export const SAID: readonly Said[] = [
     note: { kind: 'abort stalled', message: 'patch HTTPRoute hello/world: connect ECONNREFUSED 10.0.0.1:6443' },
   },
   {
+    when: 'abort in which pods of the new version still serve',
+    rollout: rollout({ ...aborting, cause: byBo, stalled: true, rolling: true }),
+    key: 'note:9',
+    note: {
+      kind: 'abort stalled',
+      rolling: true,
+      message: '2 of 5 pods are still of the version that is taken back; Deployment world: 3 of 5 pods are Ready',
+    },
+  },
+  {
+    when: 'aborting, pods of the new version still serve',
+    rollout: rollout({ ...aborting, cause: byBo, stalled: true, rolling: true }),
+    key: 'root',
+  },
+  {
     when: 'stalled in a step',
     rollout: rollout({ kind: 'stepping', stage: 'route', since: T0 }, { routeSeq: 9, stalledSince: T0 }),
     key: 'note:9',
