@@ -114,6 +114,7 @@ export function createDeploy(deps: Deps) {
 
   /** The one that was asked for by its number. */
   async function revisionOf({ name }: Service, asked: string | null) {
+    if (asked === null) return undefined;
     const found = (await revisions(name)).find(({ revision }) => `${revision}` === asked);
     return found && { ...found, version: found.version ?? `revision-${asked}` };
   }

@@ -105,7 +105,8 @@ export async function orStalled(
     return await work();
   } catch (error) {
     const { phase, seq } = rollout;
-    const late = phase.kind === 'aborting' && !phase.stalled && now - phase.since >= ABORT_STALLED_MS;
+    const late =
+      phase.kind === 'aborting' && (!phase.stalled || phase.rolling === true) && now - phase.since >= ABORT_STALLED_MS;
     if (!late) throw error;
     deps.log.error({ rollout: rollout.id, err: error }, 'abort does not get through');
     return happened({ type: 'abort_stalled', seq, message: reasonOf(error) });

@@ -163,7 +163,9 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
     const posted = rollout.messages[outgoing.key] !== undefined;
     const wait = await allowance(rollout, outgoing.key, posted);
     if (wait > 0) return wait;
-    const known = posted ? null : await postedBefore(rollout, outgoing.key);
+    // After a crash between post and record the message is looked for before it is posted again.
+    const isFirst = !posted && (await store.markSending(rollout.id, outgoing.key));
+    const known = posted || isFirst ? null : await chat.find(rollout, outgoing.key);
     if (known !== null) return adopt(rollout, outgoing, known);
     const sent = await chat.show(rollout, outgoing);
     if (sent.kind === 'later') {
@@ -172,8 +174,8 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
       if (posted) await store.holdBack('update', ...RATES.update, sent.ms);
       else {
         await store.holdBack(`post:${rollout.plan.channel}`, ...RATES.channel, sent.ms);
-        // It has not taken it: else each new try would look for it first, and use up what Slack allows for that.
-        await store.unmarkSending(rollout.id, outgoing.key);
+        // It has not taken it, nor any before: else each new try would look for it, and use up what Slack allows for that.
+        if (isFirst) await store.unmarkSending(rollout.id, outgoing.key);
       }
       return sent.ms;
     }
@@ -223,12 +225,6 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   async function giveUp(rollout: Rollout, error: string): Promise<void> {
     const cause = { kind: 'not started', message: `Slack does not take its first message: ${error}` } as const;
     await rollouts.record(rollout.id, { type: 'abort_requested', cause, epoch: rollout.epoch + 1 });
-  }
-
-  /** After a crash between post and record the message is looked for before it is posted again. */
-  async function postedBefore(rollout: Rollout, key: MessageKey): Promise<string | null> {
-    const first = await store.markSending(rollout.id, key);
-    return first ? null : chat.find(rollout, key);
   }
 
   /** Slack's published rates, shared by all replicas; gates and results keep a share that edits of the root cannot take. */

@@ -160,7 +160,7 @@ export function createSweep(deps: Deps) {
             if (loaded) deps.commands.remember(loaded.rollout);
             acquainted.add(id);
             // Changed objects wake those that this process has looked at: with users on the canary, nobody waits for a reminder.
-            if (loaded && loaded.rollout.route.weight > 0) await deps.rollouts.tick(id);
+            if (loaded && loaded.rollout.route.weight > 0) await queue.wake(id);
           }),
         ),
       );

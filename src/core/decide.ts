@@ -244,23 +244,29 @@ function react(rollout: Rollout, event: Event, now: number): Change {
     case 'overtaken':
       if (phase.kind !== 'promoting' || isAbortable(rollout) || event.epoch <= rollout.epoch) return STALE;
       return to({ ...phase, since: now }, { epoch: event.epoch }, []);
-    case 'reverted':
+    case 'reverted': {
       if (phase.kind !== 'aborting' || phase.stage !== 'route') return STALE;
+      const { rolling, ...rest } = phase;
       return to(
-        { ...phase, stage: 'fence', since: now },
+        // The slow roll-back that people heard of is over: of what follows they hear anew.
+        { ...rest, stage: 'fence', since: now, stalled: rest.stalled && !rolling },
         { route: STABLE_ROUTE, routeSeq: event.seq, guard: null },
         [],
       );
+    }
     case 'refenced':
       if (phase.kind !== 'aborting' || phase.stage !== 'fence') return STALE;
       return to({ ...phase, stage: 'cool', since: now }, {}, ['result', 'root']);
-    case 'abort_stalled':
-      if (phase.kind !== 'aborting' || phase.stalled) return STALE;
+    case 'abort_stalled': {
+      // A fault is told after a slow roll-back was, too; each once.
+      if (phase.kind !== 'aborting' || (phase.stalled && (event.rolling || !phase.rolling))) return STALE;
+      const { rolling: _, ...rest } = phase;
       // Keeps `seq`: the write that is being retried stays the same write.
       return {
-        next: { seq: rollout.seq, phase: { ...phase, stalled: true, ...(event.rolling && { rolling: true }) } },
+        next: { seq: rollout.seq, phase: { ...rest, stalled: true, ...(event.rolling && { rolling: true }) } },
         messages: [{ kind: 'abort stalled', message: event.message, ...(event.rolling && { rolling: true }) }, 'root'],
       };
+    }
     case 'stalled':
       if (phase.kind === 'aborting' || rollout.stalledSince) return STALE;
       return {

@@ -164,7 +164,14 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
 
     it.each([
       // Scaled in proportion first and filled up then, or filled up before the scaling was seen: 3 new ones either way.
-      ['more', 8, [{ v1: 7, v2: 3 }, { v1: 8, v2: 3 }]],
+      [
+        'more',
+        8,
+        [
+          { v1: 7, v2: 3 },
+          { v1: 8, v2: 3 },
+        ],
+      ],
       ['so few that no new one is left', 1, [{ v1: 1, v2: 1 }]],
     ])('keeps its share when an autoscaler makes it %s, and goes on from there', async (_, replicas, wanted) => {
       await made();

@@ -863,6 +863,29 @@ describe('abort', () => {
     expect(story.refusal({ type: 'abort_stalled', seq, message: 'no answer' })).toEqual({ kind: 'stale' });
     expect(story.tell({ type: 'reverted', seq }).label).toBe('aborting fence');
   });
+
+  it('that rolls back slowly and then gets stuck says both, once each', () => {
+    const story = createStory().until('waiting').tell(abortBy(ann));
+    const { seq } = story.rollout;
+    const rolling: Event = { type: 'abort_stalled', seq, message: '1 of 2 pods', rolling: true };
+    const fault: Event = { type: 'abort_stalled', seq, message: 'no answer' };
+    expect(story.tell(rolling).said).toEqual(['abort stalled', 'root']);
+    expect(story.refusal(rolling)).toEqual({ kind: 'stale' });
+    expect(story.tell(fault).said).toEqual(['abort stalled', 'root']);
+    expect(story.refusal(rolling)).toEqual({ kind: 'stale' });
+    expect(story.refusal(fault)).toEqual({ kind: 'stale' });
+  });
+
+  it('whose slow roll-back people heard of says what keeps its clean-up', () => {
+    const story = createStory().until('waiting').tell(abortBy(ann));
+    const { seq } = story.rollout;
+    story.tell({ type: 'abort_stalled', seq, message: '1 of 2 pods', rolling: true }).tell({ type: 'reverted', seq });
+    const { rollout } = story;
+    expect(story.tell({ type: 'abort_stalled', seq: rollout.seq, message: 'no right' }).said).toEqual([
+      'abort stalled',
+      'root',
+    ]);
+  });
 });
 
 describe('a rollout of which nothing gets through', () => {

@@ -398,8 +398,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a post whose outcome is unknown is looked for',
     file: 'src/app/outbox.ts',
-    find: 'return first ? null : chat.find(rollout, key);',
-    put: 'return null;',
+    find: 'const known = posted || isFirst ? null : await chat.find(rollout, outgoing.key);',
+    put: 'const known = null;',
     tests: ['test/app/outbox.test.ts'],
   },
 

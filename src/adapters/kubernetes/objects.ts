@@ -236,6 +236,7 @@ const networkPolicy = z.looseObject({
     egress: z.array(z.looseObject({ to: z.array(peer).nullish() })).nullish(),
   }),
 });
+export type NetworkPolicy = z.infer<typeof networkPolicy>;
 const disruptionBudget = z.looseObject({ metadata, spec: z.looseObject({ selector: selector.nullish() }) });
 const referenceGrant = z.looseObject({
   metadata,

@@ -10,5 +10,9 @@ export function rollingBack(object: Deployment): string | null {
   // Of a template that its controller has not taken up, nothing is counted yet.
   if (observedGeneration < (object.metadata.generation ?? 0)) return state.reason;
   const left = replicas - updatedReplicas;
-  return left > 0 ? `${left} of ${replicas} pods are still of the version that is taken back; ${state.reason}` : null;
+  if (left <= 0) return null;
+  const why = object.spec.paused
+    ? `Deployment ${object.metadata.name} is paused, so nothing replaces them: kubectl -n ${object.metadata.namespace} rollout resume deployment ${object.metadata.name}`
+    : state.reason;
+  return `${left} of ${replicas} pods are still of the version that is taken back; ${why}`;
 }

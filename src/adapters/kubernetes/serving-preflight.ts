@@ -1,4 +1,5 @@
 /** What a preflight looks at and says of the Deployment that serves, whatever the workload that rolls it out. */
+import { isDeepStrictEqual } from 'node:util';
 import type { WorkloadFacts } from '../../app/ports.ts';
 import { versionOf } from '../../core/config.ts';
 import type { Target } from '../../core/plan.ts';
@@ -13,6 +14,7 @@ import {
   type Held,
   type Kind,
   NetworkPolicies,
+  type NetworkPolicy,
   nameOf,
   type Peer,
   type Selector,
@@ -112,21 +114,35 @@ export function coverWarnings(
   const only = (kind: Kind, { metadata }: Held) => `${nameOf(kind, metadata)} selects stable pods only:`;
   // Of other namespaces than its own a policy knows labels that are not looked at here.
   const home = { 'kubernetes.io/metadata.name': deployment.metadata.namespace };
-  const leavesOut = (peers: readonly Peer[] | null | undefined) =>
-    takes(peers ?? [], stable, home) && !takes(peers ?? [], canary, home);
+  // Rules add up, in one policy and in all of the same pods.
+  const lets = (rules: readonly (readonly Peer[])[], pod: Labels) =>
+    rules.some((peers) => peers.length === 0 || takes(peers, pod, home));
+  const leavesOut = (
+    { spec }: NetworkPolicy,
+    rulesOf: (spec: NetworkPolicy['spec']) => readonly (readonly Peer[])[],
+  ) => {
+    const together = policies.filter((other) => isDeepStrictEqual(other.spec.podSelector, spec.podSelector));
+    return (
+      lets(rulesOf(spec), stable) &&
+      !lets(
+        together.flatMap((one) => rulesOf(one.spec)),
+        canary,
+      )
+    );
+  };
   const wanted = `${label.key}: ${label.canary}`;
   return [
     ...policies
       .filter(({ spec }) => isLeftOut(spec.podSelector))
       .map((one) => `${only(NetworkPolicies, one)} ${who} runs without it.`),
     ...policies
-      .filter(({ spec }) => spec.ingress?.some(({ from }) => leavesOut(from)))
+      .filter((one) => leavesOut(one, ({ ingress }) => (ingress ?? []).map(({ from }) => from ?? [])))
       .map(
         ({ metadata }) =>
           `${nameOf(NetworkPolicies, metadata)} lets stable pods in, but not ${who}: let in ${wanted} too.`,
       ),
     ...policies
-      .filter(({ spec }) => spec.egress?.some(({ to }) => leavesOut(to)))
+      .filter((one) => leavesOut(one, ({ egress }) => (egress ?? []).map(({ to }) => to ?? [])))
       .map(
         ({ metadata }) =>
           `${nameOf(NetworkPolicies, metadata)} lets requests out to stable pods, but not to ${who}: let them out to ${wanted} too.`,

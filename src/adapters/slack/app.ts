@@ -101,7 +101,8 @@ export function createSlack(options: SlackOptions): Slack {
     requestListener,
     async start(isGuarding) {
       let isStarting = true;
-      const mayGiveUp = async () => isStarting && !(await isGuarding());
+      // In this order: asking takes time, in which the start may go on without Slack.
+      const mayGiveUp = async () => !(await isGuarding()) && isStarting;
       const connected = await Promise.race([connect(mayGiveUp).then(() => true), pause(START_MS).then(() => false)]);
       isStarting = false;
       if (!connected) log.warn({}, 'starting without Slack: it is connected as soon as it answers');

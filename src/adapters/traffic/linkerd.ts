@@ -8,14 +8,15 @@ import { type Held, HTTP_ROUTE_VERSIONS, type HTTPRoute, HTTPRoutes, type Kind }
 import { ServiceProfiles } from '../kubernetes/route-objects.ts';
 
 export type Looked<T> = {
-  readonly found: readonly T[] /** How to have it looked at, where the bot may not. */;
+  readonly found: readonly T[];
+  /** How to have it looked at, where the bot may not. */
   readonly remedy?: string;
 };
 
-/** ServiceProfiles of the Kubernetes Service. */
+/** ServiceProfiles of the Kubernetes Service; those of another namespace's Service may stand beside them, for its clients here. */
 export const profilesOf = (cluster: Cluster, namespace: string, service: string) =>
   readable(cluster, ServiceProfiles, [ServiceProfiles.version], namespace, ({ metadata }) =>
-    metadata.name.startsWith(`${service}.`),
+    metadata.name.startsWith(`${service}.${namespace}.svc.`),
   );
 
 /** HTTPRoutes in the namespace of the Kubernetes Service that have it as a parent. */

@@ -30,6 +30,12 @@ describe('network policies', () => {
     ['one that sends to stable alone', { egress: [{ to: [pods('world')] }] }, [OUT]],
     ['both, said once each', { ingress: [{ from: [pods('world')] }], egress: [{ to: [pods('world')] }] }, [IN, OUT]],
     ['one that names both', { ingress: [{ from: [pods('world'), pods('world-canary')] }] }, []],
+    [
+      'one that names both, a rule each',
+      { ingress: [{ from: [pods('world')] }, { from: [pods('world-canary')] }] },
+      [],
+    ],
+    ['one that is open to stable and to all', { ingress: [{ from: [pods('world')] }, {}] }, []],
     ['one that names a label of both', { ingress: [{ from: [team] }] }, []],
     ['one that names others', { ingress: [{ from: [pods('moon')] }] }, []],
     ['one that is open to all', { ingress: [{}], egress: [{ to: [] }] }, []],
@@ -51,6 +57,20 @@ describe('network policies', () => {
     const around = { policies: [policy], budgets: [] };
     expect(coverWarnings(deploymentOf({ containers: [world] }), label, around, 'the canary')).toEqual(said);
   });
+});
+
+it('policies of the same pods add up', () => {
+  const policy = (name: string, app: string) =>
+    read(NetworkPolicies, {
+      metadata: { ...metadata, name },
+      spec: {
+        podSelector: { matchLabels: { app: 'db' } },
+        ingress: [{ from: [{ podSelector: { matchLabels: { app } } }] }],
+      },
+    });
+  const around = { policies: [policy('db', 'world'), policy('db-canary', 'world-canary')], budgets: [] };
+  const label = { key: 'app', stable: 'world', canary: 'world-canary' };
+  expect(coverWarnings(deploymentOf({ containers: [world] }), label, around, 'the canary')).toEqual([]);
 });
 
 describe('images of the same pattern beside the one that is rolled out', () => {
