@@ -126,3 +126,12 @@ export const marksLost = (subject: string): Drift => ({
   difference: "Sluice's marks are gone or older than its last write",
   weight: null,
 });
+
+/** All parts at once; the first that is not done speaks for all, a fault for the rest. */
+export async function all(parts: readonly Promise<Written>[]): Promise<Written> {
+  const settled = await Promise.allSettled(parts);
+  const failed = settled.find((one) => one.status === 'rejected');
+  if (failed) throw failed.reason;
+  const results = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  return results.find(({ kind }) => kind !== 'done') ?? DONE;
+}

@@ -1,7 +1,7 @@
 /** The way back: route objects get the fields of before, by an end, by an abort, and by one without Redis. */
 import type { Fence, TrafficRouter, Written } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
-import { DONE, type Intent, refused, underFence } from '../kubernetes/fence.ts';
+import { all, DONE, type Intent, refused, underFence } from '../kubernetes/fence.ts';
 import { readMarks } from '../kubernetes/marks.ts';
 import type { Held } from '../kubernetes/objects.ts';
 import type { RouteObjects } from './dialect.ts';
@@ -88,13 +88,4 @@ export function createReturns<T extends Held, Journal>(routes: RouteObjects<T, J
       return isOver ? written : all(objects.map((one) => abort(one, true)));
     },
   } satisfies Partial<TrafficRouter>;
-}
-
-/** All parts at once; the first that is not done speaks for all, a fault for the rest. */
-async function all(parts: readonly Promise<Written>[]): Promise<Written> {
-  const settled = await Promise.allSettled(parts);
-  const failed = settled.find((one) => one.status === 'rejected');
-  if (failed) throw failed.reason;
-  const results = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  return results.find(({ kind }) => kind !== 'done') ?? DONE;
 }

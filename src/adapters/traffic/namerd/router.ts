@@ -6,7 +6,7 @@ import type { Fence, Log, TrafficRouter, Written } from '../../../app/ports.ts';
 import { type Route, STABLE_ROUTE } from '../../../core/plan.ts';
 import { SUPPORT, unsayable } from '../../../core/support.ts';
 import type { Cluster } from '../../kubernetes/cluster.ts';
-import { DONE, marksLost, refused } from '../../kubernetes/fence.ts';
+import { all, DONE, marksLost, refused } from '../../kubernetes/fence.ts';
 import { locateVersions } from '../../kubernetes/versioned-names.ts';
 import { createNamerdClient, type NamerdClient } from './client.ts';
 import { showPath } from './dtab.ts';
@@ -233,13 +233,4 @@ export function createNamerdRouter(deps: Deps): TrafficRouter {
       );
     },
   };
-}
-
-/** All parts at once; the first that is not done speaks for all, a fault for the rest. */
-async function all(parts: readonly Promise<Written>[]): Promise<Written> {
-  const settled = await Promise.allSettled(parts);
-  const failed = settled.find((one) => one.status === 'rejected');
-  if (failed) throw failed.reason;
-  const results = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  return results.find(({ kind }) => kind !== 'done') ?? DONE;
 }
