@@ -9,8 +9,11 @@ import {
   Services,
 } from '../../src/adapters/kubernetes/objects.ts';
 
-/** A replica whose watches say nothing more from now on: it knows what is there now, and what it reads or writes itself. */
-export async function lagging(cluster: Cluster, namespace: string): Promise<Cluster> {
+/**
+ * A replica whose watches say nothing more from now on: it knows what is there now, and what it reads or writes itself.
+ * `deaf`: it hears of no creation that it has come about, as one that was frozen for longer than it waits.
+ */
+export async function lagging(cluster: Cluster, namespace: string, deaf = false): Promise<Cluster> {
   const copies = new Map<string, Held>();
   const keep = <T extends Held>(kind: Kind<T>, object: T): T => {
     copies.set(nameOf(kind, object.metadata), object);
@@ -33,6 +36,7 @@ export async function lagging(cluster: Cluster, namespace: string): Promise<Clus
     },
     async create(...args) {
       const outcome = await cluster.create(...args);
+      if (deaf) throw new Error(`POST ${nameOf(args[0], args[1])}: no answer`);
       if (outcome.ok) keep(args[0], outcome.object);
       return outcome;
     },

@@ -34,7 +34,7 @@ export function workloadWorld(
     ...world,
     workload: on(replicas.one),
     other: on(replicas.other),
-    lag: async () => on(await lagging(replicas.other, world.target.namespace)),
+    lag: async (deaf) => on(await lagging(replicas.other, world.target.namespace, deaf)),
     kube,
     async end() {
       await replicas.close();

@@ -12,8 +12,8 @@ export type WorkloadWorld = World & {
   readonly workload: Workload;
   /** Another replica: it shares nothing with `workload` but the API server. */
   readonly other: Workload;
-  /** A replica that hears nothing more of what others do from now on. */
-  lag(): Promise<Workload>;
+  /** A replica that hears nothing more of what others do from now on; `deaf`: nor of what it creates itself. */
+  lag(deaf?: boolean): Promise<Workload>;
   readonly kube: Kube;
   end(): Promise<void>;
 };
@@ -196,9 +196,12 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
         });
       });
 
-      it('is taken away again when its creation wakes up after the rollout has ended', async () => {
+      it.each([
+        ['', false],
+        [' and is not answered', true],
+      ])('is taken away again when its creation wakes up after the rollout has ended%s', async (_, deaf) => {
         await claimed();
-        const late = await world.lag();
+        const late = await world.lag(deaf);
         expect(await workload.createCanary(plan, fence(2))).toEqual(DONE);
         expect(await workload.promote(plan, fence(3), false)).toEqual(DONE);
         expect(await workload.cleanUp(target, fence(4))).toEqual(DONE);
@@ -207,6 +210,14 @@ export function workloadContract(name: string, make: () => Promise<WorkloadWorld
         await until(async () => (await canary()) === null);
         const services = await world.kube.call('GET', `/api/v1/namespaces/${target.namespace}/services`);
         expect(services.items).toHaveLength(1);
+      });
+
+      it('stays when nobody answered its creation, which is repeated', async () => {
+        await claimed();
+        const deaf = await world.lag(true);
+        await expect(deaf.createCanary(plan, fence(2))).rejects.toThrow(/no answer/);
+        expect(await canary()).not.toBeNull();
+        expect(await workload.createCanary(plan, fence(2))).toEqual(DONE);
       });
 
       it('is made by a replica that has not heard of the claim', async () => {

@@ -206,9 +206,16 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a canary that was made too late is taken away',
-    file: 'src/adapters/kubernetes/twin.ts',
-    find: 'const late = created.length > 0 ? await lateFor(target, fence, created) : null;',
-    put: 'const late = null;',
+    file: 'src/adapters/kubernetes/made.ts',
+    find: 'result?.value === CREATED',
+    put: 'false',
+    tests: AT_THE_WORKLOAD,
+  },
+  {
+    name: 'a canary that was made too late is taken away, also without an answer',
+    file: 'src/adapters/kubernetes/made.ts',
+    find: "result?.status === 'rejected' ||",
+    put: "result?.status === 'fulfilled' &&",
     tests: AT_THE_WORKLOAD,
   },
   {

@@ -3,7 +3,7 @@ import type { Fence, Written } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Draft } from './api.ts';
 import type { Cluster } from './cluster.ts';
-import { barrier, DONE, type Intent, refused, write } from './fence.ts';
+import { all, barrier, DONE, type Intent, refused, write } from './fence.ts';
 import { isOurs, readMarks } from './marks.ts';
 import { type Deployment, Deployments, type Held, type Kind, nameOf, type Ref } from './objects.ts';
 import { deploymentOf } from './serving.ts';
@@ -11,7 +11,7 @@ import { deploymentOf } from './serving.ts';
 export type Made = { readonly kind: Kind; readonly ref: Ref };
 
 /** Told from `DONE`, which is also the answer when all was there. */
-export const CREATED: Written = { kind: 'done' };
+const CREATED: Written = { kind: 'done' };
 
 export function createMaker(cluster: Cluster) {
   async function ensure<T extends Held>(
@@ -34,18 +34,35 @@ export function createMaker(cluster: Cluster) {
   }
 
   /**
-   * Nothing fences a creation: whoever finds afterwards that it came too late, after the abort or the end, takes it away
-   * again. A rollout that only went on may be using it by now.
+   * All of them side by side, each as `ensure` answers. Nothing fences a creation: whoever finds afterwards that it came too
+   * late, after the abort or the end, takes it away again, also where no answer told what came of it. A rollout that only
+   * went on may be using it by now.
    */
-  async function lateFor(target: Target, fence: Fence, created: readonly Made[]): Promise<Written | null> {
-    const now = await cluster.get(Deployments, deploymentOf(target));
-    const stopped = stoppedBy(now, fence);
-    if (stopped) for (const one of created) await takeAway(one, fence);
-    return stopped;
+  async function makeAll(
+    target: Target,
+    fence: Fence,
+    makings: readonly { readonly made: Made; readonly result: Promise<Written> }[],
+  ): Promise<Written> {
+    const results = await Promise.allSettled(makings.map(({ result }) => result));
+    const mayBeNew = makings.filter((_, n) => {
+      const result = results[n];
+      return result?.status === 'rejected' || result?.value === CREATED;
+    });
+    const stopped = mayBeNew.length > 0 && stoppedBy(await cluster.get(Deployments, deploymentOf(target)), fence);
+    if (stopped) {
+      // The watched copies of who is late are late, too.
+      for (const { made } of mayBeNew) await takeAway(made, fence, null);
+      return stopped;
+    }
+    return all(makings.map(({ result }) => result));
   }
 
-  async function takeAway({ kind, ref }: Made, fence: Fence): Promise<Written> {
-    let object = cluster.peek(kind, ref) ?? (await cluster.get(kind, ref));
+  async function takeAway(
+    { kind, ref }: Made,
+    fence: Fence,
+    known: Held | null = cluster.peek(kind, ref),
+  ): Promise<Written> {
+    let object = known ?? (await cluster.get(kind, ref));
     for (let tries = 0; object && tries < 5; tries++) {
       const marks = readMarks(object);
       // Somebody else's, or on its way out.
@@ -61,7 +78,7 @@ export function createMaker(cluster: Cluster) {
     throw new Error(`${nameOf(kind, ref)} changed during each attempt to delete it`);
   }
 
-  return { ensure, lateFor, takeAway };
+  return { ensure, makeAll, takeAway };
 }
 
 /** Why nothing is created beside this Deployment any more; null: go on. */

@@ -8,7 +8,7 @@ import { sidesOf } from '../../core/sides.ts';
 import { createAutoscaling } from './autoscaler.ts';
 import type { Cluster } from './cluster.ts';
 import { DONE, type Intent, type Result, refused, write } from './fence.ts';
-import { CREATED, createMaker, type Made, stoppedBy } from './made.ts';
+import { createMaker, type Made, stoppedBy } from './made.ts';
 import { type Deployment, Deployments, type Held, nameOf, parseTemplate, type Ref, Services } from './objects.ts';
 import { rollingBack } from './rolling-back.ts';
 import { deploymentOf, findServing } from './serving.ts';
@@ -43,7 +43,7 @@ import {
 
 export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Workload {
   const autoscaling = createAutoscaling(cluster);
-  const { ensure, lateFor, takeAway } = createMaker(cluster);
+  const { ensure, makeAll, takeAway } = createMaker(cluster);
   const deployment = (ref: Ref) => cluster.view(Deployments, ref.namespace).get(ref.name);
   const stable = (
     target: Target,
@@ -101,14 +101,20 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
       const draft = canaryDeployment(object, template, label, plan.steps[0]?.route.weight ?? 0, fence);
       const sides = sideServices(service, label, fence);
       const [canary, side] = [canaryOf(target), sideOf(target)];
-      const results = await Promise.all([
-        ensure(Deployments, canary, draft, (found) => adoptDeployment(found, fence, draft)),
-        ensure(Services, canary, sides.canary, (found) => adoptService(Services, found, fence, sides.canary)),
-        ensure(Services, side, sides.stable, (found) => adoptService(Services, found, fence, sides.stable)),
+      return makeAll(target, fence, [
+        {
+          made: { kind: Deployments, ref: canary },
+          result: ensure(Deployments, canary, draft, (found) => adoptDeployment(found, fence, draft)),
+        },
+        {
+          made: { kind: Services, ref: canary },
+          result: ensure(Services, canary, sides.canary, (found) => adoptService(Services, found, fence, sides.canary)),
+        },
+        {
+          made: { kind: Services, ref: side },
+          result: ensure(Services, side, sides.stable, (found) => adoptService(Services, found, fence, sides.stable)),
+        },
       ]);
-      const created = made(target).filter((_, n) => results[n] === CREATED);
-      const late = created.length > 0 ? await lateFor(target, fence, created) : null;
-      return late ?? plain(results.find(({ kind }) => kind !== 'done') ?? DONE);
     },
 
     async scaleCanary(target, weight, fence) {

@@ -5,8 +5,8 @@
 import type { Fence, Log, Workload, Written } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
-import { DONE, type Intent, refused, write } from './fence.ts';
-import { CREATED, createMaker, type Made, stoppedBy } from './made.ts';
+import { all, DONE, type Intent, refused, write } from './fence.ts';
+import { createMaker, type Made, stoppedBy } from './made.ts';
 import { isOurs, readMarks, readReplicas } from './marks.ts';
 import {
   type Deployment,
@@ -38,7 +38,7 @@ import {
 
 export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }): Workload {
   const twin = createTwin({ cluster, log });
-  const { ensure, lateFor, takeAway } = createMaker(cluster);
+  const { ensure, makeAll, takeAway } = createMaker(cluster);
 
   async function send<T extends Held>(kind: Kind<T>, ref: Ref, intend: (object: T) => Intent): Promise<Written> {
     const { object: _, ...written } = await write(cluster, kind, ref, intend, DONE);
@@ -81,7 +81,7 @@ export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }
     const slept = object !== null && readReplicas(object) !== null;
     if (slept) return inOrder([() => retire(ref, fence), ...leave(target, fence)]);
     if (object !== null && !isOurs(object)) return inOrder(leave(target, fence));
-    return firstOf(await Promise.all(made(target).map((one) => takeAway(one, fence))));
+    return all(made(target).map((one) => takeAway(one, fence)));
   }
 
   /**
@@ -145,15 +145,15 @@ export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }
       const label = versionLabel(live, target, existing);
       if (!label) return refused(noVersionLabel(target, existing));
       const drafts = versionDrafts(plan, { live, service, existing }, label, fence);
-      const results = await Promise.all([
-        ensure(Deployments, ref, drafts.deployment, (found: Deployment) =>
-          adoptVersion(found, target, fence, drafts.deployment),
-        ),
-        ensureService(ref, target, fence, drafts, live),
+      return makeAll(target, fence, [
+        {
+          made: { kind: Deployments, ref },
+          result: ensure(Deployments, ref, drafts.deployment, (found: Deployment) =>
+            adoptVersion(found, target, fence, drafts.deployment),
+          ),
+        },
+        { made: { kind: Services, ref }, result: ensureService(ref, target, fence, drafts, live) },
       ]);
-      const created = made(target).filter((_, n) => results[n] === CREATED);
-      const late = created.length > 0 ? await lateFor(target, fence, created) : null;
-      return late ?? firstOf(results);
     },
 
     /** Nothing is copied: the canary only has to be as large as stable. */
@@ -185,13 +185,11 @@ export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }
         return isStrange && !isStable ? DONE : intendRaise(object, fence);
       };
       const ref = canaryOf(target);
-      return firstOf(
-        await Promise.all([
-          send(Deployments, deploymentOf(target), raise),
-          send(Deployments, ref, raise),
-          send(Services, ref, (object) => (isOurs(object) ? raise(object) : DONE)),
-        ]),
-      );
+      return all([
+        send(Deployments, deploymentOf(target), raise),
+        send(Deployments, ref, raise),
+        send(Services, ref, (object) => (isOurs(object) ? raise(object) : DONE)),
+      ]);
     },
 
     async cleanUp(target, fence, ended = 'aborted') {
@@ -209,8 +207,6 @@ export function createVersioned({ cluster, log }: { cluster: Cluster; log: Log }
     },
   };
 }
-
-const firstOf = (results: readonly Written[]): Written => results.find(({ kind }) => kind !== 'done') ?? DONE;
 
 /** One after the other, up to the first that is not done. */
 async function inOrder(steps: readonly (() => Promise<Written>)[]): Promise<Written> {
