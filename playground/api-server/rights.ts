@@ -17,6 +17,7 @@ const reviews = { verbs: ['create'], apiGroups: ['authorization.k8s.io'], resour
 
 export function createRights(user: string) {
   let denied: readonly Right[] = [];
+  let incomplete = false;
 
   const isDenied = (verb: Verb, resource: string, namespace: string | undefined) =>
     denied.some(
@@ -30,6 +31,11 @@ export function createRights(user: string) {
     /** Takes a right away: requests get a 403, and rules reviews no longer list it. */
     deny(...rights: readonly Right[]): void {
       denied = [...denied, ...rights];
+    },
+
+    /** From now on rules reviews say that they are incomplete, as where another authorizer decides too: they prove nothing. */
+    reviewIncompletely(): void {
+      incomplete = true;
     },
 
     allowEverything(): void {
@@ -47,7 +53,7 @@ export function createRights(user: string) {
     /** Status of a SelfSubjectRulesReview: one rule for all, or one per resource once something was taken away. */
     review(namespace: string): JsonObject {
       const rules = denied.length === 0 ? [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }] : rulesIn(namespace);
-      return { resourceRules: [reviews, ...rules], nonResourceRules: [], incomplete: false };
+      return { resourceRules: [reviews, ...rules], nonResourceRules: [], incomplete };
     },
   };
 

@@ -22,6 +22,19 @@ export type Outcome =
 export const PENDING: Outcome = { kind: 'pending' };
 export const happened = (event: Event): Outcome => ({ kind: 'event', event });
 
+/** What the API server refuses for good: it is repeated all the same, since somebody may grant it. */
+export class Refusal extends Error {
+  readonly isLasting = true;
+}
+
+/** Whether it passes only when somebody does something, as where a right is missing: of that people hear soon. */
+export function isLasting(error: unknown): boolean {
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if ('isLasting' in one && one.isLasting === true) return true;
+  }
+  return false;
+}
+
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const why = error.cause instanceof Error ? error.cause.message : '';

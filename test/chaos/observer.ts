@@ -181,7 +181,7 @@ export function observe(stage: Stage, ground: Ground, { system, weights }: Pair)
       if (same.length > 1) found.push(`${key} stands ${same.length} times in Slack`);
     }
     const of = (key: string) => messages.findLast((one) => keyOf(one, id) === key);
-    const words = phase.kind === 'succeeded' ? /is live/ : /aborted|stopped|did not start/;
+    const words = phase.kind === 'succeeded' ? /is live/ : /aborted|stopped|did not start|refused by the cluster/;
     for (const key of ['root', 'result']) {
       const message = of(key);
       if (!message) found.push(`I15 no ${key} message`);

@@ -235,7 +235,7 @@ const RIGHTS: readonly { readonly verb: Verb; readonly resource: string }[] = pa
   resources.flatMap((resource) => verbs.map((verb) => ({ verb, resource }))),
 );
 
-it('each right missing in turn: one line with what to add to the Role', async () => {
+it('each right missing in turn: one line with what does not work and what to add to the Role', async () => {
   const { api, store } = office.playground;
   const { rights } = api;
   store.create(kinds.autoscalers, autoscaler());
@@ -246,7 +246,7 @@ it('each right missing in turn: one line with what to add to the Role', async ()
     expect(await wrong(), `without ${verb} ${resource}`).toEqual([
       expect.stringMatching(
         new RegExp(
-          `^fail service world: The bot may not ${verb} ${resource} in namespace hello: add to its Role: - .*"${resource}".*\\[${verb}\\]`,
+          `^fail service world: The bot may not ${verb} ${resource} in namespace hello, so it cannot .+: add to its Role: - .*"${resource}".*\\[${verb}\\]`,
         ),
       ),
     ]);
@@ -261,8 +261,10 @@ it('an HTTPRoute in another namespace: the rights there, and to read the grants 
     { verb: 'list', resource: 'referencegrants' },
   );
   expect(await wrong()).toEqual([
-    expect.stringContaining('The bot may not list referencegrants in namespace hello: add to its Role'),
-    expect.stringContaining('The bot may not patch httproutes in namespace edge: add to its Role'),
+    expect.stringMatching(
+      /may not list referencegrants in namespace hello, so it cannot see whether a route .*: add to/,
+    ),
+    expect.stringMatching(/may not patch httproutes in namespace edge, so it cannot move traffic: add to its Role/),
   ]);
 });
 
@@ -351,6 +353,18 @@ const CLUSTER: readonly (readonly [string, () => unknown, RegExp])[] = [
       ]);
     },
     /^fail service world: HTTPRoute hello\/world: world shares these rules with other backends.*1\. \/ to world, other/,
+  ],
+  [
+    'a preview that its route has no room for',
+    () => {
+      office.write(({ services }) => Object.assign(services.world, { strategies: ['canary'] }));
+      const more = (rules: HttpRoute['spec']['rules'], n: number) => ({
+        matches: [{ path: { type: 'PathPrefix' as const, value: `/${n}` } }],
+        backendRefs: refs(rules),
+      });
+      changeRules((rules) => [...rules, ...Array.from({ length: 15 }, (_, n) => more(rules, n))]);
+    },
+    /^fail service world: HTTPRoute hello\/world has no room for preview rules/,
   ],
   [
     'labels without a usable key',

@@ -151,7 +151,9 @@ describe.concurrent('an abort does not get through: it is tried for ever, and af
         () => stage.slack.thread().find(({ text }) => /does not get through/.test(text)),
         { what: 'the command by hand', timeoutMs: STALLED_MS },
       );
-      expect(stage.slack.words(stalled)).toMatch(/forbidden.*cannot patch resource "httproutes"/);
+      expect(stage.slack.words(stalled)).toMatch(
+        /may not patch httproutes in namespace hello, so it cannot move traffic: add to its Role/,
+      );
       expect(api.requests(routePatch).length).toBeLessThan(35);
       expect(stage.weights).toEqual([0, 50]);
       api.rights.allowEverything();

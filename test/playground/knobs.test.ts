@@ -125,6 +125,8 @@ describe('the API server of the playground', () => {
     };
     expect(await rules('hello')).not.toContain('patch');
     expect(await rules('other')).toContain('patch');
+    server.rights.reviewIncompletely();
+    expect((await client.create(path, { spec: { namespace: 'hello' } })).body.status.incomplete).toBe(true);
   });
 
   it('answers 410 to a watch from before a compaction', async () => {

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import type { Log } from '../../app/ports.ts';
 import { createChanges, type Listener } from './changes.ts';
 import { ApiFault, type Outcome, readError, toFault } from './errors.ts';
+import { createLeftOut } from './left-out.ts';
 import { isActive, type Op, readMarks } from './marks.ts';
-import { apiVersion, type Held, type Kind, nameOf, pathOf, type Ref, read } from './objects.ts';
+import { apiVersion, type Held, headOf, type Kind, nameOf, pathOf, type Ref, read } from './objects.ts';
 import { missingRights, type Need, rulesReview } from './rights.ts';
 import { createView, type View, type WatchEvent } from './view.ts';
 
@@ -39,7 +40,7 @@ export type Cluster = {
   tryOut<T extends Held>(kind: Kind<T>, ref: Ref, ops: readonly Op[]): Promise<Outcome<T>>;
   /** Deletes exactly the object that was read. */
   remove(kind: Kind, object: Held): Promise<Outcome<null>>;
-  /** Which of these rights are missing, or that nobody knows us, as sentences with the remedy; asked at most once a minute. */
+  /** Which of these rights are missing, or that nobody knows us, as sentences with the remedy; an answer without any is kept for 2 s. */
   missingRights(namespace: string, needs: readonly Need[]): Promise<readonly string[]>;
   /** The watched objects of a namespace; opened at first use, shared, closed when idle. */
   view<T extends Held>(kind: Kind<T>, namespace: string, labels?: string): View<T>;
@@ -52,7 +53,8 @@ export type Cluster = {
   close(): Promise<void>;
 };
 
-const RIGHTS_KEPT_MS = 60_000;
+/** For all that look before one rollout; what was granted or taken away since counts at the next. */
+const RIGHTS_KEPT_MS = 2_000;
 const SWEEP_MS = 15_000;
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
 const UNAUTHORIZED =
@@ -116,14 +118,13 @@ export function createApi(connection: Connection, log: Log): Cluster {
     return { items: items ?? [], resourceVersion: metadata.resourceVersion };
   }
 
-  /** Someone else's object must not keep anybody from the others. */
+  const leftOut = createLeftOut(log);
   function readable<T extends Held>(kind: Kind<T>, item: unknown): readonly T[] {
-    try {
-      return [read(kind, item)];
-    } catch (error) {
-      log.warn({ err: error }, 'an object is left out');
-      return [];
-    }
+    const { namespace = '', name = '' } = headOf(item) ?? {};
+    const key = nameOf(kind, { namespace, name });
+    const object = leftOut.read(key, item, (given) => read(kind, given));
+    if (object) leftOut.forget(key);
+    return object ? [object] : [];
   }
 
   async function write<T extends Held>(
@@ -206,7 +207,10 @@ export function createApi(connection: Connection, log: Log): Cluster {
           : { at: performance.now(), review: review(namespace) };
       reviews.set(namespace, asked);
       try {
-        return missingRights(await asked.review, needs, namespace);
+        const missing = missingRights(await asked.review, needs, namespace);
+        // Whoever grants it tries again at once.
+        if (missing.length > 0 && reviews.get(namespace) === asked) reviews.delete(namespace);
+        return missing;
       } catch (error) {
         reviews.delete(namespace);
         if (error instanceof ApiFault && error.status === 401) return [UNAUTHORIZED];

@@ -1,5 +1,7 @@
 /** Answers of the API server other than success: what a person must hear as values, everything else as faults. */
 import { z } from 'zod';
+import { purposeOf } from './needs.ts';
+import { rightSentence } from './rights.ts';
 
 export type ClusterError = {
   /**
@@ -18,12 +20,15 @@ export type Outcome<T> =
 export class ApiFault extends Error {
   readonly status: number;
   readonly retryAfterMs: number;
+  /** It does not pass by itself: somebody has to grant a right. */
+  readonly isLasting: boolean;
 
   constructor(message: string, status: number, retryAfterMs = 0) {
     super(message);
     this.name = 'ApiFault';
     this.status = status;
     this.retryAfterMs = retryAfterMs;
+    this.isLasting = status === 403;
   }
 }
 
@@ -41,7 +46,20 @@ const read = (body: unknown) => statusBody.safeParse(body).data;
 
 /** What an answer of status 400 and above says, as a fault. */
 export function toFault(subject: string, status: number, body: unknown, retryAfterMs = 0): ApiFault {
-  return new ApiFault(`${subject}: ${read(body)?.message ?? `HTTP ${status}`}`, status, retryAfterMs);
+  const said = read(body)?.message ?? `HTTP ${status}`;
+  return new ApiFault((status === 403 && missingRight(said)) || `${subject}: ${said}`, status, retryAfterMs);
+}
+
+/** As the API server words it, whoever refused: kubernetes/kubernetes, endpoints/handlers/responsewriters/errors.go. */
+const MISSING =
+  /cannot (?<verb>\w+) resource "(?<plural>[^"]+)" in API group "(?<group>[^"]*)" in the namespace "(?<namespace>[^"]+)"/;
+
+/** The same as before a rollout; null: something else is forbidden, as by a quota or an admission policy. */
+function missingRight(said: string): string | null {
+  const { verb, plural, group, namespace } = MISSING.exec(said)?.groups ?? {};
+  if (verb === undefined || plural === undefined || group === undefined || namespace === undefined) return null;
+  const to = purposeOf(verb, { group, plural });
+  return rightSentence([verb], { group, plural }, namespace, to === undefined ? [] : [to]);
 }
 
 /**

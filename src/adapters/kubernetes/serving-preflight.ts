@@ -117,10 +117,7 @@ export function coverWarnings(
   // Rules add up, in one policy and in all of the same pods.
   const lets = (rules: readonly (readonly Peer[])[], pod: Labels) =>
     rules.some((peers) => peers.length === 0 || takes(peers, pod, home));
-  const leavesOut = (
-    { spec }: NetworkPolicy,
-    rulesOf: (spec: NetworkPolicy['spec']) => readonly (readonly Peer[])[],
-  ) => {
+  const leavesOut = ({ spec }: NetworkPolicy, rulesOf: typeof peersIn) => {
     const together = policies.filter((other) => isDeepStrictEqual(other.spec.podSelector, spec.podSelector));
     return (
       lets(rulesOf(spec), stable) &&
@@ -136,13 +133,13 @@ export function coverWarnings(
       .filter(({ spec }) => isLeftOut(spec.podSelector))
       .map((one) => `${only(NetworkPolicies, one)} ${who} runs without it.`),
     ...policies
-      .filter((one) => leavesOut(one, ({ ingress }) => (ingress ?? []).map(({ from }) => from ?? [])))
+      .filter((one) => leavesOut(one, peersIn))
       .map(
         ({ metadata }) =>
           `${nameOf(NetworkPolicies, metadata)} lets stable pods in, but not ${who}: let in ${wanted} too.`,
       ),
     ...policies
-      .filter((one) => leavesOut(one, ({ egress }) => (egress ?? []).map(({ to }) => to ?? [])))
+      .filter((one) => leavesOut(one, peersOut))
       .map(
         ({ metadata }) =>
           `${nameOf(NetworkPolicies, metadata)} lets requests out to stable pods, but not to ${who}: let them out to ${wanted} too.`,
@@ -152,6 +149,17 @@ export function coverWarnings(
       .map((one) => `${only(DisruptionBudgets, one)} it does not protect ${who}.`),
   ];
 }
+
+/** By rule: who is let in. A policy that is not for requests in lets nobody in and keeps nobody out, whatever its rules. */
+const peersIn = ({ policyTypes, ingress }: NetworkPolicy['spec']): readonly (readonly Peer[])[] =>
+  isFor('Ingress', policyTypes) ? (ingress ?? []).map(({ from }) => from ?? []) : [];
+
+const peersOut: typeof peersIn = ({ policyTypes, egress }) =>
+  isFor('Egress', policyTypes) ? (egress ?? []).map(({ to }) => to ?? []) : [];
+
+/** Without types Kubernetes takes those that have rules. */
+const isFor = (type: 'Ingress' | 'Egress', types: readonly string[] | null | undefined) =>
+  !types || types.length === 0 || types.includes(type);
 
 type Labels = Readonly<Record<string, string>>;
 

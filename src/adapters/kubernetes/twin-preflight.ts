@@ -5,6 +5,7 @@ import { type Autoscaling, chooseAutoscaler } from './autoscaler.ts';
 import { leastOf, raisedFor } from './autoscaler-writes.ts';
 import type { Cluster } from './cluster.ts';
 import { highestEpoch, isOurs } from './marks.ts';
+import { AUTOSCALED } from './needs.ts';
 import {
   Autoscalers,
   type Deployment,
@@ -16,7 +17,7 @@ import {
   Services,
 } from './objects.ts';
 import { revertWarnings } from './owners.ts';
-import { AUTOSCALED, missingRolloutRights } from './rollout-rights.ts';
+import { missingRolloutRights } from './rollout-rights.ts';
 import { deploymentOf, findServing, selectsPods } from './serving.ts';
 import {
   chooseContainer,

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../app/ports.ts';
+import { createLeftOut } from './left-out.ts';
 import { bookmarkSchema, type Held, headOf } from './objects.ts';
 
 export type WatchEvent = { readonly type: string; readonly object: unknown };
@@ -49,7 +50,7 @@ class Restart extends Error {}
 export function createView<T extends Held>(source: Source<T>, isHeld: (object: T) => boolean, log: Log): View<T> {
   const objects = new Map<string, T>();
   /** Why an object cannot be read, by its name: nobody's but theirs who ask for it. */
-  const unreadable = new Map<string, unknown>();
+  const leftOut = createLeftOut(log);
   const closing = new AbortController();
   let waiters: ((error?: unknown) => void)[] = [];
   /** Position of the stream; null: everything is to be loaded. */
@@ -70,7 +71,8 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     usedAt = performance.now();
     if (live) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const late = () => reject(new Error(`no watch within ${CALL_TIMEOUT_MS} ms`, { cause: trouble }));
+      const late = () =>
+        reject(isForbidden(trouble) ? trouble : new Error(`no watch within ${CALL_TIMEOUT_MS} ms`, { cause: trouble }));
       const timer = setTimeout(late, CALL_TIMEOUT_MS);
       waiters.push((error) => {
         clearTimeout(timer);
@@ -84,7 +86,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     const known = objects.get(object.metadata.name);
     if (known && !isNewer(object.metadata, known.metadata.resourceVersion)) return false;
     objects.set(object.metadata.name, object);
-    unreadable.delete(object.metadata.name);
+    leftOut.forget(object.metadata.name);
     return true;
   }
 
@@ -110,21 +112,11 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     settle();
   }
 
-  /** null: the others go on without it. */
-  function read(given: unknown): T | null {
-    try {
-      return source.parse(given);
-    } catch (error) {
-      const name = headOf(given)?.name ?? '';
-      if (!unreadable.has(name)) log.warn({ name, err: error }, 'an object is left out');
-      unreadable.set(name, error);
-      return null;
-    }
-  }
+  const read = (given: unknown) => leftOut.read(headOf(given)?.name ?? '', given, source.parse);
 
   async function load(): Promise<void> {
     const { items, resourceVersion } = await source.list();
-    unreadable.clear();
+    leftOut.forgetAll();
     const readable = items.map(read).filter((item) => item !== null);
     replaceAll(new Map(readable.map((item) => [item.metadata.name, item])), resourceVersion);
   }
@@ -136,7 +128,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     const limit = position === null ? setTimeout(late, CALL_TIMEOUT_MS) : undefined;
     try {
       const events = await source.open(queryFrom(position), AbortSignal.any([stop.signal, closing.signal]));
-      if (position === null) unreadable.clear();
+      if (position === null) leftOut.forgetAll();
       else up();
       for await (const { type, object } of events) {
         if (type === 'ERROR') throw new Restart(JSON.stringify(object));
@@ -165,7 +157,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
       arrived(object);
       return;
     }
-    if (type === 'DELETED') unreadable.delete(metadata.name);
+    if (type === 'DELETED') leftOut.forget(metadata.name);
     // Gone, or not what it was any more.
     const known = objects.get(metadata.name);
     if (known && !isNewer(metadata, known.metadata.resourceVersion)) return;
@@ -215,7 +207,7 @@ export function createView<T extends Held>(source: Source<T>, isHeld: (object: T
     async get(name) {
       await current();
       const found = objects.get(name) ?? null;
-      if (!found && unreadable.has(name)) throw unreadable.get(name);
+      if (!found && leftOut.has(name)) throw leftOut.errorOf(name);
       return found;
     },
     live: () => (live ? [...objects.values()] : null),
@@ -239,5 +231,6 @@ function isNewer({ resourceVersion }: Pick<Held['metadata'], 'resourceVersion'>,
 }
 
 const status = (error: unknown) => (error instanceof Error && 'status' in error ? error.status : null);
+const isForbidden = (error: unknown) => status(error) === 403;
 const isGone = (error: unknown) => error instanceof Restart || status(error) === 410;
 const isUnsupported = (error: unknown) => error instanceof Restart || status(error) === 400 || status(error) === 422;

@@ -120,13 +120,21 @@ it('never queues behind calls that hang', async () => {
   expect(new Set(await Promise.all(hanging))).toEqual(new Set(['late']));
 });
 
-it('asks for its rights once a minute', async () => {
-  answer = (_, response) => json(response, { status: { resourceRules: [] } }, 201);
-  const needs = [{ kind: Services, verbs: ['get'] as const }];
+it('asks once for its rights for all that look at the same time, and again where one was missing: somebody may have granted it', async () => {
+  let resourceRules: readonly object[] = [];
+  answer = (_, response) => json(response, { status: { resourceRules } }, 201);
+  const needs = [{ kind: Services, verbs: ['get'] as const, to: 'see them' }];
   const said = await Promise.all([cluster.missingRights('hello', needs), cluster.missingRights('hello', needs)]);
   expect(said.flat()).toHaveLength(2);
   expect(seen).toHaveLength(1);
   expect(JSON.parse(seen[0]?.body ?? '').spec).toEqual({ namespace: 'hello' });
+  resourceRules = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }];
+  for (let n = 0; n < 3; n++) expect(await cluster.missingRights('hello', needs)).toEqual([]);
+  expect(seen).toHaveLength(2);
+  resourceRules = [];
+  const later = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 2_001);
+  expect(await cluster.missingRights('hello', needs)).toHaveLength(1);
+  later.mockRestore();
 });
 
 it('one object that cannot be read keeps nobody from the others, and is named to who asks for it', async () => {
@@ -142,7 +150,13 @@ it('one object that cannot be read keeps nobody from the others, and is named to
     for (const object of [broken, service('5')]) response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
     response.write(`${JSON.stringify({ type: 'BOOKMARK', object: end })}\n`);
   };
-  expect(await cluster.list(Services, 'hello')).toMatchObject([{ metadata: { name: 'world' } }]);
+  const warn = vi.spyOn(silent, 'warn');
+  for (const _ of ['once', 'again'])
+    expect(await cluster.list(Services, 'hello')).toMatchObject([{ metadata: { name: 'world' } }]);
+  expect(warn.mock.calls.map(([about, words]) => [words, Object.keys(about)])).toEqual([
+    ['an object is left out', ['name', 'err']],
+  ]);
+  warn.mockRestore();
   const view = cluster.view(Services, 'hello');
   expect(await view.all()).toMatchObject([{ metadata: { name: 'world' } }]);
   await expect(view.get('strange')).rejects.toThrow(named);

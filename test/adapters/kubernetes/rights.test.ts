@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { missingRights, type Need } from '../../../src/adapters/kubernetes/rights.ts';
 
-const need: Need = { kind: { group: 'apps', plural: 'deployments' }, verbs: ['get', 'patch'] };
+const need: Need = { kind: { group: 'apps', plural: 'deployments' }, verbs: ['get', 'patch'], to: 'promote' };
 const rule = (apiGroups: string[], resources: string[], verbs: string[], resourceNames?: string[]) => ({
   apiGroups,
   resources,
@@ -9,7 +9,7 @@ const rule = (apiGroups: string[], resources: string[], verbs: string[], resourc
   ...(resourceNames && { resourceNames }),
 });
 type Rules = ReturnType<typeof rule>[];
-const LINE = 'add to its Role: - { apiGroups: ["apps"], resources: ["deployments"], verbs:';
+const LINE = 'so it cannot promote: add to its Role: - { apiGroups: ["apps"], resources: ["deployments"], verbs:';
 
 it.each<[string, Rules, string[]]>([
   ['everything', [rule(['*'], ['*'], ['*'])], []],
@@ -18,7 +18,7 @@ it.each<[string, Rules, string[]]>([
   [
     'one verb',
     [rule(['apps'], ['deployments'], ['get'])],
-    [`The bot may not patch deployments in namespace hello: ${LINE} [patch] }`],
+    [`The bot may not patch deployments in namespace hello, ${LINE} [patch] }`],
   ],
   [
     'it for single names',
@@ -33,4 +33,11 @@ it.each<[string, Rules, string[]]>([
 
 it('an incomplete review proves nothing missing', () => {
   expect(missingRights({ status: { resourceRules: [], incomplete: true } }, [need], 'hello')).toEqual([]);
+});
+
+it('what is missing of one kind for several things is one sentence', () => {
+  const more: readonly Need[] = [need, { ...need, verbs: ['patch', 'delete'], to: 'clean up' }];
+  expect(missingRights({ status: { resourceRules: [] } }, more, 'hello')).toEqual([
+    'The bot may not get, patch, delete deployments in namespace hello, so it cannot promote or clean up: add to its Role: - { apiGroups: ["apps"], resources: ["deployments"], verbs: [get, patch, delete] }',
+  ]);
 });

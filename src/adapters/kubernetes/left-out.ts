@@ -1,0 +1,25 @@
+/** Objects that cannot be read, whoever made them so: they keep nobody from the others, and each is named in the log once. */
+import type { Log } from '../../app/ports.ts';
+import { headOf } from './objects.ts';
+
+export function createLeftOut(log: Pick<Log, 'warn'>) {
+  const errors = new Map<string, unknown>();
+  return {
+    /** null: left out, until it can be read. `key`: what it is known by here. */
+    read<T>(key: string, given: unknown, parse: (given: unknown) => T): T | null {
+      try {
+        return parse(given);
+      } catch (error) {
+        if (!errors.has(key)) log.warn({ name: headOf(given)?.name ?? '', err: error }, 'an object is left out');
+        errors.set(key, error);
+        return null;
+      }
+    },
+    has: (key: string) => errors.has(key),
+    /** Why it cannot be read. */
+    errorOf: (key: string) => errors.get(key),
+    /** It can be read again, or is gone. */
+    forget: (key: string) => void errors.delete(key),
+    forgetAll: () => errors.clear(),
+  };
+}
