@@ -51,10 +51,11 @@ async function main(): Promise<void> {
     teams: config.slack.teams,
     ...(config.slack.fallbackChannel === null ? {} : { fallbackChannel: config.slack.fallbackChannel }),
     chart: createGateChart(parts.metrics),
+    fetch: failpoints.aroundUpload(globalThis.fetch),
   });
   const chat = failpoints.around('chat', slack.chat);
   const people = createPeople({ store, chat, log, clock: parts.clock });
-  const outbox = createOutbox({ store, queue, chat, rollouts, log });
+  const outbox = createOutbox({ store, queue, chat, rollouts, log, clock: parts.clock });
   const flush = (id: string) => outbox.flush(id);
   parts.setMessageListener((id) => void flush(id));
 
@@ -94,12 +95,6 @@ async function main(): Promise<void> {
     const found = config.services[service];
     if (!found) throw new Error(`no service ${service} in the configuration`);
     return { ...found.target, container: found.target.container ?? '' };
-  }
-
-  /** Also where Redis does not say: who guards must not end because Slack refuses tokens. */
-  async function isGuarding(): Promise<boolean> {
-    const active = await store.active(Object.keys(config.services)).catch(() => null);
-    return active === null || active.length > 0;
   }
 
   let ready = false;
@@ -157,7 +152,8 @@ async function main(): Promise<void> {
   await people.restore().catch((error: unknown) => log.warn({ err: error }, 'last known membership could not be read'));
   parts.cluster.onChange(rollouts.changed);
   queue.onTick((id) => telemetry.timed(() => rollouts.tick(id)));
-  await slack.start(isGuarding);
+  // Who guards a rollout must not end because Slack refuses tokens.
+  await slack.start(sweep.isGuarding);
   // Known before anyone needs it: an abort does not wait for Slack.
   const everyone = Object.values(config.services).flatMap(({ access }) => whoMay('abort', access, null));
   void people.membership(everyone);

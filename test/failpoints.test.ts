@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Cluster } from '../src/adapters/kubernetes/cluster.ts';
 import { Deployments } from '../src/adapters/kubernetes/objects.ts';
-import type { Queue } from '../src/app/ports.ts';
+import type { Lease, Queue, Store } from '../src/app/ports.ts';
 import { createFailpoints } from '../src/failpoints.ts';
+import { only } from './app/support.ts';
 import { deadCluster } from './cluster/world.ts';
 
 let folder: string;
@@ -58,6 +59,54 @@ test('a request to the cluster says what kind of object it writes', async () => 
   await failpoints.around('cluster', cluster).patch(Deployments, { namespace: 'hello', name: 'world' }, []);
   expect(reached()).toEqual(['before cluster.patch Deployment', 'after cluster.patch Deployment']);
   expect(performance.now() - start).toBeGreaterThanOrEqual(30);
+});
+
+test('a lease counts when it is taken, renewed and given back', async () => {
+  const lease: Lease = {
+    ...{ abandoned: 3, failingSince: null, begin: async () => {}, renew: async () => {}, release: async () => true },
+  };
+  let free = true;
+  const store = createFailpoints({ SLUICE_FAILPOINT_LOG: log }).around(
+    'store',
+    only<Store>({ lease: async () => (free ? lease : null) }),
+  );
+  const taken = await store.lease('tick:world-aaaaaa', 3_000);
+  await taken?.renew();
+  expect(await taken?.release()).toBe(true);
+  expect(taken?.abandoned).toBe(3);
+  free = false;
+  expect(await store.lease('tick:world-aaaaaa', 3_000)).toBeNull();
+  expect(reached().map((place) => place.replace('before', '<').replace('after', '>'))).toEqual([
+    ...['< store.lease', '> store.lease', '< lease.renew', '> lease.renew', '< lease.release', '> lease.release'],
+    ...['< store.lease', '> store.lease'],
+  ]);
+});
+
+test('what the queue hands over lies before its acknowledgement', async () => {
+  let handler = async (_: string) => {};
+  const queue = createFailpoints({ SLUICE_FAILPOINT_LOG: log }).around('queue', {
+    ...aQueue(),
+    onTick: (given) => {
+      handler = given;
+    },
+  });
+  const seen: string[] = [];
+  queue.onTick(async (id) => void seen.push(id));
+  await handler('world-aaaaaa');
+  expect(seen).toEqual(['world-aaaaaa']);
+  expect(reached()).toEqual(['before queue.handled', 'before queue.ack']);
+});
+
+test('each call of an upload counts, and no other call to Slack: those are places of the chat', async () => {
+  const answer = async () => new Response('ok');
+  const fetch = createFailpoints({ SLUICE_FAILPOINT_LOG: log }).aroundUpload(answer);
+  for (const call of ['api/files.getUploadURLExternal', 'upload/v1/abc', 'api/chat.postMessage'])
+    await fetch(`https://slack.example/${call}`);
+  expect(reached()).toEqual([
+    ...['before slack files.getUploadURLExternal', 'after slack files.getUploadURLExternal'],
+    ...['before slack upload', 'after slack upload'],
+  ]);
+  expect(createFailpoints({}).aroundUpload(answer)).toBe(answer);
 });
 
 test('a call that fails is never after', async () => {

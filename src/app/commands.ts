@@ -207,8 +207,9 @@ export function createCommands(deps: Deps) {
     const held = Object.hasOwn(config.services, target) ? await store.holder(target) : target;
     if (held === null || serviceOf(held) === null) return unknownTarget(target);
     const loaded = await load(held);
-    // A command that was left lying does not mean what began after it.
-    if (loaded && taken && loaded.rollout.requestedAt > timeOf(taken)) return { kind: 'no rollout', given: target };
+    // A command that was left lying does not mean what began after it. What began ahead of now tells nothing: the clock was set back.
+    const began = loaded && loaded.rollout.requestedAt <= loaded.now ? loaded.rollout.requestedAt : 0;
+    if (taken && began > timeOf(taken)) return { kind: 'no rollout', given: target };
     return abortById(request, held, reason);
   }
 

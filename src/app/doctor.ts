@@ -3,7 +3,7 @@
  * look is on its own: one that fails or hangs hides no other.
  */
 import { type Config, type Service, stepsOf } from '../core/config.ts';
-import type { Check, Target } from '../core/plan.ts';
+import { type Check, type Route, STABLE_ROUTE, type Target } from '../core/plan.ts';
 import { supportOf } from '../core/support.ts';
 import { routeObjects } from '../core/traffic.ts';
 import { coolDownWarnings } from './cool-down.ts';
@@ -173,7 +173,7 @@ function lookAtService({ config, holder, routerOf, workloadOf }: Cluster, servic
       const { target } = located;
       const [workload, route, running] = await Promise.all([
         workloadOf(target).preflight(target, service.image),
-        routerOf(target).preflight(target),
+        routerOf(target).preflight(target, previewsOf(config, service)),
         holder(service.name).catch(() => null),
       ]);
       const refusals = [...(workload.ok ? [] : workload.refusals), ...(route.ok ? [] : route.refusals)];
@@ -202,6 +202,12 @@ function lookAtService({ config, holder, routerOf, workloadOf }: Cluster, servic
       ];
     },
   };
+}
+
+/** What a strategy asks of the routes that depends on the rules in them. */
+function previewsOf(config: Config, service: Service): readonly Route[] {
+  const steps = service.strategies.flatMap((name) => stepsOf(config, service, name).steps);
+  return steps.flatMap(({ route: { preview } }) => (preview ? { ...STABLE_ROUTE, preview } : []));
 }
 
 /** Whether requests can be copied, where a strategy does and only the cluster can tell. */

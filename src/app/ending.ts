@@ -3,7 +3,7 @@ import type { Target } from '../core/plan.ts';
 import type { Rollout } from '../core/rollout.ts';
 import { ABORT_STALLED_MS } from '../core/schedule.ts';
 import { routeObjects } from '../core/traffic.ts';
-import { type EffectDeps, happened, type Outcome, PENDING, reasonOf } from './outcome.ts';
+import { type EffectDeps, happened, type Outcome, PENDING, Refusal, reasonOf } from './outcome.ts';
 import type { Ended, Fence, Loaded, TrafficRouter } from './ports.ts';
 import { templateBefore } from './releases.ts';
 
@@ -59,10 +59,12 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
   // Another rollout's objects are not ours to clean; a newer epoch of our own is.
   if (cleaned.kind === 'fenced' && cleaned.by.rollout === rollout.id) return { kind: 'fenced', by: cleaned.by };
   if (cleaned.kind === 'drifted') throw new Error(`clean up ${rollout.id}: ${cleaned.drift.difference}`);
-  if (cleaned.kind === 'refused') throw new Error(`clean up ${rollout.id}: ${cleaned.message}`);
+  if (cleaned.kind === 'refused') throw new Refusal(`clean up ${rollout.id}: ${cleaned.message}`);
   const released = await router.release(target, fence);
   if (released.kind === 'fenced' && released.by.rollout === rollout.id) return { kind: 'fenced', by: released.by };
   if (released.kind === 'drifted') throw new Error(`release the route of ${rollout.id}: ${released.drift.difference}`);
+  // Held by a rollout that has ended it would hold up the next one.
+  if (released.kind === 'refused') throw new Refusal(`release the route of ${rollout.id}: ${released.message}`);
   return happened({ type: 'cleaned', seq: rollout.seq, ...(disputed !== null && { disputed }) });
 }
 

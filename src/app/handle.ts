@@ -3,17 +3,18 @@
  * version compare of the store and the fence in the cluster decide whose work counts.
  */
 import { isTerminal, type Rollout } from '../core/rollout.ts';
-import { type Next, next, nextLook, STALLED_MS } from '../core/schedule.ts';
+import { ABORT_STALLED_MS, type Next, next, nextLook, STALLED_MS } from '../core/schedule.ts';
+import { askedToWait } from './backoff.ts';
 import { runEffect } from './effects.ts';
 import { createFollowing } from './follow.ts';
 import { hold } from './lease.ts';
 import { observe } from './observe.ts';
-import { type EffectDeps, type Outcome, reasonOf } from './outcome.ts';
+import { type EffectDeps, isLasting, type Outcome, reasonOf } from './outcome.ts';
 import { createOvertaken } from './overtaken.ts';
 import type { Loaded, Queue } from './ports.ts';
 import { createQuiet } from './quiet.ts';
 import { createRecording, type Deps as RecordDeps } from './record.ts';
-import { createSuspects } from './suspects.ts';
+import { createSuspects, SUSPECT_TIMES } from './suspects.ts';
 
 export type Deps = EffectDeps & RecordDeps & { readonly queue: Queue };
 
@@ -43,7 +44,7 @@ export function createRollouts(deps: Deps) {
 
   /** Does all that a rollout wants now; bounded in time, safe to call at any time by anyone. */
   async function tick(id: string): Promise<void> {
-    const leasing = hold(store, `tick:${id}`, LEASE_MS);
+    const leasing = hold(store, `tick:${id}`, LEASE_MS, SUSPECT_TIMES);
     // In the same round trip. Whatever it shows, the version compare of the store decides.
     const loading = store.load(id);
     loading.catch(() => undefined);
@@ -90,9 +91,9 @@ export function createRollouts(deps: Deps) {
     }
   }
 
-  /** Nothing gets through for minutes, on no replica: people are told, once. Never rejects. */
+  /** Nothing gets through for minutes, on no replica, or what only people can mend: they are told, once. Never rejects. */
   async function stall(id: string, since: number | null, now: number, error: unknown): Promise<void> {
-    if (since === null || now - since < STALLED_MS) return;
+    if (since === null || now - since < (isLasting(error) ? ABORT_STALLED_MS : STALLED_MS)) return;
     try {
       const rollout = (await store.load(id))?.rollout;
       if (!rollout || rollout.stalledSince) return;
@@ -170,14 +171,6 @@ export function createRollouts(deps: Deps) {
   }
 
   return { record, tick, fenced, changed, absorb };
-}
-
-/** For how long a server asked to be left alone (Retry-After), ms; 0: it did not. */
-function askedToWait(error: unknown): number {
-  for (let one = error; one instanceof Error; one = one.cause) {
-    if ('retryAfterMs' in one && typeof one.retryAfterMs === 'number') return one.retryAfterMs;
-  }
-  return 0;
 }
 
 /** `seen`: Redis TIME of the look from which it follows; `isEarly`: not all that is wanted had its turn. */

@@ -1,6 +1,8 @@
 /** Leases that live as long as the work: short, so that somebody else soon goes on for who died or froze with one. */
 import type { Lease, Store } from './ports.ts';
 
+/** Processes that died one after the other with the same work in hand: it is the work that ends them. */
+export const POISON_TIMES = 5;
 /** What hangs for so many times the length of its lease keeps it no longer. */
 const RENEWALS = 20;
 
@@ -9,8 +11,9 @@ export async function hold(
   store: Pick<Store, 'lease'>,
   name: string,
   ms: number,
+  uncountedFrom?: number,
 ): Promise<Omit<Lease, 'renew'> | null> {
-  const lease = await store.lease(name, ms);
+  const lease = await store.lease(name, ms, uncountedFrom);
   if (!lease) return null;
   let left = RENEWALS;
   const renewing = setInterval(() => {
@@ -18,7 +21,7 @@ export async function hold(
     else lease.renew().catch(() => undefined);
   }, ms / 2);
   return {
-    ...{ abandoned: lease.abandoned, failingSince: lease.failingSince },
+    ...{ abandoned: lease.abandoned, failingSince: lease.failingSince, begin: lease.begin },
     release(work) {
       clearInterval(renewing);
       return lease.release(work);

@@ -3,8 +3,11 @@
  * when Slack has the message. No transition waits for this.
  */
 import type { MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
+import { askedToWait, createBackoff } from './backoff.ts';
 import type { Rollouts } from './handle.ts';
-import { hold } from './lease.ts';
+import { hold, POISON_TIMES } from './lease.ts';
+import { type Left, mostUrgent, sendableOf, soonest } from './outbox-order.ts';
+import { createOutboxRates } from './outbox-rates.ts';
 import { pause } from './pause.ts';
 import type { Chat, Log, Queue, Store } from './ports.ts';
 
@@ -14,25 +17,20 @@ type Deps = {
   readonly chat: Chat;
   readonly rollouts: Pick<Rollouts, 'record'>;
   readonly log: Log;
+  /** Local clock, ms, monotonic. */
+  readonly clock: () => number;
 };
 
 /** Renewed while it sends. */
 const LEASE_MS = 4_000;
 /** What has to wait longer than this is left to the sweep. */
 const LONGEST_WAIT_MS = 3_000;
-/**
- * Calls a minute, and how many at once, below Slack's published rates: a burst and the minute after it must stay under
- * 50 edits, 1 post a second for each channel and 300 posts in all.
- */
-const RATES = { channel: [60, 4], post: [240, 50], update: [33, 15], root: [20, 8] } as const;
-/** Processes that died one after the other while they sent for one rollout. */
-const POISON_TIMES = 5;
 const RETRIES_MS = [250, 1_000, 3_000] as const;
 
-/** Waiting time before what is left may be tried again, ms. */
-type Left = number | 'nothing';
-
-export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
+export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps) {
+  /** Of each message, and of the work for a whole rollout. */
+  const backoff = createBackoff(RETRIES_MS, clock);
+  const rates = createOutboxRates(store);
   const running = new Map<string, Promise<void>>();
   /** Called when there is more to send for a rollout whose turn is running. */
   const callers = new Map<string, () => void>();
@@ -59,14 +57,13 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
     try {
       for (const retryMs of [...RETRIES_MS, null]) {
         again.delete(id);
-        const left = await drain(id).catch((error: unknown) => {
-          log.warn({ rollout: id, err: error }, 'message not sent, will be repeated');
-          return 0;
-        });
+        const left = await attempted(id, () => drain(id));
         if (again.has(id)) continue;
-        if (left === 'nothing' || left > LONGEST_WAIT_MS || retryMs === null) return;
+        if (left === 'nothing' || retryMs === null) return;
+        const wait = Math.max(left === 'busy' ? 0 : left, retryMs);
+        if (wait > LONGEST_WAIT_MS) return;
         // Without the lease: a new message, of this process or another, must not wait behind an old edit.
-        await Promise.race([pause(Math.max(left, retryMs)), called(id)]);
+        await Promise.race([pause(wait), called(id)]);
       }
     } finally {
       callers.delete(id);
@@ -77,9 +74,25 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
 
   const called = (id: string): Promise<void> => new Promise((resolve) => callers.set(id, resolve));
 
-  async function drain(id: string): Promise<Left> {
+  /** What failed rests, whoever calls; `left`: until it is to be tried. */
+  async function attempted<T>(id: string, work: () => Promise<T>, key = ''): Promise<T | number> {
+    const name = nameOf(id, key);
+    const resting = backoff.left(name);
+    if (resting > 0) return resting;
+    try {
+      const done = await work();
+      backoff.worked(name);
+      return done;
+    } catch (error) {
+      log.warn({ rollout: id, key, err: error }, 'message not sent, will be repeated');
+      return backoff.failed(name, askedToWait(error));
+    }
+  }
+
+  /** `busy`: somebody else is sending for it. */
+  async function drain(id: string): Promise<Left | 'busy'> {
     const lease = await hold(store, `outbox:${id}`, LEASE_MS);
-    if (!lease) return 0;
+    if (!lease) return 'busy';
     const shown = new Set<MessageKey>();
     try {
       if (lease.abandoned >= POISON_TIMES) await giveUpPictures(id, lease.abandoned);
@@ -100,6 +113,7 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   /** The most urgent first. Edits that Slack's rates keep waiting keep no post waiting, nor the other way round. */
   async function sendWaiting(id: string, shown: Set<MessageKey>): Promise<Left> {
     const deferred = new Map<'edit' | 'post', number>();
+    const restOf = ({ key }: Outgoing) => backoff.left(nameOf(id, key));
     for (;;) {
       const waiting = await store.unsent(id);
       const loaded = waiting.length > 0 ? await store.load(id) : null;
@@ -120,15 +134,15 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
         return 'nothing';
       }
       const first = mostUrgent(
-        sendable.filter((outgoing) => !deferred.has(kindOf(outgoing))),
+        sendable.filter((outgoing) => !deferred.has(kindOf(outgoing)) && restOf(outgoing) === 0),
         rollout,
       );
-      if (!first) return soonest([...deferred.values()]);
+      if (!first) return soonest([...deferred.values(), ...sendable.map(restOf).filter((ms) => ms > 0)]);
       const entries = waiting.filter((entry) => entry.outgoing.key === first.key).map((entry) => entry.entry);
       shown.add(first.key);
-      const left = await send(rollout, first);
+      const left = await attempted(id, () => send(rollout, first), first.key);
       if (left === 'nothing') await store.sent(id, entries);
-      else deferred.set(kindOf(first), left);
+      else if (restOf(first) === 0) deferred.set(kindOf(first), left);
     }
   }
 
@@ -151,7 +165,7 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
       const loaded = await store.load(id);
       shown.add(key);
       const isEditable = loaded?.rollout.messages[key] !== undefined && !/^(note|chart):/.test(key);
-      const left = isEditable ? await send(loaded.rollout, { key }) : 'nothing';
+      const left = isEditable ? await attempted(id, () => send(loaded.rollout, { key }), key) : 'nothing';
       if (left !== 'nothing') return left;
     }
     doubtful.delete(id);
@@ -161,22 +175,19 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   /** `nothing`: Slack has it (or never will). */
   async function send(rollout: Rollout, outgoing: Outgoing): Promise<Left> {
     const posted = rollout.messages[outgoing.key] !== undefined;
-    const wait = await allowance(rollout, outgoing.key, posted);
+    const wait = await rates.message(rollout, outgoing.key, posted);
     if (wait > 0) return wait;
     // After a crash between post and record the message is looked for before it is posted again.
     const isFirst = !posted && (await store.markSending(rollout.id, outgoing.key));
-    const known = posted || isFirst ? null : await chat.find(rollout, outgoing.key);
+    const known = posted || isFirst ? null : await look(rollout, outgoing.key);
+    if (typeof known === 'number') return known;
     if (known !== null) return adopt(rollout, outgoing, known);
     const sent = await chat.show(rollout, outgoing);
     if (sent.kind === 'later') {
       log.info({ rollout: rollout.id, key: outgoing.key, ms: sent.ms }, 'Slack asks to wait');
-      // All replicas: who asks again before the time is asked to wait longer.
-      if (posted) await store.holdBack('update', ...RATES.update, sent.ms);
-      else {
-        await store.holdBack(`post:${rollout.plan.channel}`, ...RATES.channel, sent.ms);
-        // It has not taken it, nor any before: else each new try would look for it, and use up what Slack allows for that.
-        if (isFirst) await store.unmarkSending(rollout.id, outgoing.key);
-      }
+      await rates.restMessage(rollout, posted, sent.ms);
+      // It has not taken it, nor any before: else each new try would look for it, and use up what Slack allows for that.
+      if (isFirst) await store.unmarkSending(rollout.id, outgoing.key);
       return sent.ms;
     }
     if (sent.kind === 'impossible') {
@@ -192,6 +203,19 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
       await delivered(rollout.id, outgoing.key, sent.ts);
     }
     return 'nothing';
+  }
+
+  /** Where it stands; a number: how long looking has to wait, ms. */
+  async function look(rollout: Rollout, key: MessageKey): Promise<string | number | null> {
+    const wait = await rates.look();
+    if (wait > 0) return wait;
+    try {
+      return await chat.find(rollout, key);
+    } catch (error) {
+      const ms = askedToWait(error);
+      if (ms > 0) await rates.restLooks(ms);
+      throw error;
+    }
   }
 
   /** A message of a process that died after its post; what was decided since is not in it yet. */
@@ -227,16 +251,6 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
     await rollouts.record(rollout.id, { type: 'abort_requested', cause, epoch: rollout.epoch + 1 });
   }
 
-  /** Slack's published rates, shared by all replicas; gates and results keep a share that edits of the root cannot take. */
-  async function allowance(rollout: Rollout, key: MessageKey, edit: boolean): Promise<number> {
-    if (!edit) {
-      const channel = await store.throttle(`post:${rollout.plan.channel}`, ...RATES.channel);
-      return channel > 0 ? channel : store.throttle('post', ...RATES.post);
-    }
-    const root = key === 'root' ? await store.throttle('update:root', ...RATES.root) : 0;
-    return root > 0 ? root : store.throttle('update', ...RATES.update);
-  }
-
   /** Resolves when nothing is being sent. */
   async function settled(): Promise<void> {
     while (running.size > 0) await Promise.allSettled(running.values());
@@ -245,25 +259,4 @@ export function createOutbox({ store, queue, chat, rollouts, log }: Deps) {
   return { flush, settled };
 }
 
-/** The root comes before everything else, which is in its thread; a picture after its gate. */
-function sendableOf(waiting: readonly Outgoing[], { messages }: Rollout): readonly Outgoing[] {
-  const hasRoot = messages.root !== undefined;
-  return waiting.filter(({ key }) => {
-    if (!hasRoot) return key === 'root';
-    return !key.startsWith('chart:') || messages[key.replace('chart', 'gate')] !== undefined;
-  });
-}
-
-/** An edit that takes buttons away, gates, results, the rest. */
-function mostUrgent(sendable: readonly Outgoing[], { messages }: Rollout): Outgoing | null {
-  const rank = ({ key }: Outgoing): number => {
-    if (key.startsWith('gate:')) return messages[key] === undefined ? 1 : 0;
-    if (key === 'result') return 2;
-    if (key.startsWith('note:')) return 3;
-    return key === 'root' ? 4 : 5;
-  };
-  return sendable.reduce<Outgoing | null>((best, one) => (best === null || rank(one) < rank(best) ? one : best), null);
-}
-
-const soonest = (parts: readonly Left[]): Left =>
-  parts.reduce((best, one) => (best === 'nothing' || (one !== 'nothing' && one < best) ? one : best), 'nothing');
+const nameOf = (id: string, key: MessageKey) => `${id} ${key}`;

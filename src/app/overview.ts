@@ -17,8 +17,6 @@ type Deps = {
 
 /** One message holds no more. */
 const LISTED = 20;
-/** A thread that was noted nowhere is hardly ever one of a rollout: not all of thousands are loaded for it. */
-const SEARCHED = 50;
 
 export function createOverview({ config, store, chat, deploy }: Deps) {
   function help(): Answer {
@@ -99,8 +97,8 @@ export function createOverview({ config, store, chat, deploy }: Deps) {
 
   /** The one that runs; null: it has ended, or there never was one. */
   async function rolloutOfThread(thread: Place): Promise<Rollout | null> {
-    const noted = await store.rolloutIn(thread);
-    const { rollouts } = await loadAll(noted === null ? (await running()).slice(0, SEARCHED) : [noted]);
+    const id = await store.rolloutIn(thread, Object.keys(config.services));
+    const { rollouts } = await loadAll(id === null ? [] : [id]);
     const isMeant = ({ plan, messages: { root } }: Rollout) =>
       root !== undefined && isSamePlace(thread, parsePlace(root, plan.channel));
     return rollouts.find((rollout) => !isTerminal(rollout) && isMeant(rollout)) ?? null;

@@ -205,7 +205,7 @@ export type Workload = {
    * Takes back what `drift` found: stable has its marks, journal and template again. `before`: what it ran when it was claimed,
    * for an object that lost its own journal.
    */
-  reapply(target: Target, fence: Fence, before: Release['template'] | null): Promise<Written>;
+  reapply(plan: Plan, fence: Fence, before: Release['template'] | null): Promise<Written>;
   /** P2: stable gets the canary's template. */
   promote(plan: Plan, fence: Fence, overwrite: boolean): Promise<Written>;
   /** Like `canaryState`: `ready` only where stable runs what `promote` of this plan wrote. */
@@ -315,11 +315,13 @@ export type Lease = {
   readonly abandoned: number;
   /** Redis TIME at which the work under it failed first, ms; null: it came to its end the last time, or nobody tried for minutes. */
   readonly failingSince: number | null;
+  /** Counts an uncounted holder; see `Store.lease`. */
+  begin(): Promise<void>;
   /** Prolongs it by its full time, if it is still held. */
   renew(): Promise<void>;
   /**
-   * `work`: what became of it, `done` when left out; `undone` tells nothing new, and `untried` leaves `abandoned` as it was. false:
-   * the lease had run out, so somebody else may have done the same meanwhile.
+   * `work`: what became of it, `done` when left out; `undone` tells nothing new, and `untried` leaves all as it was. false: the
+   * lease had run out, so somebody else may have done the same meanwhile.
    */
   release(work?: 'done' | 'failed' | 'undone' | 'untried'): Promise<boolean>;
 };
@@ -362,8 +364,11 @@ export type Store = {
   ): Promise<{ readonly loaded: Loaded; readonly recorded: boolean } | null>;
   /** Id of the rollout that holds the service's lock. */
   holder(service: string): Promise<string | null>;
-  /** Id of the rollout whose first message stands there; a hint, null too where it was lost, and gone when the rollout ends. */
-  rolloutIn(thread: Place): Promise<string | null>;
+  /**
+   * Id of the rollout whose first message stands there. Kept in an index until the rollout ends; where that has lost it, those of the
+   * services that run are asked, and none is loaded.
+   */
+  rolloutIn(thread: Place, services: readonly string[]): Promise<string | null>;
   events(id: string): Promise<readonly RecordedEvent[]>;
   /** Newest first. */
   releases(service: string): Promise<readonly Release[]>;
@@ -398,8 +403,11 @@ export type Store = {
   /** Slack has refused the post: there is nothing to look for. */
   unmarkSending(id: string, key: MessageKey): Promise<void>;
 
-  /** Short lease so that replicas do not do the same work twice; correctness never depends on it. */
-  lease(name: string, ms: number): Promise<Lease | null>;
+  /**
+   * Short lease so that replicas do not do the same work twice; correctness never depends on it. Leases of one name have one length.
+   * `uncountedFrom`: from so many abandoned on, this holder counts only once it begins.
+   */
+  lease(name: string, ms: number, uncountedFrom?: number): Promise<Lease | null>;
   /** Waiting time in ms before one more call may be made, 0: go (and it is counted). Shared by all replicas. */
   throttle(bucket: string, perMinute: number, burst: number): Promise<number>;
   /** Nobody may call for `ms`: Slack said so. Same `perMinute` and `burst` as in `throttle`. */

@@ -8,6 +8,7 @@ import { type PlannedWrite, writesOf } from '../core/writes.ts';
 import type { Answer } from './answers.ts';
 import { coolDownWarnings } from './cool-down.ts';
 import { locate, targetOf } from './locate.ts';
+import { isLasting, reasonOf } from './outcome.ts';
 import type { People } from './people.ts';
 import type { Chat, Store, TrafficRouter, Workload, WorkloadFacts } from './ports.ts';
 
@@ -107,8 +108,19 @@ export function createPreparation(deps: Deps) {
     return { kind: 'busy', holder: loaded.rollout, link };
   }
 
-  /** Everything at once: channel, groups, workload, route. `wanted`: routes that the cluster may not be able to carry out. */
+  /** `wanted`: routes that the cluster may not be able to carry out. */
   async function look(service: Service, version: string, wanted: readonly Route[] = []): Promise<Facts | Answer> {
+    try {
+      return await lookAround(service, version, wanted);
+    } catch (error) {
+      // Not every API server lists all rights beforehand.
+      if (!isLasting(error)) throw error;
+      return { kind: 'refused', service: service.name, version, refusals: [reasonOf(error)] };
+    }
+  }
+
+  /** Everything at once: channel, groups, workload, route. */
+  async function lookAround(service: Service, version: string, wanted: readonly Route[]): Promise<Facts | Answer> {
     const configured = targetOf(service);
     const located = await locate(deps.routerOf(configured), configured, { version }, service.image);
     if (!located.ok) return { kind: 'refused', service: service.name, version, refusals: [located.refusal] };

@@ -49,11 +49,28 @@ export function createReconciliation(deps: Deps, guarded: Guarded) {
     return places;
   }
 
-  async function compare({ object, marks, env }: MarkedRoute): Promise<void> {
+  /** Whether a route carries the marks of a rollout of ours that has not ended; throws where that cannot be told. */
+  async function holdsAny(): Promise<boolean> {
+    for (const [router, places] of routed()) {
+      const found = await router.listMarked(places);
+      if (found.some((marked) => serviceHeld(marked) !== null && isOurs(marked))) return true;
+    }
+    return false;
+  }
+
+  function serviceHeld({ marks }: MarkedRoute): string | null {
     const service = serviceOf(marks.rollout);
-    if (marks.phase !== 'active' || service === null || !Object.hasOwn(config.services, service)) return;
+    return marks.phase === 'active' && service !== null && Object.hasOwn(config.services, service) ? service : null;
+  }
+
+  const isOurs = ({ env }: MarkedRoute) => env === null || env === config.env;
+
+  async function compare(marked: MarkedRoute): Promise<void> {
+    const { object, marks, env } = marked;
+    const service = serviceHeld(marked);
+    if (service === null) return;
     const loaded = await store.load(marks.rollout);
-    if (!loaded && env !== null && env !== config.env) {
+    if (!loaded && !isOurs(marked)) {
       log.warn({ object, marks, env }, 'this route is held by the bot of another env: it is left alone');
       return;
     }
@@ -89,8 +106,11 @@ export function createReconciliation(deps: Deps, guarded: Guarded) {
     }
     if (disputed !== null)
       log.warn({ ...fence, disputed }, 'what its routes say stays, and so do the pods of both versions');
-    await deps.workloadOf(target).cleanUp(target, fence, disputed === null ? ended : 'disputed');
-    await router.release(target, fence);
+    const cleaned = await deps.workloadOf(target).cleanUp(target, fence, disputed === null ? ended : 'disputed');
+    // The marks stay with what is left, so that the next round tries again.
+    if (cleaned.kind === 'refused') throw new Error(`clean up ${fence.rollout}: ${cleaned.message}`);
+    const released = await router.release(target, fence);
+    if (released.kind === 'refused') throw new Error(`release the route of ${fence.rollout}: ${released.message}`);
     return disputed;
   }
 
@@ -171,7 +191,7 @@ export function createReconciliation(deps: Deps, guarded: Guarded) {
     return created.kind === 'created';
   }
 
-  return { compareMarks };
+  return { compareMarks, holdsAny };
 }
 
 const changedBySomebody = ({ object, difference }: Drift) => `${object} was changed by somebody else: ${difference}`;

@@ -3,13 +3,12 @@
  * there. They are told apart by taking turns, and what the guilty one costs is bounded.
  */
 import { isTerminal } from '../core/rollout.ts';
+import { POISON_TIMES } from './lease.ts';
 import type { Lease, Loaded, Log } from './ports.ts';
 import type { Recording } from './record.ts';
 
-/** From so many holders in a row that died on, this process works on no other suspect at the same time. */
-const SUSPECT_TIMES = 2;
-/** From so many on it is aborted, or it would kill them all. */
-const POISON_TIMES = 5;
+/** From so many holders in a row that died on, a process works on no other suspect at the same time. */
+export const SUSPECT_TIMES = 2;
 const TURN_MS = 1_000;
 /** How often one that cannot be aborted may end a process. */
 const REST_MS = 60_000;
@@ -21,12 +20,19 @@ export function createSuspects({ log, clock, record }: Deps) {
   /** Until when (local clock) one that cannot be aborted is left alone. */
   const resting = new Map<string, number>();
 
-  /** For how long it is not to be worked on, ms; 0: go on, from its newest state, and call `done`. */
-  async function waitFor(id: string, { abandoned, failingSince }: Omit<Lease, 'renew' | 'release'>): Promise<number> {
+  /**
+   * For how long it is not to be worked on, ms; 0: go on, from its newest state, and call `done`. The lease was taken uncounted: who
+   * dies while it waits is not blamed for that.
+   */
+  async function waitFor(id: string, lease: Omit<Lease, 'renew' | 'release'>): Promise<number> {
+    const { abandoned, failingSince } = lease;
     if (abandoned < SUSPECT_TIMES) return 0;
     if (inHand !== null && inHand !== id) return TURN_MS;
     inHand = id;
-    return abandoned < POISON_TIMES ? 0 : giveUp(id, abandoned, failingSince);
+    // Aborted, or it would kill them all.
+    const wait = abandoned < POISON_TIMES ? 0 : await giveUp(id, abandoned, failingSince);
+    if (wait === 0) await lease.begin();
+    return wait;
   }
 
   /** The other rollouts must not suffer for it. */

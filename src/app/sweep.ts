@@ -40,12 +40,15 @@ const ACQUAINT = { atOnce: 50, everyMs: 100 } as const;
 
 export function createSweep(deps: Deps) {
   const { store, queue, log, config } = deps;
-  const { compareMarks } = createReconciliation(deps, guarded);
+  const { compareMarks, holdsAny } = createReconciliation(deps, guarded);
   const timers = new Set<NodeJS.Timeout>();
   const acquainted = new Set<string>();
   let stopped = false;
   let isSettled = false;
   let reconciling: Promise<void> | null = null;
+  let isAcquainting = false;
+  /** Redis TIME at the last round. */
+  let newest = 0;
 
   function start(): void {
     every('due', DUE_EVERY_MS, due);
@@ -111,7 +114,9 @@ export function createSweep(deps: Deps) {
     const now = await store.now();
     for (const intake of await store.intakes(service)) {
       const age = now - timeOf(intake);
-      if (age >= ABANDONED_MS) await guarded(`request ${intake.id}`, () => takeUp(service, intake, age));
+      // From far ahead of now: Redis' clock was set back, and nobody knows how long it has waited.
+      if (age >= ABANDONED_MS || age < -ABANDONED_MS)
+        await guarded(`request ${intake.id}`, () => takeUp(service, intake, age));
     }
   }
 
@@ -130,6 +135,19 @@ export function createSweep(deps: Deps) {
     return reconciling;
   }
 
+  /**
+   * Whether a rollout runs, by Redis, or by its marks in the cluster should Redis have lost it; also where that cannot be told.
+   */
+  async function isGuarding(): Promise<boolean> {
+    try {
+      const active = await store.active(Object.keys(config.services));
+      return active.length > 0 || (await holdsAny());
+    } catch (error) {
+      log.warn({ err: error }, 'whether a rollout runs cannot be told: going on as if one did');
+      return true;
+    }
+  }
+
   async function compareAll(): Promise<void> {
     const active = await store.active(Object.keys(config.services));
     await guarded('lost hints', () => remind(active));
@@ -139,8 +157,13 @@ export function createSweep(deps: Deps) {
 
   /** Puts lost hints back. Whoever has theirs is left alone: a start with thousands of waiting rollouts is no herd. */
   async function remind(active: readonly string[]): Promise<void> {
-    const { late, unsent } = await store.forgotten(active, RECONCILE_EVERY_MS);
+    const { late: lost, unsent } = await store.forgotten(active, RECONCILE_EVERY_MS);
     const now = await store.now();
+    const isBack = now < newest - LATE_MS;
+    newest = now;
+    if (isBack) log.warn({}, "Redis' clock was set back: looking at all rollouts again");
+    // What was due then is far ahead now.
+    const late = isBack ? active.map((id) => ({ id, at: now })) : lost;
     const spreadMs = Math.max(2_000, (late.length / SPREAD_PER_SECOND) * 1_000);
     const reminded = late.map(({ id, at }) => store.schedule(id, Math.max(at, now + deps.random() * spreadMs)));
     await Promise.all(reminded);
@@ -149,6 +172,17 @@ export function createSweep(deps: Deps) {
 
   /** What another process has begun is known here too: an abort by who asked for it needs no look-up then. */
   async function acquaint(active: readonly string[]): Promise<void> {
+    // With thousands, or a slow Redis, it lasts longer than rounds are apart: who has come since is read in the next one.
+    if (isAcquainting) return;
+    isAcquainting = true;
+    try {
+      await readStrangers(active);
+    } finally {
+      isAcquainting = false;
+    }
+  }
+
+  async function readStrangers(active: readonly string[]): Promise<void> {
     const current = new Set(active);
     for (const id of acquainted) if (!current.has(id)) acquainted.delete(id);
     const strangers = active.filter((id) => !acquainted.has(id));
@@ -173,5 +207,5 @@ export function createSweep(deps: Deps) {
     isSettled = true;
   }
 
-  return { start, stop, reconcile };
+  return { start, stop, reconcile, isGuarding };
 }

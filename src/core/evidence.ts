@@ -3,7 +3,7 @@ import { type CheckResult, countFailures, tripped } from './analysis.ts';
 import { abort, advance, type Change, gateKey, replaceLast, STALE, stepOf } from './change.ts';
 import { ask } from './gates.ts';
 import type { Plan } from './plan.ts';
-import { type Guard, isAbortable, openGate, type Phase, type Rollout } from './rollout.ts';
+import { type Guard, isAbortable, isDue, openGate, type Phase, type Rollout } from './rollout.ts';
 
 export function startGuard(plan: Plan, now: number): Guard {
   const next = Object.fromEntries(plan.checks.map((check) => [check.name, now + check.intervalMs]));
@@ -13,7 +13,8 @@ export function startGuard(plan: Plan, now: number): Guard {
 /** Takes the results in; when a check fails too often the change is the abort. */
 function weigh(rollout: Rollout, guard: Guard, results: readonly CheckResult[], now: number): Guard | Change {
   // A judgement just after a sample sees nearly the same window: only what was due counts as one more failure.
-  const due = results.filter(({ check, verdict }) => verdict === 'pass' || (guard.next[check] ?? 0) <= now);
+  const isWanted = dueNow(rollout.plan, guard, now);
+  const due = results.filter(({ check, verdict }) => verdict === 'pass' || isWanted(check));
   const failures = countFailures(guard.failures, due);
   const measured = new Map(results.map((result) => [result.check, result]));
   const before = new Map(guard.last.map((result) => [result.check, result]));
@@ -24,17 +25,21 @@ function weigh(rollout: Rollout, guard: Guard, results: readonly CheckResult[], 
   if (bad && moves) return abort(rollout, { kind: 'check', check: bad.name, results: last }, now);
   const next = { ...guard.next };
   for (const check of rollout.plan.checks) {
-    if (measured.has(check.name) && (next[check.name] ?? 0) <= now) next[check.name] = now + check.intervalMs;
+    if (measured.has(check.name) && isWanted(check.name)) next[check.name] = now + check.intervalMs;
   }
   return { ...guard, failures, last, next };
 }
+
+const dueNow = (plan: Plan, guard: Guard, now: number) => (name: string) =>
+  plan.checks.some((check) => check.name === name && isDue(guard, check, now));
 
 const verdicts = (results: readonly CheckResult[]) =>
   results.map((result) => `${result.check} ${result.verdict}`).join();
 
 export function sampled(rollout: Rollout, guard: Guard, results: readonly CheckResult[], now: number): Change {
   // Two replicas may measure at once: what is not due was counted already.
-  const due = results.filter(({ check }) => (guard.next[check] ?? Number.POSITIVE_INFINITY) <= now);
+  const isWanted = dueNow(rollout.plan, guard, now);
+  const due = results.filter(({ check }) => isWanted(check));
   if (due.length === 0) return STALE;
   const weighed = weigh(rollout, guard, due, now);
   if (!('since' in weighed)) return weighed;

@@ -3,7 +3,7 @@
  * rollout wants next. Every time is Redis TIME in milliseconds.
  */
 import type { CheckResult, Failures } from './analysis.ts';
-import type { Actor, GatePlan, Plan, Route } from './plan.ts';
+import type { Actor, Check, GatePlan, Plan, Route } from './plan.ts';
 
 export type TestResult = { readonly test: string; readonly passed: boolean; readonly detail: string };
 
@@ -170,6 +170,12 @@ export type Guard = {
   readonly failures: Failures;
   readonly last: readonly CheckResult[];
 };
+
+/** Whether a check is to be sampled. One that is further ahead than its interval is of before Redis' clock was set back. */
+export function isDue({ next }: Guard, { name, intervalMs }: Check, now: number): boolean {
+  const at = next[name];
+  return at !== undefined && (at <= now || at > now + intervalMs);
+}
 
 /** Answers of effects carry the `seq` they answer: a late one is refused. */
 type Answer<T extends string, F = unknown> = { readonly type: T; readonly seq: number } & F;

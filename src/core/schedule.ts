@@ -7,6 +7,7 @@ import {
   type Event,
   gateDeadline,
   isAbortable,
+  isDue,
   isTerminal,
   openGate,
   type Rollout,
@@ -38,7 +39,7 @@ export type Next =
   | { readonly kind: 'effect'; readonly effect: Effect }
   | { readonly kind: 'wait' };
 
-/** After this long an abort that does not get through says in Slack what to run by hand. */
+/** After this long an abort that does not get through says in Slack what to run by hand, and a rollout which right is missing. */
 export const ABORT_STALLED_MS = 30_000;
 
 /** After this long without a look at it that gets through, a rollout says in Slack that it stands still. */
@@ -115,9 +116,9 @@ function isGuarded(rollout: Rollout): boolean {
 }
 
 function dueChecks(rollout: Rollout, now: number): readonly string[] {
-  if (!isGuarded(rollout)) return [];
-  const at = rollout.guard?.next ?? {};
-  return rollout.plan.checks.map((check) => check.name).filter((name) => (at[name] ?? Number.POSITIVE_INFINITY) <= now);
+  const { guard, plan } = rollout;
+  if (!guard || !isGuarded(rollout)) return [];
+  return plan.checks.filter((check) => isDue(guard, check, now)).map(({ name }) => name);
 }
 
 function phaseEffect(rollout: Rollout): Effect | null {

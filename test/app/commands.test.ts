@@ -80,6 +80,23 @@ it('an abort that was left over does not mean a rollout that began after it', as
   expect(await store.intakes('world')).toEqual([]);
 });
 
+it("an abort means the rollout that runs, though Redis' clock was set back since it began", async () => {
+  const { store } = corner;
+  const { request, entry } = await taken(store, 'one');
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  const { id } = await start(store, 'world', corner.env);
+  const hourBefore: Store = {
+    ...store,
+    async load(one) {
+      const found = await store.load(one);
+      return found && { ...found, now: found.now - 3_600_000 };
+    },
+  };
+  const { commands, aborted } = someCommands(hourBefore);
+  await commands.carryOut(request, entry);
+  expect(aborted).toEqual([id]);
+});
+
 describe('what is said in a thread is recorded before its service is known', () => {
   async function said(store: Store, text: string) {
     const { id } = await start(store, 'world', corner.env);

@@ -86,6 +86,17 @@ it.each<[string, Phase, Partial<Target>, Cluster, Ended]>([
   expect(JSON.stringify(cleaned).includes('disputed')).toBe(wanted === 'disputed');
 });
 
+it('is not over while the marks cannot be taken off: the next rollout would be held up by them', async () => {
+  const { rollout } = begin({ type: 'requested', id: 'world-aaaaaa', plan: aPlan(), epoch: 1 }, 0);
+  const release: TrafficRouter['release'] = async () => ({ kind: 'refused', message: 'no right' });
+  const deps = only<EffectDeps>({
+    router: () => only<TrafficRouter>({ release }),
+    workload: () => only<Workload>({ cleanUp: async () => ({ kind: 'done' }) }),
+  });
+  const loaded: Loaded = { rollout: { ...rollout, phase: aborting }, head: '', now: 0, abort: null };
+  await expect(cleanUp(deps, loaded)).rejects.toThrow('release the route of world-aaaaaa: no right');
+});
+
 it.each<[string, Cluster, RegExp]>([
   [
     'where they were changed',

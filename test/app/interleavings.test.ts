@@ -136,7 +136,10 @@ async function play(scheduler: Scheduler, { presses, abort, life }: Story) {
     }
   };
   const cluster = createModelCluster();
-  const lease = async () => ({ abandoned: 0, failingSince: null, renew: async () => {}, release: async () => true });
+  const nothing = async () => {};
+  const lease = async () => ({
+    ...{ abandoned: 0, failingSince: null, begin: nothing, renew: nothing, release: async () => true },
+  });
   const chat: Pick<Chat, 'tell'> = {
     tell: async ({ user }, { kind }) => void made.find((one) => one.user === user)?.answers.push(kind),
   };

@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createOutbox } from '../../src/app/outbox.ts';
-import type { Sent } from '../../src/app/ports.ts';
+import type { Sent, Store } from '../../src/app/ports.ts';
 import type { Event } from '../../src/core/rollout.ts';
 import { loaded, record, start } from '../contracts/store.ts';
 import { recordingLog, withRedis } from '../support/redis.ts';
@@ -13,18 +13,40 @@ beforeEach(() => {
 });
 afterEach(() => corner.close());
 
-/** A rollout with these messages to send, and an outbox that Slack answers by key; `posted`: what looking for one finds; `failing`: how often nothing can be recorded; `waitMs`: for one more call. */
+/**
+ * A rollout with these messages to send, and an outbox that Slack answers by key; `find`: what looking for one finds; `failing`: how
+ * often nothing can be recorded; `waitMs`: for one more call; `clock`: of the process; `isBroken`: nothing can be read.
+ */
 async function outboxWith(
   keys: readonly string[],
   answer: (key: string) => Sent | Promise<Sent>,
   messages = {},
   {
-    posted = null,
+    find = async () => null,
     failing = 0,
     waitMs = () => 0,
-  }: { posted?: string | null; failing?: number; waitMs?: (bucket: string) => number } = {},
+    clock = () => performance.now(),
+    isBroken = () => false,
+  }: {
+    find?: () => Promise<string | null>;
+    failing?: number;
+    waitMs?: (bucket: string) => number;
+    clock?: () => number;
+    isBroken?: () => boolean;
+  } = {},
 ) {
-  const store = { ...corner.store, throttle: async (bucket: string) => waitMs(bucket) };
+  let looks = 0;
+  const held: [bucket: string, ms: number][] = [];
+  const store: Store = {
+    ...corner.store,
+    throttle: async (bucket) => waitMs(bucket),
+    holdBack: async (bucket, _, __, ms) => void held.push([bucket, ms]),
+    async unsent(one) {
+      looks++;
+      if (isBroken()) throw new Error('no Redis');
+      return corner.store.unsent(one);
+    },
+  };
   const { id } = await start(store, 'world', corner.env);
   const found = await loaded(store, id);
   await store.sent(
@@ -42,7 +64,7 @@ async function outboxWith(
   const { chat } = listeningChat({
     find: async (_, key) => {
       searched.push(key);
-      return posted;
+      return find();
     },
     show: async (rollout, { key }) => {
       shown.push(rollout.messages[key] === undefined ? key : `edit of ${key}`);
@@ -59,8 +81,8 @@ async function outboxWith(
       return null;
     },
   };
-  const outbox = createOutbox({ store, queue: { wake: async () => {} }, chat, rollouts, log: recordingLog() });
-  return { id, shown, searched, retracted, recorded, outbox };
+  const outbox = createOutbox({ store, queue: { wake: async () => {} }, chat, rollouts, log: recordingLog(), clock });
+  return { ...{ id, shown, searched, retracted, recorded, held, outbox }, looks: () => looks };
 }
 
 const impossible: Sent = { kind: 'impossible', error: 'is_archived' };
@@ -93,7 +115,12 @@ it('a chart whose gate only waits is kept for it', async () => {
 
 it('a message whose post was not answered is looked for, and not posted again but drawn anew', async () => {
   const edited: Sent = { kind: 'sent', ts: '7' };
-  const { id, shown, recorded, outbox } = await outboxWith(['gate:1'], () => edited, { root: '1' }, { posted: '7' });
+  const { id, shown, recorded, outbox } = await outboxWith(
+    ['gate:1'],
+    () => edited,
+    { root: '1' },
+    { find: async () => '7' },
+  );
   // Another process was about to post it, and died; since then the gate may have been decided.
   await corner.store.markSending(id, 'gate:1');
   await outbox.flush(id);
@@ -186,4 +213,77 @@ it('a picture that ends the process each time it is drawn is given up, and the w
   await outbox.flush(id);
   expect(shown).toEqual(['result']);
   expect(await corner.store.unsent(id)).toEqual([]);
+});
+
+describe('a message that fails', () => {
+  const broken = (key: string): Sent => {
+    if (key === 'note:2') throw new Error('Slack did not answer');
+    return { kind: 'sent', ts: '8' };
+  };
+
+  it('rests for longer each time, whoever calls', async () => {
+    let now = 0;
+    const { id, shown, looks, outbox } = await outboxWith(['note:2'], broken, { root: '1' }, { clock: () => now });
+    const tried: [at: number, times: number][] = [];
+    for (const at of [0, 249, 250, 1_249, 1_250, 4_249, 4_250, 7_249, 7_250]) {
+      now = at;
+      for (let calls = 0; calls < 3; calls++) {
+        const before = looks();
+        void outbox.flush(id);
+        await expect.poll(looks).toBeGreaterThan(before);
+      }
+      tried.push([at, shown.length]);
+    }
+    expect(tried.map(([, times]) => times)).toEqual([1, 1, 2, 2, 3, 3, 4, 4, 5]);
+    await outbox.settled();
+  });
+
+  it('rests with all others of its rollout where nothing can be read', async () => {
+    let now = 0;
+    let isBroken = false;
+    const given = { clock: () => now, isBroken: () => isBroken };
+    const { id, shown, looks, outbox } = await outboxWith(['result'], broken, { root: '1' }, given);
+    const tried: number[] = [];
+    isBroken = true;
+    const before = looks();
+    for (now of [0, 249, 250, 999]) {
+      for (let calls = 0; calls < 3; calls++) {
+        void outbox.flush(id);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      tried.push(looks() - before);
+    }
+    expect(tried).toEqual([1, 1, 2, 2]);
+    isBroken = false;
+    now = 1_250;
+    await outbox.flush(id);
+    await expect.poll(() => shown).toEqual(['result']);
+  });
+
+  it('keeps no other waiting, and is not given up', async () => {
+    const { id, shown, outbox } = await outboxWith(['note:2', 'result', 'root'], broken, { root: '1' });
+    void outbox.flush(id);
+    await expect.poll(() => shown).toEqual(['result', 'note:2', 'edit of root']);
+    expect((await corner.store.unsent(id)).map(({ outgoing }) => outgoing.key)).toEqual(['note:2']);
+    await outbox.settled();
+    expect((await corner.store.lease(`outbox:${id}`, 1_000))?.abandoned).toBe(0);
+    expect((await corner.store.unsent(id)).map(({ outgoing }) => outgoing.key)).toEqual(['note:2']);
+  }, 15_000);
+
+  it('is looked for no sooner than Slack asks, by no replica', async () => {
+    let now = 0;
+    const find = async () => {
+      throw Object.assign(new Error('looking'), { retryAfterMs: 30_000 });
+    };
+    const sent = (): Sent => ({ kind: 'sent', ts: '8' });
+    const given = { find, clock: () => now };
+    const { id, shown, searched, held, outbox } = await outboxWith(['gate:1'], sent, { root: '1' }, given);
+    await corner.store.markSending(id, 'gate:1');
+    for (now of [0, 26_000]) await outbox.flush(id);
+    expect({ searched, shown }).toEqual({ searched: ['gate:1'], shown: [] });
+    expect(held).toEqual([['find', 30_000]]);
+    now = 30_000;
+    await outbox.flush(id);
+    expect(searched).toHaveLength(2);
+  });
 });

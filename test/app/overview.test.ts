@@ -84,10 +84,13 @@ describe('the rollout of a thread', () => {
     expect(await withRedis(url, (redis) => redis.exists(`sluice:${env}:threads`))).toBe(0);
   });
 
-  it('is looked for among some, where it was noted nowhere', async () => {
-    const [id] = await waiting(corner, ['world']);
+  it('is found where the note of it was lost, however many run, without a look at the others', async () => {
+    const names = Array.from({ length: 60 }, (_, n) => `world-${n}`);
+    const ids = await waiting(corner, names);
     await withRedis(corner.url, (redis) => redis.del(`sluice:${corner.env}:threads`));
-    const { overview } = overviewOf(corner.store, ['world']);
-    expect((await overview.rolloutOfThread(threadOf(0)))?.id).toBe(id);
+    const { overview, calls } = overviewOf(corner.store, names);
+    expect((await overview.rolloutOfThread(threadOf(59)))?.id).toBe(ids[59]);
+    expect(await overview.rolloutOfThread(threadOf(60))).toBeNull();
+    expect(calls.loads).toBe(1);
   });
 });

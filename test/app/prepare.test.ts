@@ -1,5 +1,6 @@
 /** What a rollout would do, worked out before anything is touched. */
 import { expect, it } from 'vitest';
+import { Refusal } from '../../src/app/outcome.ts';
 import type { TrafficRouter, Workload, WorkloadFacts } from '../../src/app/ports.ts';
 import { createPreparation } from '../../src/app/prepare.ts';
 import { parseConfig } from '../../src/core/parse-config.ts';
@@ -17,7 +18,7 @@ const world = {
 type Facts = Partial<WorkloadFacts>;
 
 /** Of a service `world` with these fields, on a cluster that finds these facts and nothing wrong. */
-function preparation(fields: object, found: Facts) {
+function preparation(fields: object, found: Facts, trouble: Error | null = null) {
   const parsed = parseConfig({ slack: { channel: 'deploys' }, services: { world: { ...world, ...fields } } });
   if (!parsed.ok) throw new Error(parsed.errors.join('\n'));
   const service = parsed.config.services.world;
@@ -41,7 +42,10 @@ function preparation(fields: object, found: Facts) {
     workloadOf: () =>
       only<Workload>({
         foresee: async () => [],
-        preflight: async () => ({ ok: true, facts, warnings: [] }),
+        async preflight() {
+          if (trouble) throw trouble;
+          return { ok: true, facts, warnings: [] };
+        },
       }),
   });
   return {
@@ -54,6 +58,12 @@ function preparation(fields: object, found: Facts) {
     },
   };
 }
+
+it('a right that only shows to be missing when something is read is a refusal; what may pass by itself is a fault', async () => {
+  const refused = preparation({}, {}, new Refusal('The bot may not list networkpolicies')).plan();
+  await expect(refused).rejects.toThrow(/"kind":"refused".*"refusals":\["The bot may not list networkpolicies"\]/);
+  await expect(preparation({}, {}, new Error('ECONNREFUSED')).plan()).rejects.toThrow(/^ECONNREFUSED$/);
+});
 
 it('each step says which share it really gets, where pods decide', async () => {
   const achieved = (weight: number) => (weight === 10 ? '20% (1 of 5 pods; 10% was asked)' : null);

@@ -1,7 +1,8 @@
 /** A rollout of which nothing gets through for minutes, whatever the reason: people are told once, and once when it goes on. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Refusal } from '../../src/app/outcome.ts';
 import type { Lease, Store, TrafficRouter } from '../../src/app/ports.ts';
-import { STALLED_MS } from '../../src/core/schedule.ts';
+import { ABORT_STALLED_MS, STALLED_MS } from '../../src/core/schedule.ts';
 import { loaded, record } from '../contracts/store.ts';
 import { createModelCluster } from '../support/model-cluster.ts';
 import { BO } from '../support/played.ts';
@@ -19,15 +20,13 @@ async function aStage() {
   const { store, env } = corner;
   const id = await begun(store, 'world', env, ['U0BO']);
   const cluster = createModelCluster();
-  const now = { ago: 0, away: [false, false], blind: false };
+  const now = { ago: 0, away: [false, false], blind: false, fault: new Error('connect ECONNREFUSED') };
   const aged = (lease: Lease | null) =>
     lease && { ...lease, failingSince: lease.failingSince && lease.failingSince - now.ago };
   const replicas = [0, 1].map((n) => {
     const router = new Proxy(cluster.router, {
       get: (of, key: keyof TrafficRouter) =>
-        now.away[n] || (now.blind && key === 'drift')
-          ? () => Promise.reject(new Error('connect ECONNREFUSED'))
-          : Reflect.get(of, key),
+        now.away[n] || (now.blind && key === 'drift') ? () => Promise.reject(now.fault) : Reflect.get(of, key),
     });
     const own: Store = { ...store, lease: async (...given) => aged(await store.lease(...given)) };
     return createReplica({ env, store: own, cluster: { ...cluster, router } });
@@ -108,4 +107,16 @@ it('is not said of an abort, which has words of its own', async () => {
   for (let n = 0; n < 3; n++) await tick(1);
   expect((await state()).phase.kind).toBe('aborting');
   expect(await told()).toEqual([]);
+});
+
+it.each([
+  ['only people can mend is told after 30 s', new Refusal('no right'), ['stalled']],
+  ['may pass by itself is not told so soon', new Error('connect ECONNREFUSED'), []],
+])('what %s', async (_, fault, expected) => {
+  const { now, tick, told } = await aStage();
+  Object.assign(now, { away: [true, true], fault: new Error('GET HTTPRoute', { cause: fault }) });
+  await tick(0);
+  now.ago = ABORT_STALLED_MS;
+  for (let n = 0; n < 2; n++) await tick(n);
+  expect(await told()).toEqual(expected);
 });

@@ -161,6 +161,12 @@ describe('the inbox', () => {
     await expect.poll(() => answered, PATIENT).toContain(THREADS);
   });
 
+  it("works on what was recorded before Redis' clock was set back", async () => {
+    const { sweep, answered } = aSweep({ store: aged(-3_600_000) });
+    await run(sweep, 3_800);
+    await expect.poll(() => answered, PATIENT).toContain('world');
+  });
+
   it('drops what is older than 5 minutes', async () => {
     const { sweep, answered, expired } = aSweep({ store: aged(301_000) });
     await run(sweep, 3_800);
@@ -363,6 +369,59 @@ describe('an ended promotion of versions beside each other that still holds its 
     const notes = (await corner.store.unsent(rollout.id)).flatMap(({ outgoing }) => outgoing.note ?? []);
     expect(notes.filter(({ kind }) => kind === 'disputed')).toHaveLength(settled === 'drifted' ? 1 : 0);
   });
+
+  it.each<[string, 'cleanUp' | 'release', readonly string[]]>([
+    ['keeps its marks while what it made cannot be taken away', 'cleanUp', ['cleanUp', 'cleanUp']],
+    ['is tried again while its marks cannot be taken off', 'release', ['cleanUp', 'release', 'cleanUp', 'release']],
+  ])('%s', async (_, refused, wanted) => {
+    const { rollout } = await ended();
+    const asked: string[] = [];
+    const step = (name: string) => async () => {
+      asked.push(name);
+      return name === refused ? ({ kind: 'refused', message: 'no right' } as const) : ({ kind: 'done' } as const);
+    };
+    const { sweep } = aSweep({
+      router: {
+        listMarked: async () => [marked(rollout.id, corner.env)],
+        getRoute: async () => ({
+          route: { ...STABLE_ROUTE, weight: 100 },
+          marks: marksOf(rollout.id),
+          settled: true,
+        }),
+        settle: async () => ({ kind: 'done' }),
+        confirmed: async () => ({ kind: 'confirmed' }),
+        sendsToStable: async () => [],
+        release: step('release'),
+      },
+      workload: { cleanUp: step('cleanUp') },
+    });
+    for (let times = 0; times < 2; times++) await sweep.reconcile();
+    expect(asked).toEqual(wanted);
+  });
+});
+
+describe('a bot without Slack', () => {
+  const ID = 'world-aaaaaa';
+  const marks = (env: string | null, more = {}): Setting => ({
+    router: { listMarked: async () => [marked(ID, env, more)] },
+  });
+  const gone = () => Promise.reject(new Error('no answer'));
+
+  it.each<[string, boolean, () => Setting]>([
+    ['guards nothing where neither Redis nor the cluster has a rollout', false, () => ({})],
+    ['guards what Redis says', true, () => ({ store: { active: async () => [ID] } })],
+    ['guards what only the cluster knows, since Redis has lost it', true, () => marks(corner.env)],
+    ['guards no rollout that has ended', false, () => marks(corner.env, { phase: 'done' })],
+    ['leaves what the bot of another env drives to that one', false, () => marks('production')],
+    ['guards where Redis does not answer', true, () => ({ store: { active: gone } })],
+    ['guards where the cluster does not answer', true, () => ({ router: { listMarked: gone } })],
+  ])('%s', async (_, guards, setting) => {
+    const { sweep, log } = aSweep(setting());
+    expect(await sweep.isGuarding()).toBe(guards);
+    const said = log.lines.map(({ message }) => message).join();
+    if (/does not answer/.test(_)) expect(said).toMatch(/cannot be told/);
+    else expect(said).toBe('');
+  });
 });
 
 describe('reconciling', () => {
@@ -407,6 +466,26 @@ describe('reconciling', () => {
     expect(await corner.store.takeOverdue(0, 0, 10)).toEqual(again ? [id] : []);
   });
 
+  it("looks at all of them again when Redis' clock was set back: what was due then is an hour ahead now", async () => {
+    const { id } = await start(corner.store, 'world', corner.env);
+    await corner.store.schedule(id, (await corner.store.now()) + 30_000);
+    let back = 0;
+    const scheduled: string[] = [];
+    const { sweep } = aSweep({
+      store: {
+        now: async () => (await corner.store.now()) - back,
+        schedule: async (one) => void scheduled.push(one),
+      },
+    });
+    await sweep.reconcile();
+    expect(scheduled).toEqual([]);
+    back = HOUR;
+    await sweep.reconcile();
+    expect(scheduled).toEqual([id]);
+    await sweep.reconcile();
+    expect(scheduled).toEqual([id]);
+  });
+
   it('leaves those alone who have their hints, however many wait', async () => {
     const { id } = await start(corner.store, 'world', corner.env);
     await expect.poll(() => corner.store.takeOverdue(0, 0, 10)).toEqual([id]);
@@ -414,6 +493,27 @@ describe('reconciling', () => {
     const { sweep } = aSweep({ store: { schedule: async (one) => void scheduled.push(one) } });
     await sweep.reconcile();
     expect(scheduled).toEqual([]);
+  });
+
+  it('reads who asked for a rollout once, though Redis takes longer for it than the rounds are apart', async () => {
+    await start(corner.store, 'world', corner.env);
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    let loads = 0;
+    const { sweep } = aSweep({
+      store: {
+        load: async (id) => {
+          loads++;
+          await answered;
+          return corner.store.load(id);
+        },
+      },
+    });
+    for (let round = 0; round < 3; round++) await sweep.reconcile();
+    answer();
+    expect(loads).toBe(1);
   });
 
   it('sends what active rollouts have to say, should the hint of it be lost', async () => {

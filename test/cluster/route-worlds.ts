@@ -1,5 +1,5 @@
 /** Worlds for the router contract, each with the route object of one traffic system, behind the API server of a kubeconfig. */
-import { createCluster } from '../../src/adapters/kubernetes/cluster.ts';
+import { type Cluster, createCluster } from '../../src/adapters/kubernetes/cluster.ts';
 import { createRouter } from '../../src/adapters/traffic/index.ts';
 import type { Target, Traffic } from '../../src/core/plan.ts';
 import type { RouterWorld } from '../contracts/router.ts';
@@ -231,10 +231,12 @@ export const SYSTEMS = {
 } as const satisfies Record<string, System>;
 
 /** A world for the router contract. */
+/** `served`: which versions of which groups the routers find, of those that the API server has; left out: all. */
 export async function routeWorld(
   kubeconfig: string,
   kube: Kube,
   { owner, moved, ...system }: System,
+  served: Readonly<Record<string, string>> = {},
 ): Promise<RouterWorld> {
   const world = await makeWorld(kube, { route: false, ...(system.labels && { labels: system.labels }) });
   const { namespace } = world.target;
@@ -246,7 +248,9 @@ export async function routeWorld(
   const claimed = system.claimed(namespace);
   const sent: string[] = [];
   const onRequest = (verb: string) => void sent.push(verb);
-  const clusters = [{ onRequest }, {}].map((more) => createCluster({ kubeconfig, log: silent, ...more }));
+  const clusters = [{ onRequest }, {}].map((more) =>
+    ofVersion(createCluster({ kubeconfig, log: silent, ...more }), served),
+  );
   const [router, other] = clusters.map((cluster) => createRouter(traffic.router, { cluster, log: silent }));
   if (!router || !other) throw new Error('two routers are made above');
 
@@ -320,3 +324,11 @@ export async function routeWorld(
     },
   };
 }
+
+const ofVersion = (cluster: Cluster, served: Readonly<Record<string, string>>): Cluster => ({
+  ...cluster,
+  async versions(group) {
+    const [all, only] = [await cluster.versions(group), served[group]];
+    return only === undefined ? all : all.filter((version) => version === only);
+  },
+});

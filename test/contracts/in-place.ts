@@ -239,9 +239,28 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
       await until(async () => (await workload.drift(plan, fence(3))) !== null);
       expect(await workload.drift(plan, fence(3))).toMatchObject(drift);
       expect(await workload.scaleCanary(target, 50, fence(4))).toMatchObject({ kind: 'drifted', drift });
-      expect(await workload.reapply(target, fence(5), null)).toEqual(DONE);
+      expect(await workload.reapply(plan, fence(5), null)).toEqual(DONE);
       await reached(25, fence(6));
       expect((await stable()).spec.template.spec.containers[0].image).toBe(imageOf('v2'));
+    });
+
+    it('loses its journal, and knows again what it rolls out and what was before, when told to', async () => {
+      const { spec } = await stable();
+      await made();
+      await reached(25, fence(3));
+      const { annotations } = (await stable()).metadata;
+      const ours = Object.keys(annotations ?? {}).filter((name) => name.startsWith('sluice.dev/'));
+      const without = Object.fromEntries(ours.map((name) => [name, null]));
+      await kube.merge(world.paths.deployment, { metadata: { annotations: without } });
+      await until(async () => (await workload.drift(plan, fence(3))) !== null);
+      expect((await workload.scaleCanary(target, 50, fence(4))).kind).toBe('drifted');
+      expect(await workload.reapply(plan, fence(5), spec.template)).toEqual(DONE);
+      expect((await stable()).spec.template.spec.containers[0].image).toBe(imageOf('v2'));
+      expect(await workload.drift(plan, fence(5))).toBeNull();
+      await reached(50, fence(6));
+      expect(await sets()).toMatchObject({ v1: 4, v2: 4 });
+      await until(isBack);
+      expect((await stable()).spec.template).toEqual(spec.template);
     });
 
     it.each<[string, number, number | null]>([

@@ -1,6 +1,6 @@
 /** What every `Store` promises. `open` gives two stores on the same data: the replicas of one bot. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Loaded, Release, Store } from '../../src/app/ports.ts';
+import type { Lease, Loaded, Release, Store } from '../../src/app/ports.ts';
 import { begin, decide } from '../../src/core/decide.ts';
 import { newId } from '../../src/core/id.ts';
 import type { Event, Rollout } from '../../src/core/rollout.ts';
@@ -112,14 +112,16 @@ export function storeContract(name: string, open: OpenStores): void {
       });
 
       it('is found by its thread until it has ended', async () => {
-        const { id, begun } = await start(store, aService());
-        const thread = { channel: begun.rollout.plan.channel, ts: id };
-        expect(await other.rolloutIn(thread)).toBeNull();
+        const service = aService();
+        const { id, begun } = await start(store, service);
+        const { channel } = begun.rollout.plan;
+        const found = (where: object = {}) => other.rolloutIn({ channel, ts: id, ...where }, [service]);
+        expect(await found()).toBeNull();
         await record(store, await loaded(store, id), { type: 'message_delivered', key: 'root', ts: id });
-        expect(await other.rolloutIn(thread)).toBe(id);
-        expect(await other.rolloutIn({ ...thread, channel: 'C0OTHER' })).toBeNull();
+        expect(await found()).toBe(id);
+        expect(await found({ channel: 'C0OTHER' })).toBeNull();
         await playTo(store, id, (phase) => phase.kind === 'succeeded');
-        expect(await other.rolloutIn(thread)).toBeNull();
+        expect(await found()).toBeNull();
       });
 
       it('that is begun by many at once is begun once', async () => {
@@ -487,25 +489,23 @@ export function storeContract(name: string, open: OpenStores): void {
         expect((await took(60_000))?.abandoned).toBe(0);
       });
 
-      it('count on when who took a lease gives it back untried', async () => {
+      it('count from so many on only who begins, so that who waits for a turn dies without blame', async () => {
         const name = aService();
-        const taken = async () => {
-          const lease = await other.lease(name, 60_000);
-          return lease ?? undefined;
+        const held: { lease: Lease | null } = { lease: null };
+        const take = async () => {
+          held.lease = await other.lease(name, 60_000, 2);
+          return held.lease;
         };
-        for (let n = 0; n < 2; n++) await expect.poll(() => store.lease(name, 1)).not.toBeNull();
-        let last: Awaited<ReturnType<typeof taken>>;
-        await expect
-          .poll(async () => {
-            last = await taken();
-            return last?.abandoned;
-          })
-          .toBe(2);
-        expect(await last?.release('untried')).toBe(true);
-        last = await taken();
-        expect(last?.abandoned).toBe(2);
-        await last?.release('undone');
-        expect((await taken())?.abandoned).toBe(0);
+        for (let n = 0; n < 2; n++) await expect.poll(() => store.lease(name, 1, 2)).not.toBeNull();
+        await expect.poll(take).toMatchObject({ abandoned: 2 });
+        expect(await held.lease?.release('untried')).toBe(true);
+        await expect.poll(() => store.lease(name, 1, 2)).toMatchObject({ abandoned: 2 });
+        await expect.poll(take).toMatchObject({ abandoned: 2 });
+        await held.lease?.begin();
+        expect(await held.lease?.release('untried')).toBe(true);
+        expect(await take()).toMatchObject({ abandoned: 3 });
+        await held.lease?.release('undone');
+        expect(await take()).toMatchObject({ abandoned: 0 });
       });
 
       it('know since when the work under a lease fails, until it comes to its end once', async () => {

@@ -116,6 +116,14 @@ describe('when it is looked at again', () => {
     expect(next(guarded, late, { sample: false })).toMatchObject({ effect: { kind: 'set route' } });
   });
 
+  it('is sampled at once, and then as often as ever, when the clock was set back', () => {
+    const story = createStory().until('waiting').pass(-HOUR);
+    expect(next(story.rollout, story.now)).toMatchObject({ effect: { kind: 'sample' } });
+    story.sample('pass');
+    const due = Object.values(story.rollout.guard?.next ?? {});
+    expect(due.every((at) => at > story.now && at <= story.now + MINUTE)).toBe(true);
+  });
+
   it('a bake ends after its time', () => {
     const story = createStory(unchecked).until('stepping bake');
     expect(nextLook(story.rollout)).toBe(story.now + MINUTE);

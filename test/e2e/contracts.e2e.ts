@@ -16,9 +16,19 @@ const kubeconfig = process.env.KUBECONFIG ?? '';
 const kube = openKube(kubeconfig);
 afterAll(() => kube.close());
 
+/** Those that the routers take where the API server has nothing newer. */
+const OLDER = [
+  ['smi', 'split.smi-spec.io', 'v1alpha2'],
+  ['smi, made when missing', 'split.smi-spec.io', 'v1alpha1'],
+  ['istio', 'networking.istio.io', 'v1beta1'],
+  ['istio, by subsets', 'networking.istio.io', 'v1alpha3'],
+] as const;
+
 routerContract('gateway-api', () => gatewayWorld(kubeconfig, kube));
 routerContract('gateway-api, versions', () => gatewayWorld(kubeconfig, kube, 'versioned'));
 for (const [name, system] of Object.entries(SYSTEMS)) routerContract(name, () => routeWorld(kubeconfig, kube, system));
+for (const [name, group, version] of OLDER)
+  routerContract(`${name}, by ${version}`, () => routeWorld(kubeconfig, kube, SYSTEMS[name], { [group]: version }));
 gatewayApiSuite(kubeconfig, kube);
 workloadContract('twin', () => twinWorld(kubeconfig, kube));
 workloadContract('versioned', () => versionedWorld(kubeconfig, kube));

@@ -5,7 +5,10 @@ import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { startRedisServer } from '../support/redis-server.ts';
 import { type RedisStage, useRedisStage } from './redis-stage.ts';
 
-const set = useRedisStage(() => startRedisServer(), { readyAfterMs: 800 });
+const set = useRedisStage(
+  () => startRedisServer(),
+  () => ({ readyAfterMs: 800 }),
+);
 type Set = RedisStage<Awaited<ReturnType<typeof startRedisServer>>>;
 
 /** The bot looks for lost rollouts at its start, and once a minute. */

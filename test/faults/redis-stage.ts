@@ -43,7 +43,7 @@ export type RedisStage<T extends Opened> = ReturnType<typeof readChannel> & {
 
 export function useRedisStage<T extends Opened>(
   open: () => Promise<T>,
-  options: Omit<Options, 'redis'> = {},
+  options: () => Omit<Options, 'redis'> = () => ({}),
 ): () => RedisStage<T> {
   let set: RedisStage<T> | undefined;
   let problems: string[] = [];
@@ -54,7 +54,7 @@ export function useRedisStage<T extends Opened>(
 
   beforeEach(async () => {
     const redis = await open();
-    const stage = await setStage({ service: { checks: [], tests: [] }, ...options, redis });
+    const stage = await setStage({ service: { checks: [], tests: [] }, ...options(), redis });
     const watched = watch(stage);
     problems = watched.problems;
     set = { ...act(stage, watched.approvals), redis, stage, bot: await stage.startBot() };

@@ -87,6 +87,19 @@ describe('Slack refuses the tokens when the bot starts anew', () => {
     await said(/is aborted/);
   });
 
+  test('and Redis has lost everything: it finds the rollout by its marks and takes the traffic back', async () => {
+    const { stage, bot, said } = set();
+    const { slack } = stage;
+    await atTheGate();
+    await bot.kill();
+    await stage.corner.clear();
+    slack.fail(revoked);
+    await stage.startBot();
+    await slack.until(() => stage.weights.at(-1) === 0, { what: 'the traffic is back', ...soon });
+    slack.heal();
+    await said(/Redis had lost this rollout/);
+  });
+
   test('with nothing to guard it ends, and says what to correct', async () => {
     const { stage, bot } = set();
     await bot.kill();

@@ -397,7 +397,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'nothing is posted before the message it hangs on',
-    file: 'src/app/outbox.ts',
+    file: 'src/app/outbox-order.ts',
     find: "    if (!hasRoot) return key === 'root';\n",
     put: '',
     tests: ['test/app/outbox.test.ts'],
@@ -405,8 +405,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a post whose outcome is unknown is looked for',
     file: 'src/app/outbox.ts',
-    find: 'const known = posted || isFirst ? null : await chat.find(rollout, outgoing.key);',
-    put: 'const known = null;',
+    find: 'const known = posted || isFirst ? null : await look(rollout, outgoing.key);',
+    put: 'const known = posted || isFirst ? null : null;',
     tests: ['test/app/outbox.test.ts'],
   },
 
@@ -547,7 +547,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'one window counts once, though two replicas measured it',
     file: 'src/core/evidence.ts',
-    find: 'results.filter(({ check }) => (guard.next[check] ?? Number.POSITIVE_INFINITY) <= now)',
+    find: 'results.filter(({ check }) => isWanted(check))',
     put: 'results',
     tests: IN_THE_CORE,
   },
@@ -633,7 +633,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an abort that was left over does not mean a later rollout',
     file: 'src/app/commands.ts',
-    find: "    if (loaded && taken && loaded.rollout.requestedAt > timeOf(taken)) return { kind: 'no rollout', given: target };\n",
+    find: "    if (taken && began > timeOf(taken)) return { kind: 'no rollout', given: target };\n",
     put: '',
     tests: ['test/app/commands.test.ts'],
   },
@@ -750,6 +750,113 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/adapters/slack/chat.test.ts'],
   },
 
+  // ---- who is blamed, and what is left to others ----
+  {
+    name: 'a suspect that waits for its turn is not counted',
+    file: 'src/adapters/redis/lease.lua',
+    find: "if ARGV[5] == '' or abandoned < tonumber(ARGV[5]) then redis.call('HINCRBY', KEYS[2], 'holders', 1) end",
+    put: "redis.call('HINCRBY', KEYS[2], 'holders', 1)",
+    tests: ['test/app/suspects.test.ts'],
+  },
+  {
+    name: 'a suspect that has its turn is counted',
+    file: 'src/app/suspects.ts',
+    find: '    if (wait === 0) await lease.begin();\n',
+    put: '',
+    tests: ['test/app/suspects.test.ts'],
+  },
+  {
+    name: 'one suspect at a time',
+    file: 'src/app/suspects.ts',
+    find: '    if (inHand !== null && inHand !== id) return TURN_MS;\n',
+    put: '',
+    tests: ['test/app/suspects.test.ts'],
+  },
+  {
+    name: 'what was left untried keeps its count',
+    file: 'src/adapters/redis/release.lua',
+    find: "elseif ARGV[2] ~= 'untried' then",
+    put: 'else',
+    tests: ['test/app/suspects.test.ts', 'test/adapters/redis/store.test.ts'],
+  },
+  {
+    name: 'a message that failed rests, whoever calls',
+    file: 'src/app/outbox.ts',
+    find: '    if (resting > 0) return resting;\n',
+    put: '',
+    tests: ['test/app/outbox.test.ts'],
+  },
+  {
+    name: 'a message that fails keeps no other waiting',
+    file: 'src/app/outbox.ts',
+    find: ' && restOf(outgoing) === 0',
+    put: '',
+    tests: ['test/app/outbox.test.ts'],
+  },
+  {
+    name: 'a note of a newer Sluice is left to it',
+    file: 'src/adapters/slack/notes.ts',
+    find: '      return noWordsFor(note satisfies never);\n',
+    put: '      return note satisfies never;\n',
+    tests: ['test/adapters/slack/chat.test.ts'],
+  },
+  {
+    name: 'a phase of a newer Sluice is left to it',
+    file: 'src/adapters/redis/rollouts.ts',
+    find: '    if (!isKnownPhase(rollout.phase)) throw new Unreadable(newerPhase(rollout));\n',
+    put: '',
+    tests: ['test/adapters/redis/store.test.ts'],
+  },
+  {
+    name: 'a bot guards what only the cluster knows',
+    file: 'src/app/sweep.ts',
+    find: 'return active.length > 0 || (await holdsAny());',
+    put: 'return active.length > 0;',
+    tests: ['test/app/sweep.test.ts'],
+  },
+  {
+    name: 'a bot that cannot tell guards',
+    file: 'src/app/sweep.ts',
+    find: "going on as if one did');\n      return true;",
+    put: "going on as if one did');\n      return false;",
+    tests: ['test/app/sweep.test.ts'],
+  },
+  {
+    name: 'a thread that the index has lost is found',
+    file: 'src/adapters/redis/rollouts.ts',
+    find: '      (await threads.noted(thread)) ?? threads.among(thread, await active(services)),',
+    put: '      threads.noted(thread),',
+    tests: ['test/app/overview.test.ts'],
+  },
+  {
+    name: 'what is held when the clock is set back is let go',
+    file: 'src/adapters/redis/lease.lua',
+    find: "if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end\n",
+    put: '',
+    tests: ['test/adapters/redis/store.test.ts'],
+  },
+  {
+    name: 'a canary is watched on when the clock is set back',
+    file: 'src/core/rollout.ts',
+    find: '(at <= now || at > now + intervalMs)',
+    put: 'at <= now',
+    tests: ['test/core/schedule.test.ts'],
+  },
+  {
+    name: 'all rollouts are looked at when the clock is set back',
+    file: 'src/app/sweep.ts',
+    find: 'const late = isBack ? active.map((id) => ({ id, at: now })) : lost;',
+    put: 'const late = lost;',
+    tests: ['test/app/sweep.test.ts'],
+  },
+  {
+    name: 'what an older Sluice recorded comes to the same state',
+    file: 'src/core/decide.ts',
+    find: 'heldMs: gate.heldMs + HOLD_MS }',
+    put: 'heldMs: gate.heldMs + 2 * HOLD_MS }',
+    tests: ['test/adapters/redis/upgrade.test.ts'],
+  },
+
   // ---- going on, and giving back ----
   {
     name: 'a rollout that Redis lost is begun aborted',
@@ -780,6 +887,34 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/adapters/kubernetes/in-place.test.ts'],
   },
   {
+    name: 'a webhook that rewrites the template with every write is refused',
+    file: 'src/adapters/kubernetes/dry-template.ts',
+    find: '? template : await tryOut(template);',
+    put: '? template : template;',
+    tests: ['test/adapters/kubernetes/in-place.test.ts'],
+  },
+  {
+    name: 'a journal that is written anew says what is rolled out',
+    file: 'src/adapters/kubernetes/in-place.ts',
+    find: 'template: before, next: stored.template };',
+    put: 'template: before };',
+    tests: ['test/adapters/kubernetes/in-place.test.ts'],
+  },
+  {
+    name: 'a NetworkPolicy means only the requests of its types',
+    file: 'src/adapters/kubernetes/serving-preflight.ts',
+    find: '!types || types.length === 0 || types.includes(type);',
+    put: 'true;',
+    tests: ['test/adapters/kubernetes/serving-preflight.test.ts'],
+  },
+  {
+    name: 'a rule of others that matches a preview in other words is found',
+    file: 'src/adapters/traffic/gateway-previews.ts',
+    find: 'isDeepStrictEqual(meaning(one), meaning(match))',
+    put: 'isDeepStrictEqual(one, match)',
+    tests: ['test/adapters/traffic/gateway-api.test.ts'],
+  },
+  {
     name: 'people hear of an abort whose pods do not come back',
     file: 'src/app/ending.ts',
     find: "  return happened({ type: 'abort_stalled', seq, message: rolling, rolling: true });\n",
@@ -792,6 +927,43 @@ export const MUTANTS: readonly Mutant[] = [
     find: "if (rollout.confirmed && taken.kind === 'pending') {",
     put: 'if (false) {',
     tests: INTERLEAVED,
+  },
+  {
+    name: 'a rollout is not over while its marks cannot be taken off',
+    file: 'src/app/ending.ts',
+    find: "  if (released.kind === 'refused') throw",
+    put: '  if (false) throw',
+    tests: ['test/app/ending.test.ts'],
+  },
+
+  // ---- rights ----
+  {
+    name: 'a right that was missing is asked for again at once',
+    file: 'src/adapters/kubernetes/api.ts',
+    find: 'if (missing.length > 0 && reviews.get(namespace) === asked) reviews.delete(namespace);',
+    put: '',
+    tests: ['test/adapters/kubernetes/cluster.test.ts'],
+  },
+  {
+    name: 'a 403 says which right is missing',
+    file: 'src/adapters/kubernetes/errors.ts',
+    find: '(status === 403 && missingRight(said)) || ',
+    put: '',
+    tests: ['test/adapters/kubernetes/errors.test.ts'],
+  },
+  {
+    name: 'people hear soon of what only they can mend',
+    file: 'src/app/handle.ts',
+    find: 'isLasting(error) ? ABORT_STALLED_MS : STALLED_MS',
+    put: 'STALLED_MS',
+    tests: ['test/app/stalled.test.ts'],
+  },
+  {
+    name: 'a right that shows to be missing in the look before is a refusal',
+    file: 'src/app/prepare.ts',
+    find: '      if (!isLasting(error)) throw error;\n',
+    put: '      throw error;\n',
+    tests: ['test/app/prepare.test.ts'],
   },
 
   // ---- subsets of a DestinationRule ----

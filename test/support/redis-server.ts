@@ -14,10 +14,14 @@ const KEEPER = 'trap "" XFSZ; "$@" <&- & pid=$!; exec 3<&0; { cat <&3; kill -9 $
 
 export type RedisServer = Awaited<ReturnType<typeof startRedisServer>>;
 
-/** `settings`: more of its configuration; `sentinel`: it is one, and `settings` stand in its file. */
+/** `settings`: more of its configuration; `sentinel`: it is one, and `settings` stand in its file; `server`: the program. */
 export async function startRedisServer(
   settings: Readonly<Record<string, string>> = {},
-  { sentinel = false, folder = mkdtempSync(join(tmpdir(), 'sluice-test-redis-')) } = {},
+  {
+    sentinel = false,
+    folder = mkdtempSync(join(tmpdir(), 'sluice-test-redis-')),
+    server = process.env.SLUICE_REDIS_SERVER ?? 'redis-server',
+  } = {},
 ) {
   const port = await freePort();
   const data = join(folder, 'data');
@@ -40,7 +44,6 @@ export async function startRedisServer(
   let pid = 0;
 
   async function boot(): Promise<void> {
-    const server = process.env.SLUICE_REDIS_SERVER ?? 'redis-server';
     const started = spawn('sh', ['-c', KEEPER, 'sh', server, file, ...(sentinel ? ['--sentinel'] : [])], {
       stdio: ['pipe', 'ignore', 'ignore'],
     });

@@ -26,7 +26,6 @@ const OWN = ['strategy', 'minReadySeconds', 'progressDeadlineSeconds', 'paused']
 const journalSchema = z.object({
   service: z.string(),
   template: z.unknown().transform(parseTemplate),
-  revision: z.string().optional(),
   own: ownSchema,
   next: z
     .unknown()
@@ -36,7 +35,6 @@ const journalSchema = z.object({
 export type InPlaceJournal = {
   readonly service: string;
   readonly template: PodTemplate;
-  readonly revision?: string | undefined;
   readonly own: Own;
   readonly next?: PodTemplate | undefined;
 };

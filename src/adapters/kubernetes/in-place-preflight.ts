@@ -2,6 +2,7 @@
 import type { Preflight, WorkloadFacts } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
+import { asStored } from './dry-template.ts';
 import { achieved } from './in-place-fields.ts';
 import { IN_PLACE_LIMIT } from './in-place-writes.ts';
 import { highestEpoch } from './marks.ts';
@@ -36,6 +37,8 @@ export async function lookInPlace(
     ...shapeRefusals(target, deployment),
   ];
   if (refusals.length > 0 || container === null) return { ok: false, refusals };
+  const stored = await asStored(cluster, deploymentOf(target), deployment.spec.template);
+  if (!stored.ok) return { ok: false, refusals: [stored.refusal] };
   const { replicas } = deployment.spec;
   return {
     ok: true,

@@ -12,12 +12,12 @@ import {
   type Deployment,
   Deployments,
   EndpointSlices,
-  type Held,
   nameOf,
   Pods,
   type PodTemplate,
   type ReplicaSet,
   ReplicaSets,
+  revisionOf,
 } from './objects.ts';
 import { deploymentOf } from './serving.ts';
 import {
@@ -34,12 +34,10 @@ import { imageIn, watchTwin } from './twin-watch.ts';
 
 /** Pods are watched only when a Deployment takes longer than most do. */
 const PATIENCE_MS = 4_000;
-const REVISION = 'deployment.kubernetes.io/revision';
 
 const CAUSE = 'kubernetes.io/change-cause';
 
 const HASH = 'pod-template-hash';
-const revisionOf = ({ metadata }: Held) => metadata.annotations?.[REVISION];
 
 /** Without the label that Kubernetes gives the pods of a ReplicaSet. */
 function withoutHash(template: PodTemplate): PodTemplate {

@@ -33,11 +33,9 @@ import { type Deployment, Deployments, nameOf, type PodTemplate } from './object
 export const IN_PLACE_LIMIT = 50_000;
 
 const nameIn = (object: Deployment) => nameOf(Deployments, object.metadata);
-const revisionOf = ({ metadata }: Deployment) => metadata.annotations?.['deployment.kubernetes.io/revision'];
 
 function journalOf(object: Deployment, service: string): InPlaceJournal {
-  const revision = revisionOf(object);
-  return { service, template: object.spec.template, own: ownOf(object), ...(revision !== undefined && { revision }) };
+  return { service, template: object.spec.template, own: ownOf(object) };
 }
 
 export function claimInPlace(object: Deployment, by: Fence, owner: string, service: string): Intent {
@@ -101,7 +99,7 @@ export function strangeTemplate(object: Deployment, journal: InPlaceJournal) {
 }
 
 /** Path of the first field in which two differ; its value may be a secret. */
-function firstDifference(wanted: unknown, found: unknown): readonly string[] {
+export function firstDifference(wanted: unknown, found: unknown): readonly string[] {
   if (!isFields(wanted) || !isFields(found)) return [];
   const names = [...new Set([...Object.keys(wanted), ...Object.keys(found)])];
   const name = names.find((one) => !isDeepStrictEqual(wanted[one], found[one])) ?? '';
@@ -148,20 +146,20 @@ export function undo(object: Deployment, by: Fence, noted: PodTemplate | null): 
 }
 
 /**
- * Marks and journal again, and the template of before, paused: nothing rolls until the step's own write. `service`, `noted`:
- * for an object that lost its journal.
+ * Marks and journal again, and, in place of a template of somebody else, that of before, paused: nothing rolls until the step's
+ * own write. `lost`: for an object that lost its journal.
  */
-export function reapply(object: Deployment, by: Fence, service: string | null, noted: PodTemplate | null): Intent {
+export function reapply(
+  object: Deployment,
+  by: Fence,
+  lost: Pick<InPlaceJournal, 'service' | 'template' | 'next'> | null,
+): Intent {
   const marks = readMarks(object);
   const stopped = barrier(marks, by);
   if (stopped) return stopped;
   const own = readJournal(object);
-  if (!own && service === null) throw new Error(`${nameIn(object)} has just lost its journal`);
-  const journal: InPlaceJournal = own ?? {
-    ...journalOf(object, service ?? ''),
-    template: noted ?? object.spec.template,
-    own: ownFields(object, null),
-  };
+  const journal: InPlaceJournal | null = own ?? (lost && { ...lost, own: ownFields(object, null) });
+  if (!journal) throw new Error(`${nameIn(object)} has just lost its journal`);
   const strange = strangeTemplate(object, journal) !== null;
   if (own && !strange && marks?.epoch === by.epoch) return DONE;
   const back = strange ? giveBack(object, journal.template, { ...journal.own, paused: true }) : [];

@@ -6,12 +6,13 @@
 import type { Fence, Log, Workload, Written } from '../../app/ports.ts';
 import type { Plan, Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
+import { asStored } from './dry-template.ts';
 import { DONE, type Intent, type Result, refused, write } from './fence.ts';
 import { podsFor, readJournal } from './in-place-fields.ts';
 import { lookInPlace } from './in-place-preflight.ts';
 import { watchInPlace } from './in-place-watch.ts';
 import { claimInPlace, growTo, noteNext, reapply, releaseInPlace, settle, undo } from './in-place-writes.ts';
-import { readMarks, replace } from './marks.ts';
+import { readMarks } from './marks.ts';
 import { type Deployment, Deployments, type PodTemplate, parseTemplate } from './objects.ts';
 import { rollingBack } from './rolling-back.ts';
 import { deploymentOf, findServing } from './serving.ts';
@@ -32,18 +33,15 @@ export function createInPlace({ cluster, log }: { cluster: Cluster; log: Log }):
 
   const wantedOf = (plan: Plan) => (before: PodTemplate) => newTemplate(plan, plan.target.container, before);
 
-  /**
-   * What the API server makes of the new template: webhooks of the cluster may pin its images or add to it, and by the noted
-   * template Sluice knows its own again. null: it does not say, so its answer to the write itself counts.
-   */
-  async function asStored(plan: Plan, { rollout }: Fence): Promise<((before: PodTemplate) => PodTemplate) | null> {
-    const ref = deploymentOf(plan.target);
+  const storedOf = (plan: Plan, before: PodTemplate) =>
+    asStored(cluster, deploymentOf(plan.target), wantedOf(plan)(before));
+
+  /** What was noted when this rollout claimed it. */
+  async function journalled({ target }: Plan, { rollout }: Fence): Promise<PodTemplate | null> {
+    const ref = deploymentOf(target);
     const copy = cluster.peek(Deployments, ref);
     const found = copy && readMarks(copy)?.rollout === rollout ? copy : await cluster.get(Deployments, ref);
-    const before = found && readJournal(found)?.template;
-    if (!before) return null;
-    const tried = await cluster.tryOut(Deployments, ref, [replace('/spec/template', wantedOf(plan)(before))]);
-    return tried.ok ? () => tried.object.spec.template : null;
+    return (found && readJournal(found)?.template) ?? null;
   }
 
   return {
@@ -60,8 +58,11 @@ export function createInPlace({ cluster, log }: { cluster: Cluster; log: Log }):
 
     // Only noted: its first pod would have traffic at once.
     async createCanary(plan, fence) {
-      const stored = await asStored(plan, fence);
-      return send(plan.target, (object) => noteNext(object, fence, stored ?? wantedOf(plan)));
+      const before = await journalled(plan, fence);
+      if (!before) return send(plan.target, (object) => noteNext(object, fence, wantedOf(plan)));
+      const stored = await storedOf(plan, before);
+      if (!stored.ok) return refused(stored.refusal);
+      return send(plan.target, (object) => noteNext(object, fence, () => stored.template));
     },
 
     async scaleCanary(target, weight, fence) {
@@ -72,12 +73,17 @@ export function createInPlace({ cluster, log }: { cluster: Cluster; log: Log }):
     promote: (plan, fence, overwrite) =>
       send(plan.target, (object) => settle(object, fence, wantedOf(plan), overwrite)),
 
-    async reapply(target, fence, before) {
+    async reapply(plan, fence, noted) {
+      const { target } = plan;
       const known = await cluster.get(Deployments, deploymentOf(target));
-      const serving = known && readJournal(known) ? null : await findServing(cluster, target);
-      if (serving && !serving.ok) return refused(serving.refusal);
-      const service = serving?.service.metadata.name ?? null;
-      return send(target, (object) => reapply(object, fence, service, before && parseTemplate(before)));
+      if (!known || readJournal(known)) return send(target, (object) => reapply(object, fence, null));
+      const serving = await findServing(cluster, target);
+      if (!serving.ok) return refused(serving.refusal);
+      const before = noted ? parseTemplate(noted) : known.spec.template;
+      const stored = await storedOf(plan, before);
+      if (!stored.ok) return refused(stored.refusal);
+      const lost = { service: serving.service.metadata.name, template: before, next: stored.template };
+      return send(target, (object) => reapply(object, fence, lost));
     },
 
     // A rolling update back always leaves pods that answer, and there is nothing to route: the traffic goes with the pods.

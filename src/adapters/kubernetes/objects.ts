@@ -232,6 +232,7 @@ const networkPolicy = z.looseObject({
   metadata,
   spec: z.looseObject({
     podSelector: selector.optional(),
+    policyTypes: z.array(z.string()).nullish(),
     ingress: z.array(z.looseObject({ from: z.array(peer).nullish() })).nullish(),
     egress: z.array(z.looseObject({ to: z.array(peer).nullish() })).nullish(),
   }),
@@ -312,6 +313,12 @@ export function refOf(object: string): Ref {
 /** How an object is called in sentences: `HTTPRoute hello/world`. */
 export const nameOf = (kind: Pick<Kind, 'kind'>, ref: Ref) =>
   `${kind.kind} ${ref.namespace === '' ? '' : `${ref.namespace}/`}${ref.name}`;
+
+/**
+ * Of a Deployment, whose controller counts it up with each template that it takes up, an old one that comes back included; of
+ * a ReplicaSet, when it was that of its Deployment last.
+ */
+export const revisionOf = ({ metadata }: Held) => metadata.annotations?.['deployment.kubernetes.io/revision'];
 
 /** Whether a label selector selects these labels; an empty one selects everything, an absent one nothing. */
 export function selects(selector: Selector | null | undefined, labels: Readonly<Record<string, string>>): boolean {

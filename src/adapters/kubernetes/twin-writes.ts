@@ -24,6 +24,7 @@ import {
   nameOf,
   type PodTemplate,
   parseTemplate,
+  revisionOf,
   type Service,
 } from './objects.ts';
 import type { canaryDeployment, ServiceDraft } from './twin-canary.ts';
@@ -142,9 +143,6 @@ const isReleased = (object: Held, { rollout }: Fence) => {
   const marks = readMarks(object);
   return marks?.rollout === rollout && marks.phase === 'done';
 };
-
-/** Its controller counts it up with each template that it takes up, an old one that comes back included. */
-const revisionOf = ({ metadata }: Deployment) => metadata.annotations?.['deployment.kubernetes.io/revision'];
 
 /** Whether no other template was ever taken up since the claim: all that runs there is what ran before. */
 export function isUntouched(object: Deployment, by: Fence): boolean {

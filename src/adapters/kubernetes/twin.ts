@@ -135,7 +135,7 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
       return plain(await stable(plan.target, (object) => intendTemplate(object, fence, wanted, overwrite)));
     },
 
-    async reapply(target, fence, before) {
+    async reapply({ target }, fence, before) {
       const known = await deployment(deploymentOf(target));
       const serving = known && readRestore(known) ? null : await findServing(cluster, target);
       if (serving && !serving.ok) return refused(serving.refusal);

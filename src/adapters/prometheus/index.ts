@@ -12,6 +12,8 @@ const MAX_POINTS = 120;
 const SIDES = ['canary', 'stable'] as const;
 /** Prometheus' own: an instant query takes no older sample. */
 const LOOKBACK_MS = 300_000;
+/** Replicas of Redis disagree by less. */
+const SET_BACK_MS = 60_000;
 
 type Deps = {
   /** null: no Prometheus is configured, so nothing is ever measured. */
@@ -37,12 +39,14 @@ export function createMetrics({ url, log, replicaSets }: Deps): Metrics {
   return {
     async measure(target, checks, since, now) {
       if (!client) return checks.map((check) => unmeasured(check, 'no Prometheus is configured'));
-      const window = (check: Check) => Math.min(check.windowMs, now - since);
+      // After Redis' clock was set back nobody knows for how long there was traffic; for long enough not to go without data.
+      const elapsed = since - now > SET_BACK_MS ? Number.POSITIVE_INFINITY : now - since;
+      const window = (check: Check) => Math.min(check.windowMs, elapsed);
       const sets = await setsOf(target);
       const wanted = checks.map((check) => bothSides(target, check, window(check), sets));
       const queries = wanted.flatMap(({ canary, stable }) => [canary.value, stable.value, canary.count, stable.count]);
       const signal = AbortSignal.timeout(TIMEOUT_MS);
-      const ask = (query: string) => client.number(query, Math.min(now - since, LOOKBACK_MS), signal);
+      const ask = (query: string) => client.number(query, Math.min(elapsed, LOOKBACK_MS), signal);
       const readings = await answerEach(queries, ask);
       for (const [query, reading] of readings)
         if ('missing' in reading) log.debug({ query, reason: reading.missing }, 'query without a value');

@@ -4,6 +4,8 @@ import type { Outgoing } from '../../core/rollout.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 
+/** Hints are of the moment in which they are written. */
+const AHEAD_MS = 60_000;
 /** Longer than any message is on its way; after that a mark only costs memory. */
 const MARK_KEPT_S = 30 * 24 * 3_600;
 
@@ -40,7 +42,7 @@ export function createMessageStore(redis: RedisClient, keys: Keys): MessageStore
 
     async pendingOutbox(limit) {
       // Claiming for no time only moves them to the end, so that rollouts whose channel is stuck do not hide the others.
-      const ids = await redis.sluiceClaim(keys.unsent, 0, 0, limit);
+      const ids = await redis.sluiceClaim(keys.unsent, 0, 0, limit, AHEAD_MS);
       const empty = await Promise.all(ids.map(isEmpty));
       await Promise.all(ids.filter((_, index) => empty[index]).map(forget));
       return ids.filter((_, index) => !empty[index]);

@@ -5,9 +5,7 @@
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == 'done' then
   redis.call('DEL', KEYS[2])
-elseif ARGV[2] == 'untried' then
-  redis.call('HINCRBY', KEYS[2], 'holders', -1)
-else
+elseif ARGV[2] ~= 'untried' then
   redis.call('HSET', KEYS[2], 'holders', 0)
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
 end

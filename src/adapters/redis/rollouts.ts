@@ -2,7 +2,7 @@
 import type { Loaded, Log, RecordedEvent, Release, Store } from '../../app/ports.ts';
 import { Unreadable } from '../../app/unreadable.ts';
 import { serviceOf } from '../../core/id.ts';
-import { type Place, parsePlace } from '../../core/place.ts';
+import { isKnownPhase } from '../../core/known.ts';
 import type { Plan } from '../../core/plan.ts';
 import { isAbortable, isTerminal, type Outgoing, openGate, type Rollout } from '../../core/rollout.ts';
 import { next, nextLook } from '../../core/schedule.ts';
@@ -13,6 +13,7 @@ import { scoreOf } from './hints.ts';
 import type { Keys, RolloutKeys } from './keys.ts';
 import { pack, unpack } from './pack.ts';
 import { millis, type StateReply } from './scripts.ts';
+import { createThreads, threadOf } from './threads.ts';
 
 /** Layout of the hash. A rollout with another number is left alone. */
 const SCHEMA = 1;
@@ -39,6 +40,7 @@ type RolloutStore = Pick<
 
 export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutStore {
   const readPlan = createPlanReader();
+  const threads = createThreads(work, keys, hint);
 
   /** Hints are written beside a transition: one that fails is only late, the sweep finds the rollout. */
   function hint(id: string, write: Promise<unknown>): void {
@@ -58,16 +60,12 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
     hint(id, isTerminal(rollout) ? work.zrem(keys.due, id) : work.zadd(keys.due, lookOf(rollout, now), id));
   }
 
-  /** Before the transition: a process that dies right after it leaves a thread that is found. */
-  function hintThread(before: Rollout, after: Rollout): void {
-    const thread = threadOf(after);
-    if (thread !== null && thread !== threadOf(before)) hint(after.id, work.hset(keys.threads, thread, after.id));
-  }
-
-  function dropThreads(before: Rollout, after: Rollout): void {
-    const own = isTerminal(after) ? null : threadOf(after);
-    for (const thread of new Set([threadOf(before), threadOf(after)]))
-      if (thread !== null && thread !== own) hint(after.id, work.hdel(keys.threads, thread));
+  async function active(services: readonly string[]): Promise<readonly string[]> {
+    // One call each and not one for all: the locks live in different slots.
+    const holders = await inBatches(services, (batch) =>
+      Promise.all(batch.map((service) => work.get(keys.service(service).lock))),
+    );
+    return holders.filter((id) => id !== null);
   }
 
   return {
@@ -120,7 +118,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
       const head = linkHash(loaded.head, rollout.version, loaded.now, event);
       const at = keys.rollout(id);
       hintUnsent(id, messages, loaded.now);
-      hintThread(loaded.rollout, rollout);
+      threads.note(loaded.rollout, rollout);
       const [kind, ...time] = await work.sluiceSave(
         ...[at.state, at.events, at.outbox, at.lock, at.epoch, at.inbox, at.releases],
         ...[id, loaded.rollout.version, known, loaded.head, loaded.now, flag(event.type === 'abort_requested')],
@@ -132,6 +130,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
           LOADED_FOR_MS,
           RELEASES_KEPT,
           lookOf(rollout, loaded.now),
+          threadOf(rollout) ?? '',
         ],
         ...[messages.length, ...messages.flatMap(written), ...releases.map((release) => JSON.stringify(release))],
       );
@@ -145,7 +144,7 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
       const now = millis([seconds, microseconds]);
       hintUnsent(id, messages, now);
       hintDue(rollout, now);
-      dropThreads(loaded.rollout, rollout);
+      threads.drop(loaded.rollout, rollout);
       return { rollout, head, now, abort: null };
     },
 
@@ -167,15 +166,10 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
 
     holder: (service) => work.get(keys.service(service).lock),
 
-    rolloutIn: (thread) => work.hget(keys.threads, fieldOf(thread)),
+    rolloutIn: async (thread, services) =>
+      (await threads.noted(thread)) ?? threads.among(thread, await active(services)),
 
-    async active(services) {
-      // One call each and not one for all: the locks live in different slots.
-      const holders = await inBatches(services, (batch) =>
-        Promise.all(batch.map((service) => work.get(keys.service(service).lock))),
-      );
-      return holders.filter((id) => id !== null);
-    },
+    active,
 
     async events(id) {
       if (serviceOf(id) === null) return [];
@@ -194,12 +188,6 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
 /** When it is to be looked at next, as the due index says it. */
 const lookOf = (rollout: Rollout, now: number) =>
   scoreOf(next(rollout, now).kind === 'wait' ? (nextLook(rollout) ?? Number.POSITIVE_INFINITY) : now);
-
-const fieldOf = ({ channel, ts }: Place): string => `${channel}/${ts}`;
-
-function threadOf({ messages: { root }, plan }: Rollout): string | null {
-  return root === undefined ? null : fieldOf(parsePlace(root, plan.channel));
-}
 
 const flag = (yes: boolean) => (yes ? '1' : '0');
 
@@ -245,6 +233,7 @@ function parseLoaded(id: string, at: RolloutKeys, reply: StateReply, readPlan: R
     if (plan === null || state === null || head === null) throw new Error('a part of it is missing');
     const rollout: Rollout = { ...unpack<Omit<Rollout, 'plan'>>(state), plan: readPlan(id, plan) };
     if (rollout.id !== id || !rollout.phase || !rollout.plan?.target) throw new Error('it has another shape');
+    if (!isKnownPhase(rollout.phase)) throw new Unreadable(newerPhase(rollout));
     return {
       rollout,
       head: `${head}`,
@@ -252,6 +241,7 @@ function parseLoaded(id: string, at: RolloutKeys, reply: StateReply, readPlan: R
       abort: abort === null ? null : { ...unpack<AbortRequest>(abort), epoch: Number(`${epoch}`) },
     };
   } catch (cause) {
+    if (cause instanceof Unreadable) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     const remedy = `DEL ${[at.state, at.events, at.outbox].join(' ')}`;
     throw new Unreadable(
@@ -260,6 +250,9 @@ function parseLoaded(id: string, at: RolloutKeys, reply: StateReply, readPlan: R
     );
   }
 }
+
+const newerPhase = ({ id, phase }: Rollout) =>
+  `rollout ${id} is in a phase that only a newer Sluice knows (${[phase.kind, 'stage' in phase ? phase.stage : ''].join(' ').trim()}): run that version`;
 
 /** `save.lua` and `create.lua` write an entry as time, hash and event, with a blank between. */
 function parseEvent(entry: Buffer, version: number, plan: Buffer | null): RecordedEvent {

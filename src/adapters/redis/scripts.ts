@@ -37,7 +37,13 @@ declare module 'ioredis' {
     ): Result<readonly ['new' | 'duplicate', string] | readonly ['full'], Context>;
     sluiceUntake(seen: string, inbox: string, seenMs: number): Result<null, Context>;
     sluiceSent(outbox: string, ...entries: readonly string[]): Result<number, Context>;
-    sluiceClaim(index: string, lateMs: number, claimMs: number, limit: number): Result<string[], Context>;
+    sluiceClaim(
+      index: string,
+      lateMs: number,
+      claimMs: number,
+      limit: number,
+      boundMs: number | '',
+    ): Result<string[], Context>;
     sluiceLease(
       lease: string,
       left: string,
@@ -45,7 +51,9 @@ declare module 'ioredis' {
       ms: number,
       keptMs: number,
       untriedMs: number,
+      uncountedFrom: number | '',
     ): Result<readonly [abandoned: number, failingSince: string | null], Context>;
+    sluiceBegin(lease: string, left: string, token: string): Result<null, Context>;
     sluiceRelease(
       lease: string,
       left: string,
@@ -70,6 +78,7 @@ export const scripts: NonNullable<ClusterOptions['scripts']> = {
   sluiceSent: { numberOfKeys: 1, lua: lua('sent') },
   sluiceClaim: { numberOfKeys: 1, lua: lua('claim') },
   sluiceLease: { numberOfKeys: 2, lua: lua('lease') },
+  sluiceBegin: { numberOfKeys: 2, lua: lua('begin') },
   sluiceRelease: { numberOfKeys: 2, lua: lua('release') },
   sluiceRenew: { numberOfKeys: 1, lua: lua('renew') },
   sluiceThrottle: { numberOfKeys: 1, lua: lua('throttle') },

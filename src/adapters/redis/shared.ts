@@ -22,15 +22,19 @@ export function createSharedStore(redis: RedisClient, keys: Keys): SharedStore {
       return millis(timeOf(await redis.time()));
     },
 
-    async lease(name, ms) {
+    async lease(name, ms, uncountedFrom) {
       const key = keys.lease(name);
       const token = randomUUID();
       const left = `${key}:left`;
-      const [abandoned, failing] = await redis.sluiceLease(key, left, token, ms, LEFT_KEPT_MS, UNTRIED_MS);
+      const counted = uncountedFrom ?? '';
+      const [abandoned, failing] = await redis.sluiceLease(key, left, token, ms, LEFT_KEPT_MS, UNTRIED_MS, counted);
       if (abandoned < 0) return null;
       return {
         abandoned,
         failingSince: failing === null ? null : Number(failing),
+        async begin() {
+          await redis.sluiceBegin(key, left, token);
+        },
         async renew() {
           await redis.sluiceRenew(key, token, ms);
         },
@@ -52,7 +56,7 @@ export function createSharedStore(redis: RedisClient, keys: Keys): SharedStore {
       await (at === null ? redis.zrem(keys.due, id) : redis.zadd(keys.due, scoreOf(at), id));
     },
 
-    takeOverdue: (lateMs, claimMs, limit) => redis.sluiceClaim(keys.due, lateMs, claimMs, limit),
+    takeOverdue: (lateMs, claimMs, limit) => redis.sluiceClaim(keys.due, lateMs, claimMs, limit, ''),
 
     async saveMembers(group, members) {
       await redis.hset(keys.members, group, JSON.stringify(members));

@@ -3,6 +3,8 @@
 -- ARGV: time in which one call is earned (ms), how many may come at once
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Further ahead than Slack ever asks to wait: of before Redis' clock was set back.
+if tonumber(redis.call('GET', KEYS[1]) or 0) > now + ARGV[1] * ARGV[2] + 600000 then redis.call('DEL', KEYS[1]) end
 local full = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + ARGV[1]
 local wait = full - ARGV[2] * ARGV[1] - now
 if wait > 0 then return math.ceil(wait) end

@@ -7,6 +7,7 @@ import type { Actor } from '../../core/plan.ts';
 import { gateDeadline, isAbortable, openGate, type Rejection, type Rollout } from '../../core/rollout.ts';
 import { commandError, dryRun, help, history, meant, names } from './command-words.ts';
 import { code, codeBlock, count, date, either, ended, mention, plain, utc, who } from './mrkdwn.ts';
+import { noWordsFor } from './unknown.ts';
 import { doingOf, MAX, nameOf, serviceOf, stableOf, standstillOf, stateOf, stepCount, versionOf } from './words.ts';
 
 type Of<K extends Answer['kind']> = Extract<Answer, { kind: K }>;
@@ -101,7 +102,7 @@ export function say(answer: Answer): string {
     case 'fault':
       return `Something broke on Sluice's side. Look at the thread before you try again; the log has it under ${code(answer.reference, 80)}.`;
     default:
-      return answer satisfies never;
+      return noWordsFor(answer satisfies never);
   }
 }
 
@@ -202,7 +203,7 @@ function rejected(rejection: Rejection, rollout: Rollout, verb: Of<'rejected'>['
     case 'already promoted':
       return `${name} is promoted already, so there is nothing to abort. To go back, use ${code(`/deploy rollback ${rollout.plan.target.service}`, 120)}.`;
     default:
-      return rejection satisfies never;
+      return noWordsFor(rejection satisfies never);
   }
 }
 

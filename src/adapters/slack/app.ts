@@ -29,6 +29,8 @@ export type SlackOptions = {
   readonly fallbackChannel?: string;
   /** The picture of a gate's checks; null: there is nothing to draw. */
   readonly chart: (rollout: Rollout, gate: number) => Promise<Picture | null>;
+  /** In place of the global one. */
+  readonly fetch?: typeof globalThis.fetch;
   readonly log: Log;
 };
 
@@ -63,6 +65,7 @@ export function createSlack(options: SlackOptions): Slack {
   };
   const client = new WebClient(botToken, {
     ...clientOptions,
+    ...(options.fetch && { fetch: options.fetch }),
     retryConfig: { retries: 0 },
     rejectRateLimitedCalls: true,
   });

@@ -9,7 +9,7 @@ import { type Place, parsePlace, writePlace } from '../../core/place.ts';
 import { type MessageKey, type Outgoing, openGate, type Rollout } from '../../core/rollout.ts';
 import { say } from './answers.ts';
 import type { Message } from './block-kit.ts';
-import type { Directory } from './directory.ts';
+import { type Directory, isChannelId } from './directory.ts';
 import { reasonOf, troubleOf } from './errors.ts';
 import { render, simplest } from './message.ts';
 import { cut, LITERAL, plain } from './mrkdwn.ts';
@@ -92,9 +92,16 @@ export function createChat(deps: Deps): Chat {
 
   async function post(rollout: Rollout, key: MessageKey, message: Message): Promise<string> {
     const root = key === 'root' ? null : placeOf(rollout, 'root');
-    const channel = root?.channel ?? rollout.plan.channel;
+    const channel = root?.channel ?? (await homeOf(rollout));
     const ts = await postTo(channel, { ...message, metadata: markOf(rollout, key), thread: root?.ts ?? null });
     return writePlace({ channel, ts }, rollout.plan.channel);
+  }
+
+  /** A rollout that was written down again while Slack was away knows its channel by the name in the configuration. */
+  async function homeOf({ plan: { channel } }: Rollout): Promise<string> {
+    if (isChannelId(channel)) return channel;
+    const home = await directory.channel(channel);
+    return home.ok ? home.id : channel;
   }
 
   type Posted = Pick<Message, 'text' | 'blocks' | 'broadcast'> & {
@@ -186,9 +193,9 @@ export function createChat(deps: Deps): Chat {
   async function find(rollout: Rollout, key: MessageKey): Promise<string | null> {
     const root = placeOf(rollout, 'root');
     if (key !== 'root' && !root) return null;
-    const own = rollout.plan.channel;
-    const found = (await search(rollout, key, root ?? { channel: own })) ?? (await searchElsewhere(rollout, key));
-    return found && writePlace(found, own);
+    const place = root ?? { channel: await homeOf(rollout) };
+    const found = (await search(rollout, key, place)) ?? (await searchElsewhere(rollout, key));
+    return found && writePlace(found, rollout.plan.channel);
   }
 
   async function searchElsewhere(rollout: Rollout, key: MessageKey): Promise<Place | null> {

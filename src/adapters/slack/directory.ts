@@ -26,6 +26,9 @@ export type Directory = Pick<Chat, 'channel' | 'groupMembers' | 'isFullMember'> 
   nameOf(user: string): Promise<string>;
 };
 
+/** A name has no capitals. */
+export const isChannelId = (nameOrId: string): boolean => /^[CG][A-Z0-9_]{2,}$/.test(nameOrId);
+
 const NAMES_FRESH_MS = 600_000;
 const PAGE = 1000;
 const PAGES = 20;
@@ -61,7 +64,7 @@ export function createDirectory(client: WebClient, log: Log, teams: readonly str
 
   async function channel(nameOrId: string): ReturnType<Chat['channel']> {
     const wanted = nameOrId.replace(/^#/, '');
-    const id = /^[CG][A-Z0-9_]{2,}$/.test(wanted) ? wanted : await idOf(wanted);
+    const id = isChannelId(wanted) ? wanted : await idOf(wanted);
     const shown = `#${plain(wanted, 80)}`;
     const bot = `@${(await identity()).name}`;
     const invite = `invite the bot there: \`/invite ${bot}\``;

@@ -6,6 +6,7 @@ import { previewRequest } from '../../core/traffic.ts';
 import { actions, button, confirm, context, type Message, type Show, section } from './block-kit.ts';
 import { bar, code, count, date, duration, either, ended, mention, plain, quote, utc, who } from './mrkdwn.ts';
 import { snapshotBlocks, testLine, verdictLine } from './snapshot.ts';
+import { noWordsFor } from './unknown.ts';
 import { achievedAt, MAX, nameOf, serviceOf, stableOf, stepCount, versionOf, weightAt } from './words.ts';
 
 export function gateMessage(rollout: Rollout, gate: Gate, show: Show): Message {
@@ -17,7 +18,7 @@ export function gateMessage(rollout: Rollout, gate: Gate, show: Show): Message {
     case 'halted':
       return haltedGate(rollout, gate);
     default:
-      return gate.kind satisfies never;
+      return noWordsFor(gate.kind satisfies never);
   }
 }
 
@@ -154,7 +155,7 @@ function decisionLine(rollout: Rollout, gate: Gate, time: (ms: number) => string
     case 'retried':
       return `Tried again by ${who(decision.actor)} (${at}).`;
     default:
-      return decision.kind satisfies never;
+      return noWordsFor(decision.kind satisfies never);
   }
 }
 

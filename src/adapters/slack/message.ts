@@ -6,6 +6,7 @@ import { cut } from './mrkdwn.ts';
 import { noteMessage } from './notes.ts';
 import { resultMessage } from './result.ts';
 import { rootMessage } from './root.ts';
+import { noWordsFor } from './unknown.ts';
 import { gateNumber } from './words.ts';
 
 /** chat.update takes no more. */
@@ -21,6 +22,7 @@ function choose(rollout: Rollout, key: string, note: Outgoing['note'], show: Sho
   if (key === 'root') return rootMessage(rollout, show);
   if (key === 'result') return resultMessage(rollout);
   if (note) return noteMessage(rollout, note, show);
+  if (!/^(gate|note):/.test(key)) return noWordsFor(key);
   const gate = rollout.gates.find((other) => key === `gate:${gateNumber(other)}`);
   return gate ? gateMessage(rollout, gate, show) : null;
 }

@@ -4,6 +4,7 @@ import { isAbortable, type Note, openGate, type Rollout } from '../../core/rollo
 import { byHand } from '../../core/traffic.ts';
 import { type Message, type Show, section } from './block-kit.ts';
 import { codeBlock, date, duration, ended, mention, plain, quote, utc } from './mrkdwn.ts';
+import { noWordsFor } from './unknown.ts';
 import { beforeOf, disputeWords, doingOf, MAX, nameOf, serviceOf, stableOf, stepCount, versionOf } from './words.ts';
 
 export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
@@ -31,7 +32,7 @@ export function noteMessage(rollout: Rollout, note: Note, show: Show): Message {
     case 'disputed':
       return disputed(rollout, note.message);
     default:
-      return note satisfies never;
+      return noWordsFor(note satisfies never);
   }
 }
 

@@ -5,6 +5,7 @@ import type { AbortCause, Rollout } from '../../core/rollout.ts';
 import { actions, button, confirm, context, type Message, section } from './block-kit.ts';
 import { count, duration, ended, plain, quote, who } from './mrkdwn.ts';
 import { failure } from './snapshot.ts';
+import { noWordsFor } from './unknown.ts';
 import { beforeOf, disputeWords, MAX, nameOf, serviceOf, stableNow, stableOf, stepCount, versionOf } from './words.ts';
 
 export function resultMessage(rollout: Rollout): Message {
@@ -116,7 +117,7 @@ function ending(rollout: Rollout, cause: AbortCause, from: string): Ending {
         next: 'look at who changed them before you deploy again',
       };
     default:
-      return cause satisfies never;
+      return noWordsFor(cause satisfies never);
   }
 }
 

@@ -6,6 +6,7 @@ import { actions, button, context, header, type Message, type Show, section } fr
 import { abortButton } from './gate.ts';
 import { bar, capital, date, plain, utc, who } from './mrkdwn.ts';
 import { failure } from './snapshot.ts';
+import { noWordsFor } from './unknown.ts';
 import {
   achievedAt,
   endWords,
@@ -78,7 +79,7 @@ function titleOf(cause: AbortCause): string {
     case 'fenced':
       return 'stopped';
     default:
-      return cause satisfies never;
+      return noWordsFor(cause satisfies never);
   }
 }
 

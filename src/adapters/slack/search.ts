@@ -17,7 +17,7 @@ export const markOf = ({ id }: Rollout, key: MessageKey) => ({
 type Where = Pick<Place, 'channel'> & Partial<Place>;
 
 export function createSearch(client: WebClient) {
-  /** null: not there, or not allowed to look. Throws on faults. */
+  /** null: not there, or not allowed to look. Throws on faults, with `retryAfterMs` where Slack asks to wait. */
   return async function search(rollout: Rollout, key: MessageKey, { channel, ts }: Where): Promise<Place | null> {
     try {
       let cursor: string | undefined;
@@ -35,8 +35,10 @@ export function createSearch(client: WebClient) {
       return null;
     } catch (error) {
       // Without the history scopes nobody can look: a duplicate is accepted.
-      if (troubleOf(error).kind === 'refused' || reasonOf(error) === 'missing_scope') return null;
-      throw new Error(`looking for message ${key} of ${rollout.id}: ${reasonOf(error)}`, { cause: error });
+      const trouble = troubleOf(error);
+      if (trouble.kind === 'refused' || reasonOf(error) === 'missing_scope') return null;
+      const fault = new Error(`looking for message ${key} of ${rollout.id}: ${reasonOf(error)}`, { cause: error });
+      throw trouble.kind === 'later' ? Object.assign(fault, { retryAfterMs: trouble.ms }) : fault;
     }
   };
 }

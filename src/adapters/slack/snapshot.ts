@@ -5,6 +5,7 @@ import type { Check, Plan } from '../../core/plan.ts';
 import { type Gate, looksGood, type TestResult } from '../../core/rollout.ts';
 import { context, fields, table } from './block-kit.ts';
 import { count, duration, line, plain } from './mrkdwn.ts';
+import { noWordsFor } from './unknown.ts';
 import { MAX } from './words.ts';
 
 /** More rows than this are counted, not shown: a phone screen holds about ten. */
@@ -47,7 +48,7 @@ function verdict(plan: Plan, result: CheckResult): string {
     case 'no data':
       return `NO DATA, ${whyNoData(result, check)}`;
     default:
-      return result.verdict satisfies never;
+      return noWordsFor(result.verdict satisfies never);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Plan, Preview, Route, Step, Target } from '../../core/plan.ts';
 import { type AbortCause, type Gate, openGate, type Rollout } from '../../core/rollout.ts';
 import { previewRequest } from '../../core/traffic.ts';
 import { capital, code, date, duration, ended, plain, who } from './mrkdwn.ts';
+import { noWordsFor } from './unknown.ts';
 
 /** Budgets of foreign text, in characters as typed. */
 export const MAX = { name: 63, version: 60, reason: 300, message: 600 } as const;
@@ -107,7 +108,7 @@ export function doingOf(rollout: Rollout): string {
         case 'judge':
           return 'measuring for the decision';
         default:
-          return phase satisfies never;
+          return noWordsFor(phase satisfies never);
       }
     case 'waiting': {
       const gate = openGate(rollout);
@@ -128,7 +129,7 @@ export function doingOf(rollout: Rollout): string {
         case 'clean':
           return `live, all traffic is on ${version}; the canary is removed after the cool-down`;
         default:
-          return phase satisfies never;
+          return noWordsFor(phase satisfies never);
       }
     case 'halted':
       return phase.kept ? 'halted in the promotion, kept on the canary' : 'halted in the promotion, people must decide';
@@ -146,7 +147,7 @@ export function doingOf(rollout: Rollout): string {
     case 'aborted':
       return `${endWords(phase.cause, phase.from)}; all traffic is on ${stableNow(rollout)}`;
     default:
-      return phase satisfies never;
+      return noWordsFor(phase satisfies never);
   }
 }
 
@@ -178,7 +179,7 @@ export function endWords(cause: AbortCause, from: string): string {
     case 'fenced':
       return `stopped ${where}, something else took over`;
     default:
-      return cause satisfies never;
+      return noWordsFor(cause satisfies never);
   }
 }
 

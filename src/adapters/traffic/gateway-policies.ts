@@ -6,6 +6,7 @@ import type { Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { ApiFault } from '../kubernetes/errors.ts';
+import { TLS_POLICIES } from '../kubernetes/needs.ts';
 import { nameOf } from '../kubernetes/objects.ts';
 import { BackendTLSPolicies, TLS_POLICY_VERSIONS, type TlsPolicy } from '../kubernetes/route-objects.ts';
 
@@ -31,7 +32,7 @@ function holdsFor(
 
 /** Mostly one LIST where the bot may; none where not, since few clusters have such policies at all. */
 async function policiesIn(cluster: Cluster, namespace: string) {
-  const missing = await cluster.missingRights(namespace, [{ kind: BackendTLSPolicies, verbs: ['list'] }]);
+  const missing = await cluster.missingRights(namespace, TLS_POLICIES);
   const served = missing.length > 0 ? [] : await cluster.versions(BackendTLSPolicies.group);
   for (const version of TLS_POLICY_VERSIONS.filter((one) => served.includes(one))) {
     try {

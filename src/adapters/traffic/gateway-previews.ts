@@ -28,25 +28,26 @@ export function lookAtPreviews(
       : matches > MAX_MATCHES
         ? `${MAX_MATCHES} matches`
         : null;
-  const full = `${subject} has no room for preview rules (${limit} at most)`;
-  if (limit !== null && previews.length === 0)
-    return { refusals: [], warnings: [`${full}: a step with a preview will be refused.`] };
   return {
     refusals: [
-      ...(limit === null ? [] : [`${full}: move rules to a route of their own, or leave the preview out.`]),
+      ...(limit === null || previews.length === 0
+        ? []
+        : [
+            `${subject} has no room for preview rules (${limit} at most): move rules to a route of their own, or leave the preview out.`,
+          ]),
       ...new Set(previews.flatMap((preview) => lookalikes(subject, rules, journal, preview))),
     ],
     warnings: [...new Set(previews.flatMap((preview) => overtaken(subject, rules, journal, preview)))],
   };
 }
 
-/** Rules of a rollout are recognised by their matches; and of two that match the same, one never gets a request. */
+/** Rules of a rollout are recognised by their matches as written; and of two that match the same, one never gets a request. */
 function lookalikes(subject: string, rules: readonly Rule[], journal: Journal, preview: Preview): readonly string[] {
   const made = journal.map((entry) => previewMatches(entry, preview));
   const isTaken = (rule: Rule) =>
     isOf(journal, rule)
       ? made.some((matches) => isDeepStrictEqual(matches, rule.matches))
-      : matchesOf(rule).some((match) => made.flat().some((one) => isDeepStrictEqual(one, match)));
+      : matchesOf(rule).some((match) => made.flat().some((one) => isDeepStrictEqual(meaning(one), meaning(match))));
   return rules.flatMap((rule, index) =>
     isTaken(rule)
       ? [
@@ -81,6 +82,20 @@ const isOf = (journal: Journal, { matches, backendRefs }: Rule) =>
 
 const pathOf = ({ matches }: Rule) => matches?.[0]?.path?.value ?? '/';
 
+/** The same for all that match the same: what is left out, the order, and the case of a header's name tell nothing. */
+const meaning = ({ path: { type = 'PathPrefix', value = '/' } = {}, method, headers, queryParams }: Match) => ({
+  path: [type, type === 'PathPrefix' ? value.replace(/(?<=.)\/$/, '') : value],
+  method,
+  headers: byName(headers, headerName),
+  queryParams: byName(queryParams, (name) => name),
+});
+
+/** Of several with one name the first counts: HTTPHeaderMatch and HTTPQueryParamMatch. */
+const byName = (values: Values, known: (name: string) => string) =>
+  new Map((values ?? []).toReversed().map(({ type = 'Exact', name, value }) => [known(name), [type, value]]));
+
+const headerName = (name: string) => name.toLowerCase();
+
 type Placed = { readonly match: Match; readonly index: number };
 
 /** Of two with the same path and method: more headers, then more query parameters, then the place in the list. */
@@ -98,7 +113,7 @@ function meet(one: Match, other: Match): boolean {
     type === otherType &&
     value === otherValue &&
     one.method === other.method &&
-    agree(one.headers, other.headers, (name) => name.toLowerCase()) &&
+    agree(one.headers, other.headers, headerName) &&
     agree(one.queryParams, other.queryParams, (name) => name)
   );
 }

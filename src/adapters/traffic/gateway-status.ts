@@ -11,7 +11,12 @@ export function routeStatus({ metadata, spec, status }: HTTPRoute): RouteStatus 
   const answers = (spec.parentRefs ?? []).map((parent) =>
     (status?.parents ?? [])
       .filter(({ parentRef }) => sameParent(parent, parentRef, namespace))
-      .map(({ conditions = [] }) => answerOf(conditions, generation)),
+      .map(({ controllerName, conditions = [] }) => {
+        const answer = answerOf(conditions, generation);
+        if (answer.kind !== 'rejected') return answer;
+        const message = `controller ${controllerName} of ${parentName(parent, namespace)}: ${answer.message}`;
+        return { ...answer, message };
+      }),
   );
   const rejected = answers.flat().find((answer) => answer.kind === 'rejected');
   if (rejected) return rejected;
@@ -32,9 +37,12 @@ export function lookAtStatus(object: HTTPRoute): Pick<Look, 'refusals' | 'warnin
     conditions: (parent.conditions ?? []).filter(({ observedGeneration }) => observedGeneration !== undefined),
   }));
   const isSure = routeStatus({ ...object, status: { parents } }).kind === 'rejected';
-  const said = `${nameOf(HTTPRoutes, object.metadata)} is refused by a controller already (${now.message}), so a rollout would end with its first write: mend the route first.`;
+  const said = `${nameOf(HTTPRoutes, object.metadata)} is refused by a controller already (${now.message}), so a rollout would end with its first write: mend it there, or take that parent off. A controller speaks of all of its rules at once, those that no rollout touches among them.`;
   return isSure ? { refusals: [said], warnings: [] } : { refusals: [], warnings: [said] };
 }
+
+const parentName = ({ kind = 'Gateway', name, namespace, sectionName }: ParentRef, home: string) =>
+  `${kind} ${namespace ?? home}/${name}${sectionName === undefined ? '' : `, listener ${sectionName}`}`;
 
 function answerOf(conditions: readonly Condition[], generation: number): RouteStatus {
   const current = (type: string) =>

@@ -2,6 +2,7 @@
  * VirtualServices that are split by subsets: what a rollout does to the DestinationRule that says which pods a subset has. On
  * the way up it comes before the weights, on the way down after them, and an abort does not wait for it.
  */
+import { Refusal } from '../../app/outcome.ts';
 import type { Fence, TrafficRouter, Written } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
@@ -179,7 +180,7 @@ export function withSubsets(router: TrafficRouter, { cluster, env = 'default' }:
     const { canary } = sidesOf(target);
     const { object: _, ...written } = await rule.send((object) => intendRelease(object, fence, canary), DONE);
     // Left behind it would hold up the next rollout: as a fault it is tried again.
-    if (written.kind === 'refused') throw new Error(written.message);
+    if (written.kind === 'refused') throw new Refusal(written.message);
     return written;
   }
 

@@ -1,11 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Kind, kinds } from '../../../playground/api-server/kinds.ts';
 import type { Deployment, NewObject } from '../../../playground/api-server/objects.ts';
 import { createPlayground } from '../../../playground/playground.ts';
+import { createInPlace } from '../../../src/adapters/kubernetes/in-place.ts';
 import { achieved, podsFor } from '../../../src/adapters/kubernetes/in-place-fields.ts';
 import { strangeTemplate } from '../../../src/adapters/kubernetes/in-place-writes.ts';
 import type { PodTemplate } from '../../../src/adapters/kubernetes/objects.ts';
+import type { Workload } from '../../../src/app/ports.ts';
+import type { Target } from '../../../src/core/plan.ts';
 import { openKube } from '../../cluster/kube.ts';
+import { openReplicas, type Replicas } from '../../cluster/replicas.ts';
+import { IMAGE, makeWorld, planFor, silent, unmakeWorld, type World } from '../../cluster/world.ts';
 import { inPlaceContract } from '../../contracts/in-place.ts';
 
 const playground = await createPlayground({ readyAfterMs: 20, drainMs: 20, world: false });
@@ -66,14 +71,64 @@ describe('where a mutating webhook changes what is written', () => {
   inPlaceContract(playground.kubeconfig, kube);
 });
 
+describe('where a mutating webhook writes something else each time', () => {
+  let world: World;
+  let replicas: Replicas;
+  let target: Target;
+  let workload: Workload;
+  let stop = () => {};
+  beforeEach(async () => {
+    world = await makeWorld(kube, { replicas: 4, route: false });
+    replicas = openReplicas(playground.kubeconfig);
+    const traffic = { router: 'kubernetes', service: `${world.target.namespace}/world` } as const;
+    target = { ...world.target, workload: 'in-place', traffic };
+    workload = createInPlace({ cluster: replicas.one, log: silent });
+  });
+  afterEach(async () => {
+    stop();
+    await replicas.close();
+    await unmakeWorld(kube, world);
+  });
+
+  /** A webhook that counts how often it was asked about this version. */
+  const countWritesOf = (version: string) => {
+    let writes = 0;
+    stop = playground.store.mutate((kind, object) =>
+      annotated(kind, object, (image) => (image.endsWith(version) ? `${++writes}` : image)),
+    );
+  };
+  const refusal = expect.stringMatching(
+    /^A webhook of the cluster rewrites the pod template of Deployment .*world with every write, first at metadata\.annotations\.webhook\.test\/image: .*idempotent/,
+  );
+
+  it('a rollout is refused before it touches anything', async () => {
+    expect(await workload.preflight(target, IMAGE)).toMatchObject({ ok: true });
+    countWritesOf('v1');
+    expect(await workload.preflight(target, IMAGE)).toEqual({ ok: false, refusals: [refusal] });
+  });
+
+  it('a rollout ends before any pod rolls, where it does so to the new version alone', async () => {
+    countWritesOf('v2');
+    expect(await workload.preflight(target, IMAGE)).toMatchObject({ ok: true });
+    const fence = (seq: number) => ({ rollout: 'world-1', epoch: 1, seq });
+    expect((await workload.claim(target, fence(1))).kind).toBe('done');
+    const { template } = (await kube.get(world.paths.deployment)).spec;
+    const made = await workload.createCanary(planFor(target, 'v2', { steps: [] }), fence(2));
+    expect(made).toEqual({ kind: 'refused', message: refusal });
+    expect((await kube.get(world.paths.deployment)).spec.template).toEqual(template);
+  });
+});
+
 /** Another template for each image. */
-function noteImage(kind: Kind, object: NewObject): NewObject {
+const noteImage = (kind: Kind, object: NewObject) => annotated(kind, object, (image) => image);
+
+function annotated(kind: Kind, object: NewObject, by: (image: string) => string): NewObject {
   if (kind.plural !== kinds.deployments.plural) return object;
   const deployment = object as NewObject & Pick<Deployment, 'spec'>;
   const { template } = deployment.spec;
   const annotations = {
     ...template.metadata?.annotations,
-    'webhook.test/image': template.spec.containers[0]?.image ?? '',
+    'webhook.test/image': by(template.spec.containers[0]?.image ?? ''),
   };
   const noted: typeof deployment = {
     ...deployment,

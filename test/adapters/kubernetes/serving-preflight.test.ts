@@ -49,6 +49,26 @@ describe('network policies', () => {
     ['one for every namespace', { ingress: [{ from: [{ namespaceSelector: {}, ...pods('world') }] }] }, [IN]],
     ['one for another namespace', { ingress: [{ from: [{ ...inNamespace('edge'), ...pods('world') }] }] }, []],
     ['one without rules', {}, []],
+    [
+      'one that is for requests out only, whatever else it says',
+      { policyTypes: ['Egress'], ingress: [{ from: [pods('world')] }] },
+      [],
+    ],
+    [
+      'one that is for requests in only, whatever else it says',
+      { policyTypes: ['Ingress'], egress: [{ to: [pods('world')] }] },
+      [],
+    ],
+    [
+      'one that says that it is for both',
+      {
+        policyTypes: ['Ingress', 'Egress'],
+        ingress: [{ from: [pods('world')] }],
+        egress: [{ to: [pods('world')] }],
+      },
+      [IN, OUT],
+    ],
+    ['one whose types are left to Kubernetes', { policyTypes: [], ingress: [{ from: [pods('world')] }] }, [IN]],
   ])('%s', (_, rules, said) => {
     const policy = read(NetworkPolicies, {
       metadata: { ...metadata, name: 'db' },
@@ -71,6 +91,20 @@ it('policies of the same pods add up', () => {
   const around = { policies: [policy('db', 'world'), policy('db-canary', 'world-canary')], budgets: [] };
   const label = { key: 'app', stable: 'world', canary: 'world-canary' };
   expect(coverWarnings(deploymentOf({ containers: [world] }), label, around, 'the canary')).toEqual([]);
+});
+
+it('a policy of the other type lets nobody in', () => {
+  const policy = (name: string, spec: object) =>
+    read(NetworkPolicies, {
+      metadata: { ...metadata, name },
+      spec: { podSelector: { matchLabels: { app: 'db' } }, ...spec },
+    });
+  const from = [{ podSelector: { matchLabels: { app: 'world' } } }];
+  const policies = [policy('db', { ingress: [{ from }] }), policy('out', { policyTypes: ['Egress'], ingress: [{}] })];
+  const label = { key: 'app', stable: 'world', canary: 'world-canary' };
+  expect(coverWarnings(deploymentOf({ containers: [world] }), label, { policies, budgets: [] }, 'the canary')).toEqual([
+    expect.stringMatching(/NetworkPolicy hello\/db lets stable pods in, but not the canary/),
+  ]);
 });
 
 describe('images of the same pattern beside the one that is rolled out', () => {

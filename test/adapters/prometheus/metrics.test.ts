@@ -157,6 +157,10 @@ describe('the window of a query', () => {
   it('keeps plain values of before the first canary traffic out, too', async () => {
     expect((await windowOf({}, 20_000)).lookback).toBe('20s');
   });
+
+  it("are whole when Redis' clock was set back since the first canary traffic", async () => {
+    expect(await windowOf({ windowMs: MINUTE }, -60 * MINUTE)).toEqual({ query: 'x[60s]', lookback: '300s' });
+  });
 });
 
 describe('how Prometheus is asked', () => {

@@ -76,6 +76,24 @@ describe('the store on Redis', () => {
     expect((await store.lease(name, 1_000))?.failingSince).toEqual(known ? expect.any(Number) : null);
   });
 
+  it("what was set before Redis' clock was set back by an hour keeps nobody waiting for one", async () => {
+    const name = aService();
+    await store.lease(name, 1_000);
+    await store.throttle(name, 60, 1);
+    const { id } = await start(store, aService(), env);
+    await expect.poll(() => store.pendingOutbox(1_000)).toContain(id);
+    const { lease, bucket, unsent } = createKeys(env);
+    const hour = 3_600_000;
+    await withRedis(url, async (redis) => {
+      await redis.zadd(unsent, (await store.now()) + hour, id);
+      await redis.pexpire(lease(name), hour);
+      await redis.set(bucket(name), (await store.now()) + hour, 'PX', hour);
+    });
+    expect(await store.lease(name, 1_000)).not.toBeNull();
+    expect(await store.throttle(name, 60, 1)).toBe(0);
+    expect(await store.pendingOutbox(1_000)).toContain(id);
+  });
+
   it('a full inbox takes nothing more, and loses nothing', async () => {
     const service = aService();
     const { inbox } = createKeys(env).service(service);
@@ -271,6 +289,24 @@ describe('the store on Redis', () => {
     await expect(store.load(id)).rejects.toThrow('schema 2');
     await expect(store.requestAbort(id, BO, null)).rejects.toThrow('schema 2');
     expect(await kept()).toEqual(before);
+  });
+
+  it.each([
+    ['a phase', { kind: 'resting', since: 1 }],
+    ['a stage', { kind: 'stepping', stage: 'rehearse', since: 1 }],
+  ])('leaves a rollout alone that a newer Sluice has brought to %s of its own', async (_, phase) => {
+    const service = aService();
+    const { id } = await start(store, service, env);
+    const { state } = keysOf(service, id);
+    const { plan: __, ...rest } = (await loaded(store, id)).rollout;
+    const newer = JSON.stringify({ ...rest, phase });
+    await withRedis(url, (redis) => redis.hset(state, 'state', newer));
+    await expect(store.load(id)).rejects.toThrow(Unreadable);
+    await expect(store.load(id)).rejects.toThrow(/newer Sluice/);
+    // Its abort is recorded for whoever knows more.
+    await expect(store.requestAbort(id, BO, null)).rejects.toThrow(/newer Sluice/);
+    const kept = await withRedis(url, (redis) => redis.hmget(state, 'state', 'abort'));
+    expect(kept).toEqual([newer, expect.any(String)]);
   });
 
   it('says how this Redis can lose data', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Rollout } from '../../../src/core/rollout.ts';
+import type { Outgoing, Rollout } from '../../../src/core/rollout.ts';
 import type { FakeSlack } from '../../support/fake-slack/index.ts';
 import { bo, gate, plan, rollout, startAdapter, system, T0, waiting } from './support.ts';
 
@@ -151,6 +151,32 @@ describe('when Slack does not do as asked', () => {
     expect(await bench.chat.find(recovered, 'root')).toBe(ts);
   });
 
+  it('looks through the last 1,000 messages for one of a rollout that Redis had lost, and no further', async () => {
+    const recovered: Rollout = { ...waiting(), plan: plan({ requester: system }) };
+    const chatter = (count: number) => {
+      const [sample] = fake.roots();
+      if (!sample) throw new Error('nothing was posted');
+      for (let n = 0; n < count; n++)
+        fake.workspace.messages.push({ ...sample, ts: `${Date.now() / 1000 + n}`, metadata: null });
+    };
+    const root = await shown(recovered, 'root');
+    chatter(999);
+    expect(await bench.chat.find(recovered, 'root')).toBe(root);
+    chatter(1);
+    const before = fake.calls.length;
+    expect(await bench.chat.find(recovered, 'root')).toBeNull();
+    const calls = fake.calls.slice(before).filter(({ method }) => method === 'conversations.history');
+    expect(calls.map(({ args }) => args.channel)).toEqual([...Array(5).fill('C0DEPLOYS'), 'C0GENERAL']);
+    // What was posted instead is found by who comes after a crash, and not posted a third time.
+    const again = await shown(recovered, 'root');
+    expect(await bench.chat.find(recovered, 'root')).toBe(again);
+  });
+
+  it('says how long Slack wants not to be asked', async () => {
+    fake.fail({ kind: 'rate limit', seconds: 30 }, { method: 'conversations.history' });
+    await expect(bench.chat.find(waiting(), 'root')).rejects.toMatchObject({ retryAfterMs: 30_000 });
+  });
+
   it('finds what stands in the fallback channel, there', async () => {
     const state = { ...waiting(), plan: plan({ channel: 'C0NOWHERE' }), requestedAt: Date.now() };
     const root = await shown(state, 'root');
@@ -172,9 +198,30 @@ describe('when Slack does not do as asked', () => {
     expect(await bench.chat.find(started, 'result')).toBeNull();
   });
 
+  it('posts and finds in the channel that a rollout knows by its name only, since Slack was away when it was found', async () => {
+    const state = { ...waiting(), plan: plan({ channel: 'deploys' }), requestedAt: Date.now() };
+    const root = await shown(state, 'root');
+    expect(root).toMatch(/^C0DEPLOYS\//);
+    expect(await bench.chat.find(state, 'root')).toBe(root);
+    await shown(withMessages(state, { root }), 'result');
+    expect(fake.thread()).toHaveLength(1);
+  });
+
   it('finds nothing without the scope to look', async () => {
     fake.fail({ kind: 'error', error: 'missing_scope' }, { method: 'conversations.history' });
     expect(await bench.chat.find(waiting(), 'root')).toBeNull();
+  });
+
+  it.each<[string, Outgoing, object]>([
+    ['a note', { key: 'note:9', note: JSON.parse('{ "kind": "made up" }') }, {}],
+    ['a kind of message', { key: 'digest:1' }, {}],
+    ['a phase', { key: 'root' }, { phase: { kind: 'resting', since: T0 } }],
+    ['a kind of gate', { key: 'gate:1' }, { gates: [{ ...gate(), kind: 'resting' }] }],
+  ])('leaves %s that only a newer Sluice knows to that one, and posts nothing', async (_, outgoing, newer) => {
+    const state = withMessages(waiting(), { root: await shown(waiting(), 'root') });
+    const before = fake.calls.length;
+    await expect(bench.chat.show({ ...state, ...newer }, outgoing)).rejects.toThrow(/newer Sluice has to show/);
+    expect(fake.calls.slice(before).filter(({ method }) => method.startsWith('chat.post'))).toEqual([]);
   });
 
   it('posts a deleted root once more, and the thread goes on under it', async () => {

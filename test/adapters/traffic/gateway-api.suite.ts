@@ -316,15 +316,16 @@ export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
       });
     });
 
-    it('warns where there is no room for preview rules', async () => {
+    it('refuses a preview where there is no room for its rules, and says nothing of it to others', async () => {
       const rules = Array.from({ length: 16 }, (_, n) => ({
         matches: [{ path: { type: 'PathPrefix', value: `/${n}` } }],
         backendRefs: [{ name: 'world', port: 80 }],
       }));
       await kube.merge(world.paths.route, { spec: { rules } });
-      expect(await router.preflight(world.target)).toMatchObject({
-        ok: true,
-        warnings: [expect.stringMatching(/no room for preview/)],
+      expect(await router.preflight(world.target, [weight(10)])).toMatchObject({ ok: true, warnings: [] });
+      expect(await router.preflight(world.target, [PREVIEW])).toMatchObject({
+        ok: false,
+        refusals: [expect.stringMatching(/no room for preview/)],
       });
       await router.claim(world.target, fence(1));
       expect(await router.setRoute(world.target, PREVIEW, fence(2), false)).toMatchObject({ kind: 'refused' });

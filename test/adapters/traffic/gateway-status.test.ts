@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Condition, HTTPRoute, ParentRef } from '../../../src/adapters/kubernetes/objects.ts';
-import { routeStatus } from '../../../src/adapters/traffic/gateway-status.ts';
+import { lookAtStatus, routeStatus } from '../../../src/adapters/traffic/gateway-status.ts';
 
 const gateway: ParentRef = { name: 'public', namespace: 'default' };
 const condition = (
@@ -85,5 +85,29 @@ it('says why in the words of the controller', () => {
   const status = routeStatus(
     route([gateway], [parent(gateway, [condition('ResolvedRefs', 'False', 3, 'BackendNotFound')])]),
   );
-  expect(status).toEqual({ kind: 'rejected', message: 'ResolvedRefs is False: BackendNotFound in words' });
+  expect(status).toEqual({
+    kind: 'rejected',
+    message: 'controller c of Gateway default/public: ResolvedRefs is False: BackendNotFound in words',
+  });
+});
+
+it.each<[string, ParentRef[], ReturnType<typeof parent>, RegExp]>([
+  [
+    'of the second parent',
+    [gateway, { name: 'inner', sectionName: 'web' }],
+    parent({ name: 'inner', sectionName: 'web' }, [condition('Accepted', 'False', 3, 'NotAllowedByListeners')]),
+    /already \(controller c of Gateway hello\/inner, listener web: Accepted is False: NotAllowedByListeners in words\).*mend it there, or take that parent off/,
+  ],
+  [
+    'for a backend, whosever rule it is in',
+    [{ group: '', kind: 'Service', name: 'world', port: 80 }],
+    parent({ group: 'core', kind: 'Service', name: 'world' }, [
+      condition('Accepted', 'True'),
+      condition('ResolvedRefs', 'False', 3, 'BackendNotFound'),
+    ]),
+    /already \(controller c of Service hello\/world: ResolvedRefs is False: BackendNotFound in words\).*all of its rules.*those that no rollout touches/,
+  ],
+])('a route that is refused before a rollout says by whom: %s', (_, parents, refusing, said) => {
+  const object = route(parents, [parent(gateway, good), refusing]);
+  expect(lookAtStatus(object)).toEqual({ refusals: [expect.stringMatching(said)], warnings: [] });
 });

@@ -14,11 +14,9 @@ export type Revision = Shares & {
 
 export type History = Awaited<ReturnType<typeof watchHistory>>;
 
-export async function watchHistory({ kube, name, namespace, system }: World) {
+export async function watchHistory({ name, system, watchRoute }: World) {
   const revisions: Revision[] = [];
-  // All of the namespace: what Sluice makes is not there yet.
-  const watching = kube.watch<Routed>(system.path(namespace), ({ type, object }) => {
-    if (type === 'DELETED' || object.metadata.name !== system.watched(name)) return;
+  const watching = watchRoute((object) => {
     const seen = revision(object, system.shares(object, name));
     if (revisions.at(-1)?.version !== seen.version) revisions.push(seen);
   });

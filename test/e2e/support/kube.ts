@@ -50,6 +50,8 @@ export type Meta = {
 };
 export type WatchEvent<T> = { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'ERROR'; readonly object: T };
 
+export type Watching = { readonly started: Promise<void>; readonly stop: () => Promise<void> };
+
 export type Kube = ReturnType<typeof createKube>;
 
 export function createKube(server = apiServer()) {
@@ -74,7 +76,7 @@ export function createKube(server = apiServer()) {
     delete: (path: string) => send('DELETE', path),
 
     /** Calls back for each event of a collection, first with what is there; resolves when the first event was seen. */
-    watch<T extends { readonly metadata: Meta }>(path: string, onEvent: (event: WatchEvent<T>) => void) {
+    watch<T extends { readonly metadata: Meta }>(path: string, onEvent: (event: WatchEvent<T>) => void): Watching {
       const stop = new AbortController();
       const from = (version: string) =>
         `${server.url}${path}${path.includes('?') ? '&' : '?'}watch=true&timeoutSeconds=3000&resourceVersion=${version}`;
@@ -107,10 +109,11 @@ export function createKube(server = apiServer()) {
   };
 }
 
-async function* lines(chunks: AsyncIterable<Buffer>) {
+/** Of what comes in pieces, as the API server and namerd stream what happens. */
+export async function* lines(chunks: AsyncIterable<Uint8Array>) {
   let rest = '';
   for await (const chunk of chunks) {
-    const parts = (rest + chunk.toString()).split('\n');
+    const parts = (rest + Buffer.from(chunk).toString()).split('\n');
     rest = parts.pop() ?? '';
     yield* parts;
   }

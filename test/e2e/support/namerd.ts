@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CANARY_ID, type Dtabs, STABLE_ID } from '../../cluster/namerd-world.ts';
+import { lines } from './kube.ts';
 
 type Started = { readonly url: string; readonly proxy?: string; close(): void };
 type Asked = {
@@ -50,6 +51,11 @@ export async function startNamerd(options: readonly string[] = []) {
   return {
     ...namerd,
     dtabs,
+    /** Calls back with each dtab that there is, first the one of now, as text. */
+    async follow(namespace: string, signal: AbortSignal, on: (text: string) => void) {
+      const { body } = await fetch(`${at(namespace)}?watch=true`, { headers: { accept: TEXT }, signal });
+      if (body) for await (const line of lines(body)) on(line);
+    },
     fault: (fault: object) => call('POST', '/_faults', fault),
     asked: async () => (await call('GET', '/_requests')) as readonly Asked[],
     forgetAsked: () => call('DELETE', '/_requests'),

@@ -28,6 +28,9 @@ const STRATEGIES: Readonly<Record<string, readonly { readonly weight?: number; r
     brisk: [PREVIEW, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
     /** For what has no previews. */
     plain: [{ test: true, gate: true }, ...[10, 50, 100].map((weight) => ({ weight, gate: true }))],
+    /** The published Linkerd pipeline, and the walkthrough of a gray release. */
+    pipeline: [PREVIEW, ...[10, 100].map((weight) => ({ weight, gate: true }))],
+    gray: [20, 50, 100].map((weight) => ({ weight, gate: true })),
     /** For what knows nothing between nothing and all. */
     switch: [
       { test: true, gate: true },

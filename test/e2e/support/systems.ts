@@ -1,7 +1,7 @@
 /** The traffic systems that scenarios run on: what routes a world, who sends its requests, and how an observer reads it. */
 import type { Rule } from './account.ts';
 import { readManifests } from './account.ts';
-import type { Meta } from './kube.ts';
+import type { Kube, Meta, Watching } from './kube.ts';
 
 export type Shares = {
   /** Percent of the requests without a preview header. */
@@ -18,12 +18,21 @@ type Beside = {
 };
 export type Routed = { readonly metadata: Meta; readonly spec: unknown };
 
+/** What routes from outside of the cluster. */
+export type Outside = {
+  readonly get: () => Promise<Routed>;
+  /** Calls back with each revision, first with the one that is there. */
+  readonly watch: (on: (route: Routed) => void) => Watching;
+  readonly close: () => Promise<void>;
+};
+
 export type System = {
   /** Of the service in `sluice.yaml`. */
   readonly traffic: (name: string) => object;
   /** Rights of the bot besides those of `manifests/namespace`. */
   readonly rights: () => readonly Rule[];
-  readonly entry: 'PROXY_URL' | 'MESH_URL';
+  /** The address, or what the environment calls it. */
+  readonly entry: 'PROXY_URL' | 'MESH_URL' | URL;
   readonly host: (name: string, namespace: string) => string;
   /** Where the objects are that route; `given`: the one that was there before Sluice, null where the Kubernetes Service is it; `watched`: the name of the one it writes. */
   readonly path: (namespace: string) => string;
@@ -31,6 +40,13 @@ export type System = {
   readonly watched: (name: string) => string;
   /** What else was there, and is as it was when a rollout has ended. */
   readonly beside?: (name: string, namespace: string) => { readonly path: string; readonly object: Beside };
+  /** In place of an object at `path`. `own`: the name of Deployment and Kubernetes Service. */
+  readonly outside?: (world: {
+    readonly kube: Kube;
+    readonly name: string;
+    readonly own: string;
+    readonly namespace: string;
+  }) => Promise<Outside>;
   /** What pods are selected by besides `app`, where both sides stand behind the Kubernetes Service. */
   readonly labels?: Readonly<Record<string, string>>;
   /** Deployment and Kubernetes Service are called after this version, and select by it. */

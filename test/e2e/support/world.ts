@@ -1,6 +1,6 @@
 /** What is rolled out: Deployment, Kubernetes Service and what routes it, of one name in a namespace of their own. */
 import { randomBytes } from 'node:crypto';
-import { createKube, type Kube, type Meta } from './kube.ts';
+import { createKube, type Kube, type Meta, type Watching } from './kube.ts';
 import { createUsers } from './load.ts';
 import { GATEWAY, type Routed, type System } from './systems.ts';
 import { until } from './wait.ts';
@@ -22,7 +22,7 @@ type Named = { readonly metadata: Meta };
 export type World = Awaited<ReturnType<typeof createWorld>>;
 
 export async function createWorld(kube: Kube = createKube(), name = 'world', system: System = GATEWAY) {
-  const entry = process.env[system.entry];
+  const entry = system.entry instanceof URL ? system.entry.origin : process.env[system.entry];
   if (!entry) throw new Error(`${system.entry} is not set; it names the proxy that the requests go through`);
   const namespace = `e2e-${randomBytes(4).toString('hex')}`;
   const host = system.host(name, namespace);
@@ -44,9 +44,11 @@ export async function createWorld(kube: Kube = createKube(), name = 'world', sys
   if (given) await kube.create(paths.route, given);
   const beside = system.beside?.(name, namespace);
   if (beside) await kube.create(beside.path, beside.object);
+  const outside = await system.outside?.({ kube, name, own, namespace });
   /** As it is; undefined: nothing is there besides. */
   const getBeside = async () => beside && (await kube.get<Routed>(`${beside.path}/${name}`));
-  const getRoute = () => kube.get<Routed>(`${paths.route}/${name}`);
+  const getWatched = (named: string) => outside?.get() ?? kube.get<Routed>(`${paths.route}/${named}`);
+  const getRoute = () => getWatched(name);
   const getDeployment = (named = own) => kube.get<Deployment>(`${paths.deployment}/${named}`);
   await until(`both pods of ${name} are available`, async () => (await getDeployment()).status.availableReplicas === 2);
   await until(`${host} answers`, async () => (await users.send(1)).byVersion.v1 === 1);
@@ -65,6 +67,14 @@ export async function createWorld(kube: Kube = createKube(), name = 'world', sys
     users,
     before,
     getRoute,
+    /** Calls back with each revision of the route that Sluice writes. */
+    watchRoute(on: (route: Routed) => void): Watching {
+      if (outside) return outside.watch(on);
+      // All of the namespace: what Sluice makes is not there yet.
+      return kube.watch<Routed>(paths.route, ({ type, object }) => {
+        if (type !== 'DELETED' && object.metadata.name === system.watched(name)) on(object);
+      });
+    },
     getBeside,
     getDeployment,
     /** Pods of the Deployment as it was made, not of its canary. */
@@ -83,7 +93,7 @@ export async function createWorld(kube: Kube = createKube(), name = 'world', sys
     },
     /** What Sluice left on the route and on the Deployment, by object. */
     async marks() {
-      const route = await kube.get<Routed>(`${paths.route}/${system.watched(name)}`);
+      const route = await getWatched(system.watched(name));
       const beside = await getBeside();
       const objects = { route, deployment: await getDeployment(), ...(beside && { beside }) };
       return Object.fromEntries(Object.entries(objects).map(([kind, { metadata }]) => [kind, marksOf(metadata)]));
@@ -107,6 +117,7 @@ export async function createWorld(kube: Kube = createKube(), name = 'world', sys
     },
     async remove() {
       await users.close();
+      await outside?.close();
       await kube.delete(`/api/v1/namespaces/${namespace}`);
     },
   };

@@ -141,6 +141,14 @@ export function createMethods({
       }));
   }
 
+  /** The cursor is how many came before. */
+  function paged(messages: readonly object[], args: Args) {
+    const from = Number(args.cursor ?? 0);
+    const to = from + Number(args.limit ?? 100);
+    const more = to < messages.length;
+    return { messages: messages.slice(from, to), response_metadata: { next_cursor: more ? String(to) : '' } };
+  }
+
   // ---- the methods ----
 
   const handlers: Readonly<Record<string, (args: Args) => Answer>> = {
@@ -192,13 +200,13 @@ export function createMethods({
       const found = workspace.messages.filter(
         (one) => one.channel === channel.id && (one.ts === args.ts || one.thread === args.ts),
       );
-      return found.length > 0 ? ok({ messages: listed(found, args) }) : no('thread_not_found');
+      return found.length > 0 ? ok(paged(listed(found, args), args)) : no('thread_not_found');
     },
     'conversations.history'(args) {
       const channel = enter(args, false);
       if ('ok' in channel) return channel;
       const found = workspace.messages.filter((one) => one.channel === channel.id && one.thread === null);
-      return ok({ messages: listed(found, args).reverse() });
+      return ok(paged(listed(found, args).reverse(), args));
     },
     'conversations.open'(args) {
       const person = personOf(workspace, text(args.users));
