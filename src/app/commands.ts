@@ -79,7 +79,7 @@ export function createCommands(deps: Deps) {
     if (what.kind === 'click') return click(request, what.click, what.reason, taken, what.at);
     const parsed = parseCommand(what.text);
     if (!parsed.ok) return { kind: 'command error', error: parsed.error };
-    const here = what.thread ? await rolloutOfThread(what.thread) : null;
+    const here = what.thread && !namesItsRollout(parsed.command) ? await rolloutOfThread(what.thread) : null;
     if (taken?.service !== THREADS || !here || parsed.command.kind === 'abort')
       return command(request, parsed.command, here, taken);
     // Which service it is about is known only now: the entry that goes away with the change must be in its inbox.
@@ -301,3 +301,6 @@ export function createCommands(deps: Deps) {
 
 /** Redis TIME at which an inbox entry was recorded. */
 export const timeOf = ({ id }: { readonly id: string }): number => Number(id.split('-')[0]);
+
+/** An abort that says of what waits for no search by thread. */
+const namesItsRollout = (typed: Command): boolean => 'target' in typed && typed.target !== null;

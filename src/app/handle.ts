@@ -152,7 +152,11 @@ export function createRollouts(deps: Deps) {
   async function turn(loaded: Loaded, wish: Next): Promise<Outcome> {
     if (wish.kind === 'event') return { kind: 'event', event: wish.event };
     const { rollout } = loaded;
-    const holder = await otherHolder(rollout);
+    const holder = await otherHolder(rollout).catch((error: unknown) => {
+      // A route that cannot be seen keeps nobody from looking at the checks; what follows from them is fenced.
+      if (wish.kind === 'effect' && wish.effect.kind === 'sample') return null;
+      throw error;
+    });
     if (holder) return { kind: 'fenced', by: holder };
     const outcome =
       wish.kind === 'effect' ? await runEffect(deps, loaded, wish.effect) : ({ kind: 'pending' } as const);

@@ -113,6 +113,8 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
   /** The most urgent first. Edits that Slack's rates keep waiting keep no post waiting, nor the other way round. */
   async function sendWaiting(id: string, shown: Set<MessageKey>): Promise<Left> {
     const deferred = new Map<'edit' | 'post', number>();
+    // Once in a turn: two that fail slowly would else keep it, and the lease, for ever.
+    const failed = new Set<MessageKey>();
     const restOf = ({ key }: Outgoing) => backoff.left(nameOf(id, key));
     for (;;) {
       const waiting = await store.unsent(id);
@@ -134,15 +136,19 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
         return 'nothing';
       }
       const first = mostUrgent(
-        sendable.filter((outgoing) => !deferred.has(kindOf(outgoing)) && restOf(outgoing) === 0),
+        sendable.filter((one) => !deferred.has(kindOf(one)) && !failed.has(one.key) && restOf(one) === 0),
         rollout,
       );
-      if (!first) return soonest([...deferred.values(), ...sendable.map(restOf).filter((ms) => ms > 0)]);
+      if (!first) {
+        const resting = sendable.filter((one) => failed.has(one.key) || restOf(one) > 0);
+        return soonest([...deferred.values(), ...resting.map(restOf)]);
+      }
       const entries = waiting.filter((entry) => entry.outgoing.key === first.key).map((entry) => entry.entry);
       shown.add(first.key);
       const left = await attempted(id, () => send(rollout, first), first.key);
       if (left === 'nothing') await store.sent(id, entries);
-      else if (restOf(first) === 0) deferred.set(kindOf(first), left);
+      else if (restOf(first) > 0) failed.add(first.key);
+      else deferred.set(kindOf(first), left);
     }
   }
 

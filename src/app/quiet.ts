@@ -38,7 +38,9 @@ export function createQuiet() {
         const verdict = results.find((result) => result.check === name)?.verdict;
         const before = guard.last.find((result) => result.check === name)?.verdict;
         const recordedAt = (guard.next[name] ?? 0) - intervalMs;
-        return verdict !== 'fail' && verdict === before && !guard.failures[name] && now - recordedAt < LONGEST_QUIET_MS;
+        // One that was recorded later than now is of before Redis' clock was set back: the record has to know the new time.
+        const isFresh = recordedAt <= now && now - recordedAt < LONGEST_QUIET_MS;
+        return verdict !== 'fail' && verdict === before && !guard.failures[name] && isFresh;
       });
       if (!quiet) {
         kept.delete(rollout.id);

@@ -171,10 +171,13 @@ export type Guard = {
   readonly last: readonly CheckResult[];
 };
 
+/** A step of Redis' clock that is nothing to speak of. */
+const CLOCK_STEP_MS = 1_000;
+
 /** Whether a check is to be sampled. One that is further ahead than its interval is of before Redis' clock was set back. */
 export function isDue({ next }: Guard, { name, intervalMs }: Check, now: number): boolean {
   const at = next[name];
-  return at !== undefined && (at <= now || at > now + intervalMs);
+  return at !== undefined && (at <= now || at > now + intervalMs + CLOCK_STEP_MS);
 }
 
 /** Answers of effects carry the `seq` they answer: a late one is refused. */

@@ -270,6 +270,21 @@ describe('a message that fails', () => {
     expect((await corner.store.unsent(id)).map(({ outgoing }) => outgoing.key)).toEqual(['note:2']);
   }, 15_000);
 
+  it('has one try in a turn: several that fail slowly keep neither it nor the lease', async () => {
+    let now = 0;
+    const slow = (): Sent => {
+      now += 5_000;
+      throw new Error('no answer');
+    };
+    const { id, shown, outbox } = await outboxWith(['result', 'note:2'], slow, { root: '1' }, { clock: () => now });
+    void outbox.flush(id);
+    await expect.poll(() => shown).toEqual(['result', 'note:2']);
+    // The turn is over: what is left is tried by a later one.
+    await expect.poll(async () => (await corner.store.lease(`outbox:${id}`, 1_000)) !== null).toBe(true);
+    expect(shown).toHaveLength(2);
+    await outbox.settled();
+  });
+
   it('is looked for no sooner than Slack asks, by no replica', async () => {
     let now = 0;
     const find = async () => {

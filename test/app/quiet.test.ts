@@ -46,6 +46,11 @@ it('values in the record are never older than five minutes', () => {
   expect(quiet.keep(rollout, results(rollout, 'pass'), due + 5 * MINUTE)).toBe(false);
 });
 
+it("after Redis' clock was set back the next one is recorded: until then the record would wait for the old time", () => {
+  const { rollout, due } = waiting('pass');
+  expect(createQuiet().keep(rollout, results(rollout, 'pass'), due - 60 * MINUTE)).toBe(false);
+});
+
 it('what was kept is there once for a decision, and never for another epoch', () => {
   const quiet = createQuiet();
   const { rollout, due } = waiting('pass');

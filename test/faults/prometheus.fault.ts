@@ -95,3 +95,18 @@ test('it goes away at a gate: Approve becomes "Approve anyway", and comes back w
     await gate('Approve 100%');
     expect(stage.weights).toEqual([0, 10, 50]);
   }));
+
+test('a failing check takes the traffic back although the route cannot be seen any more', () =>
+  onStage(options(), async ({ stage, gate, said }) => {
+    const { api } = stage.playground;
+    await stage.slack.command('ana', 'world v2 short');
+    await gate('Approve 100%');
+    api.rights.deny({ verb: 'watch', resource: 'httproutes' });
+    api.dropConnections();
+    const blind = () => /tick failed.*may not watch httproutes|may not watch httproutes.*tick failed/.test(stage.log());
+    await stage.slack.until(blind, { what: 'it sees no route', timeoutMs: 20_000 });
+    answer = (response) => send(response, vector('9'));
+    await stage.slack.until(() => stage.weights.at(-1) === 0, { what: 'the traffic is back', timeoutMs: 20_000 });
+    api.rights.allowEverything();
+    await said(/a check failed/);
+  }));

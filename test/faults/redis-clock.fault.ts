@@ -9,8 +9,10 @@ import { canSetClock, startClockedRedis } from '../support/redis-clock.ts';
 import { useRedisStage } from './redis-stage.ts';
 
 let value = '1';
+let asked = 0;
 const prometheus = createServer((request, response) => {
   request.resume();
+  asked += 1;
   const result = [{ metric: {}, value: [Date.now() / 1000, value] }];
   response.writeHead(200, { 'content-type': 'application/json' });
   response.end(JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }));
@@ -32,10 +34,12 @@ describe.runIf(canSetClock)("Redis' clock is set", () => {
   test('an hour back at a gate: within about a minute the canary is watched again, and a check that fails takes the traffic back', async () => {
     const now = set();
     await now.begin();
-    now.redis.setClock(-1);
-    value = '9';
+    await now.redis.setClock(-1);
     // The sweep compares once a minute; until then a bot that has just looked waits for the hour.
-    await now.weightIs(0, 100_000);
+    const before = asked;
+    await expect.poll(() => asked - before, { timeout: 100_000, interval: 250 }).toBeGreaterThan(8);
+    value = '9';
+    await now.weightIs(0, 20_000);
     await now.back(/all traffic is on v1/i);
     await now.wholeStory();
   }, 150_000);
@@ -43,7 +47,7 @@ describe.runIf(canSetClock)("Redis' clock is set", () => {
   test('an hour back, and the process dies with the rollout in hand: another goes on at once, and an abort that is typed counts', async () => {
     const now = set();
     await now.begin();
-    now.redis.setClock(-1);
+    await now.redis.setClock(-1);
     await now.bot.kill();
     await now.stage.startBot();
     await now.approve('bo', 'Approve 100%');
@@ -57,7 +61,7 @@ describe.runIf(canSetClock)("Redis' clock is set", () => {
   test('an hour ahead at a gate: nothing moves by itself, and people decide as ever', async () => {
     const now = set();
     await now.begin();
-    now.redis.setClock(1);
+    await now.redis.setClock(1);
     await now.approve('bo', 'Approve 100%');
     await now.weightIs(100);
     await now.approve('bo', 'Promote');

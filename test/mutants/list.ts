@@ -789,8 +789,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a message that fails keeps no other waiting',
     file: 'src/app/outbox.ts',
-    find: ' && restOf(outgoing) === 0',
-    put: '',
+    find: '!failed.has(one.key) && restOf(one) === 0',
+    put: '!failed.has(one.key)',
     tests: ['test/app/outbox.test.ts'],
   },
   {
@@ -831,14 +831,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what is held when the clock is set back is let go',
     file: 'src/adapters/redis/lease.lua',
-    find: "if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end\n",
+    find: "if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) + 1000 then redis.call('DEL', KEYS[1]) end\n",
     put: '',
     tests: ['test/adapters/redis/store.test.ts'],
   },
   {
     name: 'a canary is watched on when the clock is set back',
     file: 'src/core/rollout.ts',
-    find: '(at <= now || at > now + intervalMs)',
+    find: '(at <= now || at > now + intervalMs + CLOCK_STEP_MS)',
     put: 'at <= now',
     tests: ['test/core/schedule.test.ts'],
   },

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withRedis } from './redis.ts';
 import { startRedisServer } from './redis-server.ts';
 
 /** Shared memory, since Redis asks for the time at each command. The monotonic clock stays what it is: nobody sets that one. */
@@ -67,6 +68,12 @@ export async function startClockedRedis() {
   return {
     ...redis,
     /** From now on it is so many hours ahead of (or behind) the others. */
-    setClock: (hours: number) => set(hours * 3_600),
+    async setClock(hours: number): Promise<void> {
+      set(hours * 3_600);
+      const now = await withRedis(redis.url, (client) => client.time());
+      // Without an effect, as on a server that is linked statically, the tests would prove nothing.
+      if (Math.abs(Number(now[0]) - Date.now() / 1_000 - hours * 3_600) > 60)
+        throw new Error(`the clock of ${real} cannot be set`);
+    },
   };
 }

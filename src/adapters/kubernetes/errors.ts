@@ -50,16 +50,19 @@ export function toFault(subject: string, status: number, body: unknown, retryAft
   return new ApiFault((status === 403 && missingRight(said)) || `${subject}: ${said}`, status, retryAfterMs);
 }
 
-/** As the API server words it, whoever refused: kubernetes/kubernetes, endpoints/handlers/responsewriters/errors.go. */
+/** As the API server's authorizer words it: kubernetes/kubernetes, endpoints/handlers/responsewriters/errors.go. */
 const MISSING =
-  /cannot (?<verb>\w+) resource "(?<plural>[^"]+)" in API group "(?<group>[^"]*)" in the namespace "(?<namespace>[^"]+)"/;
+  /^\S+(?: "[^"]*")? is forbidden: User "(?<user>[^"]*)" cannot (?<verb>\w+) resource "(?<plural>[^"]+)" in API group "(?<group>[^"]*)" in the namespace "(?<namespace>[^"]+)"(?:: (?<why>.+))?$/s;
 
 /** The same as before a rollout; null: something else is forbidden, as by a quota or an admission policy. */
 function missingRight(said: string): string | null {
-  const { verb, plural, group, namespace } = MISSING.exec(said)?.groups ?? {};
+  const { user, verb, plural, group, namespace, why } = MISSING.exec(said)?.groups ?? {};
   if (verb === undefined || plural === undefined || group === undefined || namespace === undefined) return null;
   const to = purposeOf(verb, { group, plural });
-  return rightSentence([verb], { group, plural }, namespace, to === undefined ? [] : [to]);
+  // The command line works with the rights of whoever types it.
+  const who = user?.startsWith('system:serviceaccount:') ? undefined : `User "${user}"`;
+  const sentence = rightSentence([verb], { group, plural }, namespace, to === undefined ? [] : [to], who);
+  return why === undefined ? sentence : `${sentence} (${why})`;
 }
 
 /**

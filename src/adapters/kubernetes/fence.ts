@@ -127,11 +127,18 @@ export const marksLost = (subject: string): Drift => ({
   weight: null,
 });
 
-/** All parts at once; the first that is not done speaks for all, a fault for the rest. */
+/** All parts at once, as `summed`; a fault speaks for the rest. */
 export async function all(parts: readonly Promise<Written>[]): Promise<Written> {
   const settled = await Promise.allSettled(parts);
   const failed = settled.find((one) => one.status === 'rejected');
   if (failed) throw failed.reason;
-  const results = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  return results.find(({ kind }) => kind !== 'done') ?? DONE;
+  return summed(settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+}
+
+/** The first that is not done speaks for all; of what is refused all is said, or people would mend one after the other. */
+export function summed(results: readonly Written[]): Written {
+  const first = results.find(({ kind }) => kind !== 'done') ?? DONE;
+  if (first.kind !== 'refused') return first;
+  const messages = results.flatMap((one) => (one.kind === 'refused' ? [one.message] : []));
+  return refused([...new Set(messages)].join('; '));
 }

@@ -36,8 +36,10 @@ const PODS: readonly Need[] = [
 ];
 const BESIDE: readonly Need[] = [
   ...PODS,
-  { kind: Deployments, verbs: ['create', 'delete'], to: 'make the canary and take it away' },
-  { kind: Services, verbs: ['create', 'delete'], to: 'tell the canary from stable' },
+  { kind: Deployments, verbs: ['create'], to: 'make the canary' },
+  { kind: Deployments, verbs: ['delete'], to: 'take the canary away at the end' },
+  { kind: Services, verbs: ['create'], to: 'make the Kubernetes Services that tell the canary from stable' },
+  { kind: Services, verbs: ['delete'], to: "take the canary's Kubernetes Services away at the end" },
   { kind: Autoscalers, verbs: ['list'], to: 'see whether an autoscaler would take pods away' },
   { kind: NetworkPolicies, verbs: ['list'], to: 'warn of policies that leave the canary uncovered' },
   { kind: DisruptionBudgets, verbs: ['list'], to: 'warn of budgets that leave the canary uncovered' },
@@ -51,7 +53,7 @@ export const WORKLOADS = { twin: BESIDE, versioned: BESIDE, 'in-place': IN_PLACE
 
 /** For a stable Deployment that has one. */
 export const AUTOSCALED: readonly Need[] = [
-  { kind: Autoscalers, verbs: ['get', 'patch'], to: "keep stable's pods while its traffic is on the canary" },
+  { kind: Autoscalers, verbs: ['get', 'patch'], to: 'raise minReplicas for the rollout and give it back' },
 ];
 /** A route in another namespace needs a grant where the service is. */
 export const GRANTS: readonly Need[] = [

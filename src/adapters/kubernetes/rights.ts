@@ -51,15 +51,17 @@ export function missingRights(review: Review, needs: readonly Need[], namespace:
 
 const has = (granted: readonly string[], wanted: string) => granted.includes(wanted) || granted.includes('*');
 
-/** `to`: what does not work, as in `Need`. */
+/** `to`: what does not work, as in `Need`. `who`: not the account of the bot. */
 export function rightSentence(
   given: readonly string[],
   { group, plural }: Resource,
   namespace: string,
   to: readonly string[],
+  who?: string,
 ): string {
   const verbs = [...new Set(given)].join(', ');
   const why = to.length > 0 ? `, so it cannot ${[...new Set(to)].join(' or ')}` : '';
   const line = `- { apiGroups: ["${group}"], resources: ["${plural}"], verbs: [${verbs}] }`;
-  return `The bot may not ${verbs} ${plural} in namespace ${namespace}${why}: add to its Role: ${line}`;
+  const [subject, role] = who === undefined ? ['The bot', 'its Role'] : [who, 'a Role of theirs'];
+  return `${subject} may not ${verbs} ${plural} in namespace ${namespace}${why}: add to ${role}: ${line}`;
 }

@@ -7,7 +7,7 @@ import type { Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';
 import { createAutoscaling } from './autoscaler.ts';
 import type { Cluster } from './cluster.ts';
-import { DONE, type Intent, type Result, refused, write } from './fence.ts';
+import { DONE, type Intent, type Result, refused, summed, write } from './fence.ts';
 import { createMaker, type Made, stoppedBy } from './made.ts';
 import { type Deployment, Deployments, type Held, nameOf, parseTemplate, type Ref, Services } from './objects.ts';
 import { rollingBack } from './rolling-back.ts';
@@ -181,7 +181,7 @@ export function createTwin({ cluster, log }: { cluster: Cluster; log: Log }): Wo
       if (released.kind === 'fenced' && released.by.rollout === fence.rollout) return plain(released);
       const results = await Promise.all(made(target).map((one) => takeAway(one, fence)));
       log.debug({ deployment: target.deployment, kind: released.kind }, 'canary taken away');
-      return [...results, freed].find(({ kind }) => kind !== 'done') ?? plain(released);
+      return summed([...results, freed, plain(released)]);
     },
   };
 }

@@ -40,7 +40,7 @@ export function createMetrics({ url, log, replicaSets }: Deps): Metrics {
     async measure(target, checks, since, now) {
       if (!client) return checks.map((check) => unmeasured(check, 'no Prometheus is configured'));
       // After Redis' clock was set back nobody knows for how long there was traffic; for long enough not to go without data.
-      const elapsed = since - now > SET_BACK_MS ? Number.POSITIVE_INFINITY : now - since;
+      const elapsed = since - now > SET_BACK_MS ? Number.POSITIVE_INFINITY : Math.max(1_000, now - since);
       const window = (check: Check) => Math.min(check.windowMs, elapsed);
       const sets = await setsOf(target);
       const wanted = checks.map((check) => bothSides(target, check, window(check), sets));

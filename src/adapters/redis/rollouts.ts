@@ -157,10 +157,10 @@ export function createRolloutStore({ work, urgent, keys, log }: Deps): RolloutSt
       if (serviceOf(id) === null) return null;
       const at = keys.rollout(id);
       const [recorded, ...reply] = await urgent.sluiceAbortBuffer(at.state, at.epoch, SCHEMA, pack({ actor, reason }));
+      // If this process dies now, or cannot read what a newer one wrote, a sweep carries the abort out.
+      if (recorded === 1) hint(id, urgent.zadd(keys.due, timeIn(reply), id));
       const loaded = parseLoaded(id, at, reply, readPlan);
       if (!loaded) return null;
-      // If this process dies now, the sweep carries the abort out.
-      if (recorded === 1) hint(id, urgent.zadd(keys.due, loaded.now, id));
       return { loaded, recorded: recorded === 1 };
     },
 
@@ -221,8 +221,10 @@ function createPlanReader() {
 
 type ReadPlan = ReturnType<typeof createPlanReader>;
 
+const timeIn = ([, , , , , , ...time]: StateReply): number => millis(time);
+
 function parseLoaded(id: string, at: RolloutKeys, reply: StateReply, readPlan: ReadPlan): Loaded | null {
-  const [schema, plan, state, head, abort, epoch, ...time] = reply;
+  const [schema, plan, state, head, abort, epoch] = reply;
   if (schema === null) return null;
   if (`${schema}` !== `${SCHEMA}`) {
     throw new Unreadable(
@@ -237,7 +239,7 @@ function parseLoaded(id: string, at: RolloutKeys, reply: StateReply, readPlan: R
     return {
       rollout,
       head: `${head}`,
-      now: millis(time),
+      now: timeIn(reply),
       abort: abort === null ? null : { ...unpack<AbortRequest>(abort), epoch: Number(`${epoch}`) },
     };
   } catch (cause) {

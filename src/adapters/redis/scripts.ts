@@ -62,7 +62,7 @@ declare module 'ioredis' {
       keptMs: number,
     ): Result<number, Context>;
     sluiceRenew(lease: string, token: string, ms: number): Result<number, Context>;
-    sluiceThrottle(bucket: string, intervalMs: number, burst: number): Result<number, Context>;
+    sluiceThrottle(bucket: string, intervalMs: number, burst: number, heldBackMs: number): Result<number, Context>;
   }
 }
 

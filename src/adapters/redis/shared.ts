@@ -13,6 +13,8 @@ type SharedStore = Pick<
 
 /** Holders that die or fail one after the other do so within seconds. */
 const LEFT_KEPT_MS = 600_000;
+/** Slack asks for less as a rule; who calls again too early is asked again. */
+const HELD_BACK_MS = 60_000;
 /** What fails is tried again within seconds, and by a bot that starts anew within a minute or two. */
 const UNTRIED_MS = 120_000;
 
@@ -44,12 +46,14 @@ export function createSharedStore(redis: RedisClient, keys: Keys): SharedStore {
       };
     },
 
-    throttle: (bucket, perMinute, burst) => redis.sluiceThrottle(keys.bucket(bucket), 60_000 / perMinute, burst),
+    throttle: (bucket, perMinute, burst) =>
+      redis.sluiceThrottle(keys.bucket(bucket), 60_000 / perMinute, burst, HELD_BACK_MS),
 
     async holdBack(bucket, perMinute, burst, ms) {
       const interval = 60_000 / perMinute;
-      const full = millis(timeOf(await redis.time())) + ms + (burst - 1) * interval;
-      await redis.set(keys.bucket(bucket), full.toFixed(3), 'PX', Math.ceil(ms + burst * interval));
+      const held = Math.min(ms, HELD_BACK_MS);
+      const full = millis(timeOf(await redis.time())) + held + (burst - 1) * interval;
+      await redis.set(keys.bucket(bucket), full.toFixed(3), 'PX', Math.ceil(held + burst * interval));
     },
 
     async schedule(id, at) {

@@ -30,12 +30,23 @@ it('names a missing right as before a rollout: what does not work without it, an
     'The bot may not patch httproutes in namespace shop, so it cannot move traffic: add to its Role: - { apiGroups: ["gateway.networking.k8s.io"], resources: ["httproutes"], verbs: [patch] }';
   expect(readError('HTTPRoute shop/world', 403, { message })).toEqual({ kind: 'refused', message: said });
   const fault = toFault('HTTPRoute shop/world', 403, { message: `${message}: RBAC: role "sluice" not found` });
-  expect(fault).toMatchObject({ message: said, status: 403, isLasting: true });
+  expect(fault).toMatchObject({ message: `${said} (RBAC: role "sluice" not found)`, status: 403, isLasting: true });
+});
+
+it('names who lacks the right where that is not the bot: the command line runs as a person', () => {
+  const where = '"services" in API group "" in the namespace "shop"';
+  const message = forbidden('services "world"', where).replace('system:serviceaccount:ops:sluice', 'jane');
+  expect(toFault('x', 403, { message }).message).toMatch(
+    /^User "jane" may not patch services in namespace shop, so it cannot .*: add to a Role of theirs: - /,
+  );
 });
 
 it('leaves what else is forbidden in the words of the server', () => {
   const message = forbidden('gatewayclasses', '"gatewayclasses" in API group "x" at the cluster scope');
   expect(toFault('GatewayClass public', 403, { message }).message).toBe(`GatewayClass public: ${message}`);
+  // Its own account may not, which no Role of the bot mends.
+  const webhook = `admission webhook "policies" denied the request: ${forbidden('pods', '"pods" in API group "" in the namespace "shop"')}`;
+  expect(toFault('x', 403, { message: webhook }).message).toBe(`x: ${webhook}`);
   const strange = forbidden('tokens', '"tokens" in API group "" in the namespace "shop"');
   expect(toFault('x', 403, { message: strange }).message).toBe(
     'The bot may not patch tokens in namespace shop: add to its Role: - { apiGroups: [""], resources: ["tokens"], verbs: [patch] }',
