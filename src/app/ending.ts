@@ -1,5 +1,5 @@
 /** How a rollout lets go of the cluster: traffic back, objects gone. What fails here is repeated for ever. */
-import type { Target } from '../core/plan.ts';
+import { loadOf, type Target } from '../core/plan.ts';
 import type { Rollout } from '../core/rollout.ts';
 import { ABORT_STALLED_MS } from '../core/schedule.ts';
 import { routeObjects } from '../core/traffic.ts';
@@ -26,12 +26,8 @@ export async function revert(deps: EffectDeps, { rollout, now }: Loaded, demote:
       throw new Error('waiting for one Ready pod of the old version');
     rolling = demoted.kind === 'done' ? demoted.rolling : undefined;
   }
-  const reset = await deps.router(rollout).reset(target, fence, rollout.journal, true);
-  if (reset.kind === 'drifted') throw new Error(reset.drift.difference);
-  if (reset.kind === 'fenced' && reset.by.rollout === rollout.id && reset.by.epoch > rollout.epoch) {
-    return { kind: 'fenced', by: reset.by };
-  }
-  // Else gone, or another rollout's: nothing of ours routes there any more.
+  const stopped = await resetRoute(deps, rollout, fence);
+  if (stopped) return stopped;
   if (rolling === undefined) return happened({ type: 'reverted', seq });
   // Whether it still rolls or is stuck: users are on the version that was taken back, and people hear of it, once.
   const isTold = rollout.phase.kind === 'aborting' && rollout.phase.stalled;
@@ -39,11 +35,27 @@ export async function revert(deps: EffectDeps, { rollout, now }: Loaded, demote:
   return happened({ type: 'abort_stalled', seq, message: rolling, rolling: true });
 }
 
+/** null: nothing of this rollout routes to the canary any more. */
+async function resetRoute(deps: EffectDeps, rollout: Rollout, fence: Fence): Promise<Outcome | null> {
+  const reset = await deps.router(rollout).reset(rollout.plan.target, fence, rollout.journal, true);
+  if (reset.kind === 'drifted') throw new Error(reset.drift.difference);
+  const isLate = reset.kind === 'fenced' && reset.by.rollout === rollout.id && reset.by.epoch > rollout.epoch;
+  // Else gone, or another rollout's.
+  return isLate ? { kind: 'fenced', by: reset.by } : null;
+}
+
 /** The canary goes last, and not before the route's controller has taken the write that leaves it without traffic. */
 export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promise<Outcome> {
   const { target } = rollout.plan;
   const fence: Fence = { rollout: rollout.id, epoch: rollout.epoch, seq: rollout.seq };
   const router = deps.router(rollout);
+  const promotion = rollout.phase.kind === 'promoting' ? rollout.phase : null;
+  // Somebody may have put the canary back since the reset; where it stays after a promotion, it has its place there.
+  const held = promotion && target.versioned ? null : await router.getRoute(target);
+  if (held && (!held.route || loadOf(held.route) > 0 || held.route.preview)) {
+    const stopped = await resetRoute(deps, rollout, fence);
+    if (stopped) return stopped;
+  }
   const isTold = rollout.confirmed || target.versioned !== undefined;
   const taken: Taken = isTold ? await router.confirmed(target) : { kind: 'confirmed' };
   if (rollout.confirmed && taken.kind === 'pending') {
@@ -52,7 +64,6 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
       `the controller of ${routeObjects(target).join(', ')} has not taken the last route; the canary stays until it has`,
     );
   }
-  const promotion = rollout.phase.kind === 'promoting' ? rollout.phase : null;
   const disputed = promotion && (await disputeOf(router, target, taken));
   if (disputed !== null) deps.log.warn({ rollout: rollout.id, disputed }, 'the version before keeps its pods');
   const cleaned = await deps.workload(rollout).cleanUp(target, fence, endOf(promotion, disputed));
@@ -93,7 +104,7 @@ export async function disputeOf(
   if (held.settled !== true || held.route?.weight !== 100)
     return `${routes} was changed by somebody else after the promotion`;
   if (still.length > 0) return `${still.join(', ')} still sends to ${target.deployment}`;
-  if (taken.kind === 'rejected') return `the controller of ${routes} refuses the promotion: ${taken.message}`;
+  if (taken.kind === 'rejected') return `${routes} is refused: ${taken.message}`;
   return taken.kind === 'pending' ? `the controller of ${routes} has not confirmed the promotion` : null;
 }
 

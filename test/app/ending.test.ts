@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { cleanUp, disputeOf, revert } from '../../src/app/ending.ts';
 import type { EffectDeps } from '../../src/app/outcome.ts';
-import type { Ended, Loaded, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import type { Ended, Loaded, TrafficRouter, Workload, Written } from '../../src/app/ports.ts';
 import { begin } from '../../src/core/decide.ts';
 import { STABLE_ROUTE, type Target } from '../../src/core/plan.ts';
 import type { Phase } from '../../src/core/rollout.ts';
@@ -89,13 +89,63 @@ it.each<[string, Phase, Partial<Target>, Cluster, Ended]>([
 it('is not over while the marks cannot be taken off: the next rollout would be held up by them', async () => {
   const { rollout } = begin({ type: 'requested', id: 'world-aaaaaa', plan: aPlan(), epoch: 1 }, 0);
   const release: TrafficRouter['release'] = async () => ({ kind: 'refused', message: 'no right' });
+  const getRoute = async () => ({ route: STABLE_ROUTE, marks: null });
   const deps = only<EffectDeps>({
-    router: () => only<TrafficRouter>({ release }),
+    router: () => only<TrafficRouter>({ getRoute, release }),
     workload: () => only<Workload>({ cleanUp: async () => ({ kind: 'done' }) }),
   });
   const loaded: Loaded = { rollout: { ...rollout, phase: aborting }, head: '', now: 0, abort: null };
   await expect(cleanUp(deps, loaded)).rejects.toThrow('release the route of world-aaaaaa: no right');
 });
+
+it.each<[string, Phase, Partial<Target>, Held, readonly string[]]>([
+  ['aborted: a share was put back', aborting, {}, { route: { ...all, weight: 10 }, marks: null }, ['reset']],
+  ['aborted: nobody can tell what was put there', aborting, {}, { route: null, marks: null }, ['reset']],
+  ['aborted, of a version: a share was put back', aborting, versioned, { route: all, marks: null }, ['reset']],
+  ['promoted: all of it was put back', promoting, {}, { route: all, marks: null }, ['reset']],
+  ['promoted, and the canary stays', promoting, versioned, settled, []],
+  ['nothing was put back', aborting, {}, { route: STABLE_ROUTE, marks: null }, []],
+  ['the route is gone', aborting, {}, null, []],
+])('the canary has no traffic when it goes: %s', async (_, phase, names, held, wanted) => {
+  const { deps, loaded, calls } = routed(phase, names, held);
+  expect(await cleanUp(deps, loaded)).toMatchObject({ kind: 'event', event: { type: 'cleaned' } });
+  expect(calls).toEqual([...wanted, 'delete', 'release']);
+});
+
+it('keeps the canary while the route that was put back cannot be reset', async () => {
+  const held: Held = { route: { ...all, weight: 10 }, marks: null };
+  const { deps, loaded, calls } = routed(aborting, {}, held, { kind: 'drifted', drift: aDrift });
+  await expect(cleanUp(deps, loaded)).rejects.toThrow('it is another one');
+  expect(calls).toEqual(['reset']);
+});
+
+const aDrift = { object: 'HTTPRoute world', difference: 'it is another one', weight: null };
+
+function routed(phase: Phase, names: Partial<Target>, held: Held, reset: Written = { kind: 'done' }) {
+  const calls: string[] = [];
+  const call = async (what: string, answer: Written = { kind: 'done' }) => {
+    calls.push(what);
+    return answer;
+  };
+  const plan = aPlan();
+  const target = { ...plan.target, ...names };
+  const { rollout } = begin({ type: 'requested', id: 'world-aaaaaa', plan: { ...plan, target }, epoch: 1 }, 0);
+  const deps = only<EffectDeps>({
+    log: recordingLog(),
+    router: () =>
+      only<TrafficRouter>({
+        getRoute: async () => held,
+        confirmed: async () => ({ kind: 'confirmed' }),
+        sendsToStable: async () => [],
+        reset: (_target, _fence, _journal, overwrite) =>
+          call(overwrite ? 'reset' : 'reset of what is as it was', reset),
+        release: () => call('release'),
+      }),
+    workload: () => only<Workload>({ cleanUp: () => call('delete') }),
+  });
+  const loaded: Loaded = { rollout: { ...rollout, phase }, head: '', now: 0, abort: null };
+  return { deps, loaded, calls };
+}
 
 it.each<[string, Cluster, RegExp]>([
   [
@@ -110,7 +160,11 @@ it.each<[string, Cluster, RegExp]>([
     /^HTTPRoute hello\/other still sends to world$/,
   ],
   ['what their controller has not said', { held: settled, taken: 'pending' }, /has not confirmed the promotion$/],
-  ['why their controller refuses them', { held: settled, taken: 'rejected' }, /refuses the promotion: no such port$/],
+  [
+    'why their controller refuses them',
+    { held: settled, taken: 'rejected' },
+    /^HTTPRoute hello\/world is refused: no such port$/,
+  ],
 ])('the routes of a promotion are named: %s', async (_, { held, taken = 'confirmed', still = [] }, wanted) => {
   const router = { getRoute: async () => held, sendsToStable: async () => still };
   const { target } = aPlan();

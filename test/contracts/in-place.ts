@@ -263,6 +263,36 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
       expect((await stable()).spec.template).toEqual(spec.template);
     });
 
+    it.each([
+      ['the new version', 'v2'],
+      ['another version', 'v7'],
+    ])('goes back to the old pods and on from there when somebody put %s in its whole place', async (_, version) => {
+      const { metadata, spec } = await stable();
+      const { annotations: own = {} } = metadata;
+      await made();
+      await reached(25, fence(3));
+      // As `kubectl replace` does: what Git does not name is gone.
+      const { annotations = {} } = (await stable()).metadata;
+      const ours = Object.keys(annotations).filter((name) => name.startsWith('sluice.dev/') && !(name in own));
+      await kube.merge(world.paths.deployment, {
+        metadata: { annotations: Object.fromEntries(ours.map((name) => [name, null])) },
+        spec: {
+          paused: null,
+          minReadySeconds: null,
+          progressDeadlineSeconds: spec.progressDeadlineSeconds,
+          strategy: spec.strategy,
+          template: { spec: { containers: [{ ...spec.template.spec.containers[0], image: imageOf(version) }] } },
+        },
+      });
+      await until(async () => (await sets()).v1 === 0);
+      expect(await workload.reapply(plan, fence(5), spec.template)).toEqual(DONE);
+      expect(await workload.reapply(plan, fence(5), spec.template)).toEqual(DONE);
+      await reached(25, fence(6));
+      await until(async () => isDeepStrictEqual(await sets(), { ...(version === 'v7' && { v7: 0 }), v1: 4, v2: 1 }));
+      await reached(100, fence(7));
+      await until(async () => (await sets()).v2 === 4);
+    });
+
     it.each<[string, number, number | null]>([
       ['before its first share is noted', 25, null],
       ['at a share', 25, 25],

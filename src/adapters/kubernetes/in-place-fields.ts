@@ -22,7 +22,10 @@ const ownSchema = z.object({
 export type Own = z.infer<typeof ownSchema>;
 const OWN = ['strategy', 'minReadySeconds', 'progressDeadlineSeconds', 'paused'] as const;
 
-/** `next`: the template that is rolled out, from the canary's making on. */
+/**
+ * `next`: the template that is rolled out, from the canary's making on. `returning`: somebody let another template run on, and
+ * the pods of before come back first.
+ */
 const journalSchema = z.object({
   service: z.string(),
   template: z.unknown().transform(parseTemplate),
@@ -31,12 +34,14 @@ const journalSchema = z.object({
     .unknown()
     .transform((value) => (value === undefined ? undefined : parseTemplate(value)))
     .optional(),
+  returning: z.literal(true).optional(),
 });
 export type InPlaceJournal = {
   readonly service: string;
   readonly template: PodTemplate;
   readonly own: Own;
   readonly next?: PodTemplate | undefined;
+  readonly returning?: true | undefined;
 };
 
 export function readJournal(object: Held): InPlaceJournal | null {

@@ -28,6 +28,7 @@ import {
 } from './in-place-fields.ts';
 import { readMarks } from './marks.ts';
 import { type Deployment, Deployments, nameOf, type PodTemplate } from './objects.ts';
+import { rollingBack } from './rolling-back.ts';
 
 /** All annotations of an object together may take 256 KiB, and two templates are noted. */
 export const IN_PLACE_LIMIT = 50_000;
@@ -69,7 +70,12 @@ export function growTo(object: Deployment, by: Fence, pods: number): Intent {
   if (level(object, journal) < pods) {
     const strange = strangeTemplate(object, journal);
     if (strange) return drifted(strange);
-    return { ops: [...rollTo(object, journal, pods), ...underFence(object, by)] };
+    if (!journal.returning) return { ops: [...rollTo(object, journal, pods), ...underFence(object, by)] };
+    // Rolled out now, the new pods that run already would all count as the first batch.
+    if (Number.isFinite(pods) && rollingBack(object) !== null) return DONE;
+    const { returning: _, ...arrived } = journal;
+    const restore = JSON.stringify(arrived);
+    return { ops: [...rollTo(object, journal, pods), ...underFence(object, by, { restore })] };
   }
   if (!isHeld(object)) return DONE;
   const told = level(object, journal);
@@ -146,8 +152,9 @@ export function undo(object: Deployment, by: Fence, noted: PodTemplate | null): 
 }
 
 /**
- * Marks and journal again, and, in place of a template of somebody else, that of before, paused: nothing rolls until the step's
- * own write. `lost`: for an object that lost its journal.
+ * Marks and journal again, and, in place of a template of somebody else, that of before. Where a batch was held it is paused:
+ * nothing rolls until the step's own write. Where nothing held it any more the old pods come back first, also from the next
+ * template itself. `lost`: for an object that lost its journal.
  */
 export function reapply(
   object: Deployment,
@@ -160,10 +167,16 @@ export function reapply(
   const own = readJournal(object);
   const journal: InPlaceJournal | null = own ?? (lost && { ...lost, own: ownFields(object, null) });
   if (!journal) throw new Error(`${nameIn(object)} has just lost its journal`);
-  const strange = strangeTemplate(object, journal) !== null;
+  // With its own journal it may be at a step of 100%; without, nobody knows who let all of its pods go.
+  const ranOn = !own && level(object, journal) === Number.POSITIVE_INFINITY;
+  const strange = ranOn || strangeTemplate(object, journal) !== null;
   if (own && !strange && marks?.epoch === by.epoch) return DONE;
-  const back = strange ? giveBack(object, journal.template, { ...journal.own, paused: true }) : [];
-  return { ops: [...back, ...underFence(object, by, own ? {} : { restore: JSON.stringify(journal) })] };
+  const returning = strange && !isHeld(object);
+  const back = strange
+    ? giveBack(object, journal.template, { ...journal.own, ...(!returning && { paused: true }) })
+    : [];
+  const noted = returning ? { ...journal, returning } : journal;
+  return { ops: [...back, ...underFence(object, by, own && !returning ? {} : { restore: JSON.stringify(noted) })] };
 }
 
 /** Only the terminal marks stay; what holds it would hold its owners' next rollout too. */
