@@ -80,8 +80,8 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
         });
       }
       return rollout.phase.kind === 'promoting'
-        ? happened({ type: 'confirmed', seq, warning: `The route's controller refuses it: ${answer.message}` })
-        : happened({ type: 'write_refused', seq, message: `the route's controller refuses it: ${answer.message}` });
+        ? happened({ type: 'confirmed', seq, warning: `The route is refused: ${answer.message}` })
+        : happened({ type: 'write_refused', seq, message: `the route is refused: ${answer.message}` });
     }
     case 'test canary':
       return happened({ type: 'tested', seq, results: await test(deps, rollout) });

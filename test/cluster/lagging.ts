@@ -11,7 +11,7 @@ import {
 
 /**
  * A replica whose watches say nothing more from now on: it knows what is there now, and what it reads or writes itself.
- * `deaf`: it hears of no creation that it has come about, as one that was frozen for longer than it waits.
+ * `deaf`: it hears of no creation that it has come about, as one that was frozen for longer than it waits, nor of its next looks.
  */
 export async function lagging(cluster: Cluster, namespace: string, deaf = false): Promise<Cluster> {
   const copies = new Map<string, Held>();
@@ -27,16 +27,21 @@ export async function lagging(cluster: Cluster, namespace: string, deaf = false)
   for (const kind of [Deployments, Services, EndpointSlices] as readonly Kind[])
     names.set(kind.kind, await known(kind));
 
+  let unanswered = 0;
   return {
     ...cluster,
     peek: copy,
     async get(kind, ref) {
+      if (unanswered-- > 0) throw new Error(`GET ${nameOf(kind, ref)}: no answer`);
       const object = await cluster.get(kind, ref);
       return object && keep(kind, object);
     },
     async create(...args) {
       const outcome = await cluster.create(...args);
-      if (deaf) throw new Error(`POST ${nameOf(args[0], args[1])}: no answer`);
+      if (deaf) {
+        unanswered = 2;
+        throw new Error(`POST ${nameOf(args[0], args[1])}: no answer`);
+      }
       if (outcome.ok) keep(args[0], outcome.object);
       return outcome;
     },

@@ -894,6 +894,20 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ['test/adapters/kubernetes/in-place.test.ts'],
   },
   {
+    name: 'a roll-out that somebody let run on goes back before its step',
+    file: 'src/adapters/kubernetes/in-place-writes.ts',
+    find: 'if (Number.isFinite(pods) && rollingBack(object) !== null) return DONE;',
+    put: '',
+    tests: ['test/adapters/kubernetes/in-place.test.ts'],
+  },
+  {
+    name: 'the new version in its whole place is met where the journal is lost',
+    file: 'src/adapters/kubernetes/in-place-writes.ts',
+    find: 'const ranOn = !own &&',
+    put: 'const ranOn = false &&',
+    tests: ['test/adapters/kubernetes/in-place.test.ts'],
+  },
+  {
     name: 'a journal that is written anew says what is rolled out',
     file: 'src/adapters/kubernetes/in-place.ts',
     find: 'template: before, next: stored.template };',
@@ -929,6 +943,13 @@ export const MUTANTS: readonly Mutant[] = [
     tests: INTERLEAVED,
   },
   {
+    name: 'the canary goes without the traffic that somebody put back to it',
+    file: 'src/app/ending.ts',
+    find: 'if (held && (!held.route ||',
+    put: 'if (false && (!held.route ||',
+    tests: ['test/app/ending.test.ts'],
+  },
+  {
     name: 'a rollout is not over while its marks cannot be taken off',
     file: 'src/app/ending.ts',
     find: "  if (released.kind === 'refused') throw",
@@ -940,7 +961,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a right that was missing is asked for again at once',
     file: 'src/adapters/kubernetes/api.ts',
-    find: 'if (missing.length > 0 && reviews.get(namespace) === asked) reviews.delete(namespace);',
+    find: 'if (isNeeded && reviews.get(namespace) === asked) reviews.delete(namespace);',
     put: '',
     tests: ['test/adapters/kubernetes/cluster.test.ts'],
   },

@@ -40,7 +40,10 @@ export type Cluster = {
   tryOut<T extends Held>(kind: Kind<T>, ref: Ref, ops: readonly Op[]): Promise<Outcome<T>>;
   /** Deletes exactly the object that was read. */
   remove(kind: Kind, object: Held): Promise<Outcome<null>>;
-  /** Which of these rights are missing, or that nobody knows us, as sentences with the remedy; an answer without any is kept for 2 s. */
+  /**
+   * Which of these rights are missing, or that nobody knows us, as sentences with the remedy. An answer is kept for 2 s, but
+   * for one in which something was missing that cannot be done without.
+   */
   missingRights(namespace: string, needs: readonly Need[]): Promise<readonly string[]>;
   /** The watched objects of a namespace; opened at first use, shared, closed when idle. */
   view<T extends Held>(kind: Kind<T>, namespace: string, labels?: string): View<T>;
@@ -119,12 +122,17 @@ export function createApi(connection: Connection, log: Log): Cluster {
   }
 
   const leftOut = createLeftOut(log);
-  function readable<T extends Held>(kind: Kind<T>, item: unknown): readonly T[] {
-    const { namespace = '', name = '' } = headOf(item) ?? {};
-    const key = nameOf(kind, { namespace, name });
-    const object = leftOut.read(key, item, (given) => read(kind, given));
-    if (object) leftOut.forget(key);
-    return object ? [object] : [];
+  async function listed<T extends Held>(kind: Kind<T>, namespace: string): Promise<readonly T[]> {
+    const { items } = await readList(kind, namespace);
+    const unreadable: string[] = [];
+    const objects = items.flatMap((item) => {
+      const key = nameOf(kind, { namespace, name: headOf(item)?.name ?? '' });
+      const object = leftOut.read(key, item, (given) => read(kind, given));
+      if (!object) unreadable.push(key);
+      return object ? [object] : [];
+    });
+    leftOut.forgetOthers(nameOf(kind, { namespace, name: '' }), unreadable);
+    return objects;
   }
 
   async function write<T extends Held>(
@@ -178,9 +186,7 @@ export function createApi(connection: Connection, log: Log): Cluster {
       opened(kind, ref.namespace)?.put(object);
       return object;
     },
-    list: async (kind, namespace) =>
-      opened(kind, namespace)?.live() ??
-      (await readList(kind, namespace)).items.flatMap((item) => readable(kind, item)),
+    list: async (kind, namespace) => opened(kind, namespace)?.live() ?? listed(kind, namespace),
     create: (kind, ref, { spec, ...metadata }) =>
       write(kind, ref, 'POST', {
         apiVersion: apiVersion(kind),
@@ -209,7 +215,8 @@ export function createApi(connection: Connection, log: Log): Cluster {
       try {
         const missing = missingRights(await asked.review, needs, namespace);
         // Whoever grants it tries again at once.
-        if (missing.length > 0 && reviews.get(namespace) === asked) reviews.delete(namespace);
+        const isNeeded = missing.length > 0 && needs.some(({ isOptional }) => !isOptional);
+        if (isNeeded && reviews.get(namespace) === asked) reviews.delete(namespace);
         return missing;
       } catch (error) {
         reviews.delete(namespace);

@@ -20,6 +20,10 @@ export function createLeftOut(log: Pick<Log, 'warn'>) {
     errorOf: (key: string) => errors.get(key),
     /** It can be read again, or is gone. */
     forget: (key: string) => void errors.delete(key),
+    /** Of those whose keys begin so, only these are still there. */
+    forgetOthers(prefix: string, keys: readonly string[]): void {
+      for (const key of errors.keys()) if (key.startsWith(prefix) && !keys.includes(key)) errors.delete(key);
+    },
     forgetAll: () => errors.clear(),
   };
 }

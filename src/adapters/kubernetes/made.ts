@@ -1,4 +1,5 @@
 /** Objects that Sluice makes for a rollout: made once, found again by whoever repeats it, and taken away by their own rollout only. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Fence, Written } from '../../app/ports.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Draft } from './api.ts';
@@ -12,6 +13,10 @@ export type Made = { readonly kind: Kind; readonly ref: Ref };
 
 /** Told from `DONE`, which is also the answer when all was there. */
 const CREATED: Written = { kind: 'done' };
+
+/** Looks after a creation: what lost its answer often loses the next one, too. */
+const LOOKS = 3;
+const BETWEEN_LOOKS_MS = 200;
 
 export function createMaker(cluster: Cluster) {
   async function ensure<T extends Held>(
@@ -36,7 +41,8 @@ export function createMaker(cluster: Cluster) {
   /**
    * All of them side by side, each as `ensure` answers. Nothing fences a creation: whoever finds afterwards that it came too
    * late, after the abort or the end, takes it away again, also where no answer told what came of it. A rollout that only
-   * went on may be using it by now.
+   * went on may be using it by now. Where the looks or a deletion get no answer either, objects without traffic can stay:
+   * the next rollout of the service takes them over.
    */
   async function makeAll(
     target: Target,
@@ -48,13 +54,28 @@ export function createMaker(cluster: Cluster) {
       const result = results[n];
       return result?.status === 'rejected' || result?.value === CREATED;
     });
-    const stopped = mayBeNew.length > 0 && stoppedBy(await cluster.get(Deployments, deploymentOf(target)), fence);
-    if (stopped) {
-      // The watched copies of who is late are late, too.
-      for (const { made } of mayBeNew) await takeAway(made, fence, null);
-      return stopped;
+    const made = () => all(makings.map(({ result }) => result));
+    if (mayBeNew.length === 0) return made();
+    // Why a creation failed says more than why the look after it did.
+    const stable = await look(deploymentOf(target)).catch(async (error: unknown) => {
+      await made();
+      throw error;
+    });
+    const stopped = stoppedBy(stable, fence);
+    if (!stopped) return made();
+    // The watched copies of who is late are late, too.
+    await all(mayBeNew.map((one) => takeAway(one.made, fence, null)));
+    return stopped;
+  }
+
+  async function look(ref: Ref, looks = LOOKS): Promise<Deployment | null> {
+    try {
+      return await cluster.get(Deployments, ref);
+    } catch (error) {
+      if (looks === 1) throw error;
+      await pause(BETWEEN_LOOKS_MS);
+      return look(ref, looks - 1);
     }
-    return all(makings.map(({ result }) => result));
   }
 
   async function takeAway(

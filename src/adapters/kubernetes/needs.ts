@@ -79,7 +79,7 @@ export const SUBSETS: readonly Need[] = [
 ];
 /** Without it they are not looked at: few clusters have such policies at all. */
 export const TLS_POLICIES: readonly Need[] = [
-  { kind: BackendTLSPolicies, verbs: ['list'], to: 'see which pods are asked by TLS' },
+  { kind: BackendTLSPolicies, verbs: ['list'], to: 'see which pods are asked by TLS', isOptional: true },
 ];
 
 /** All of them, for whatever target. */

@@ -21,6 +21,8 @@ export type Need = {
   readonly verbs: readonly Verb[];
   /** What does not work without it, as an end of "so it cannot …". */
   readonly to: string;
+  /** Done without where it is missing, which is no reason to ask again. */
+  readonly isOptional?: true;
 };
 
 /**

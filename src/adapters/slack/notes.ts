@@ -94,8 +94,8 @@ function stillServing({ plan }: Rollout, why: string): Message {
 }
 
 /**
- * Nobody has to do anything yet; whoever wants to knows what still works. Before the first gate nobody else follows the
- * thread, so who asked for the rollout is called.
+ * What failed, with its remedy where people have one (a right that is missing), and what still works meanwhile. Before the
+ * first gate nobody else follows the thread, so who asked for the rollout is called.
  */
 function stalled(rollout: Rollout, { since, message }: Extract<Note, { kind: 'stalled' }>): Message {
   const { plan } = rollout;

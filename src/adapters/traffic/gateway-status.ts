@@ -18,8 +18,8 @@ export function routeStatus({ metadata, spec, status }: HTTPRoute): RouteStatus 
         return { ...answer, message };
       }),
   );
-  const rejected = answers.flat().find((answer) => answer.kind === 'rejected');
-  if (rejected) return rejected;
+  const refusals = answers.flat().flatMap((answer) => (answer.kind === 'rejected' ? [answer.message] : []));
+  if (refusals.length > 0) return { kind: 'rejected', message: someOf(refusals) };
   const all =
     answers.length > 0 && answers.every((one) => one.length > 0 && one.every(({ kind }) => kind === 'confirmed'));
   return { kind: all ? 'confirmed' : 'pending' };
@@ -37,8 +37,15 @@ export function lookAtStatus(object: HTTPRoute): Pick<Look, 'refusals' | 'warnin
     conditions: (parent.conditions ?? []).filter(({ observedGeneration }) => observedGeneration !== undefined),
   }));
   const isSure = routeStatus({ ...object, status: { parents } }).kind === 'rejected';
-  const said = `${nameOf(HTTPRoutes, object.metadata)} is refused by a controller already (${now.message}), so a rollout would end with its first write: mend it there, or take that parent off. A controller speaks of all of its rules at once, those that no rollout touches among them.`;
+  const said = `${nameOf(HTTPRoutes, object.metadata)} is refused by a controller already (${now.message}), so a rollout would end with its first write: mend what it names, or take that parentRef out of the route. A controller speaks of all of its rules at once, those that no rollout touches among them.`;
   return isSure ? { refusals: [said], warnings: [] } : { refusals: [], warnings: [said] };
+}
+
+const MAX_NAMED = 3;
+
+function someOf(messages: readonly string[]): string {
+  const more = messages.length - MAX_NAMED;
+  return [...messages.slice(0, MAX_NAMED), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 
 const parentName = ({ kind = 'Gateway', name, namespace, sectionName }: ParentRef, home: string) =>

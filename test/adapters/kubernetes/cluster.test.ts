@@ -137,6 +137,24 @@ it('asks once for its rights for all that look at the same time, and again where
   later.mockRestore();
 });
 
+it('does not ask again where only what is optional was missing', async () => {
+  answer = (_, response) => json(response, { status: { resourceRules: [] } }, 201);
+  const needs = [{ kind: Services, verbs: ['list'] as const, to: 'see them', isOptional: true as const }];
+  for (let n = 0; n < 3; n++) expect(await cluster.missingRights('hello', needs)).toHaveLength(1);
+  expect(seen).toHaveLength(1);
+});
+
+it('names an object that cannot be read again when it was gone meanwhile', async () => {
+  const broken = { ...service('4'), spec: { ports: 'http' } };
+  const warn = vi.spyOn(silent, 'warn');
+  for (const items of [[broken], [broken], [], [broken]]) {
+    answer = (_, response) => json(response, { metadata: { resourceVersion: '6' }, items });
+    expect(await cluster.list(Services, 'hello')).toEqual([]);
+  }
+  expect(warn).toHaveBeenCalledTimes(2);
+  warn.mockRestore();
+});
+
 it('one object that cannot be read keeps nobody from the others, and is named to who asks for it', async () => {
   const broken = { ...service('4'), metadata: { ...service('4').metadata, name: 'strange' }, spec: { ports: 'http' } };
   const named = /^Service hello\/strange cannot be read \(spec\.ports: .*\): correct or delete it$/;

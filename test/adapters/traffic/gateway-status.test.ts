@@ -91,12 +91,24 @@ it('says why in the words of the controller', () => {
   });
 });
 
+it.each([
+  [
+    ['a', 'b'],
+    /^controller c of Gateway default\/a: Accepted is False: X in words; controller c of Gateway default\/b: [^;]*$/,
+  ],
+  [['a', 'b', 'c', 'd', 'e'], /default\/a: .*; .*default\/b: .*; .*default\/c: [^;]*; and 2 more$/],
+])('names who refuses it, three at most: %j', (names, said) => {
+  const parents = names.map((name) => ({ ...gateway, name }));
+  const refusing = parents.map((one) => parent(one, [condition('Accepted', 'False')]));
+  expect(routeStatus(route(parents, refusing))).toEqual({ kind: 'rejected', message: expect.stringMatching(said) });
+});
+
 it.each<[string, ParentRef[], ReturnType<typeof parent>, RegExp]>([
   [
     'of the second parent',
     [gateway, { name: 'inner', sectionName: 'web' }],
     parent({ name: 'inner', sectionName: 'web' }, [condition('Accepted', 'False', 3, 'NotAllowedByListeners')]),
-    /already \(controller c of Gateway hello\/inner, listener web: Accepted is False: NotAllowedByListeners in words\).*mend it there, or take that parent off/,
+    /already \(controller c of Gateway hello\/inner, listener web: Accepted is False: NotAllowedByListeners in words\).*mend what it names, or take that parentRef out of the route/,
   ],
   [
     'for a backend, whosever rule it is in',

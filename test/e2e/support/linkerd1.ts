@@ -130,7 +130,8 @@ async function followEndpoints(namerd: Namerd, kube: Kube, namespace: string) {
   const watching = kube.watch<EndpointSlice>(path, ({ type, object }) => {
     if (type === 'DELETED') slices.delete(object.metadata.name);
     else slices.set(object.metadata.name, object);
-    written = written.then(write);
+    // The next change writes all of them again.
+    written = written.then(write).catch((error: unknown) => console.error('endpoints for namerd not written', error));
   });
   await watching.started;
   return async () => {
