@@ -16,7 +16,7 @@ import { streamWatch } from './watch.ts';
 
 export type ApiServer = Awaited<ReturnType<typeof startApiServer>>;
 
-const USER = 'sluice';
+const USER = 'system:serviceaccount:sluice:sluice';
 
 /** Listens on a free port of 127.0.0.1. `versions`: what it serves, default all that the simulation knows. */
 export async function startApiServer(store: Store, versions?: ServedVersions) {
