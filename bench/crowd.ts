@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { RedisStore } from '../src/adapters/redis/store.ts';
-import type { Loaded } from '../src/app/ports.ts';
+import type { Loaded } from '../src/app/ports/store.ts';
 import { begin } from '../src/core/decide.ts';
 import { newId } from '../src/core/id.ts';
 import { aCheck, aPlan, aStep, person, previewStep } from '../test/core/support.ts';

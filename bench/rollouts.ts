@@ -1,7 +1,7 @@
 /** Rollouts that stand at an open gate, as the store would have them after all that comes before it. */
 
 import { randomBytes } from 'node:crypto';
-import type { Store } from '../src/app/ports.ts';
+import type { Store } from '../src/app/ports/store.ts';
 import { begin, decide } from '../src/core/decide.ts';
 import { newId } from '../src/core/id.ts';
 import type { Plan } from '../src/core/plan.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Log } from '../src/app/ports.ts';
+import type { Log } from '../src/app/ports/log.ts';
 
 export { pause };
 

@@ -9,7 +9,7 @@ import type { Telemetry } from './adapters/telemetry.ts';
 import { createRouters, routerNameOf } from './adapters/traffic/index.ts';
 import { createAbort } from './app/abort.ts';
 import { createRollouts } from './app/handle.ts';
-import type { Log } from './app/ports.ts';
+import type { Log } from './app/ports/log.ts';
 import type { ToolEnv } from './config.ts';
 import type { Config } from './core/config.ts';
 import type { Target } from './core/plan.ts';

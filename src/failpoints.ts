@@ -10,7 +10,11 @@
 import { appendFileSync } from 'node:fs';
 import process from 'node:process';
 import type { Cluster } from './adapters/kubernetes/cluster.ts';
-import type { Chat, Lease, Queue, Store, TrafficRouter, Workload } from './app/ports.ts';
+import type { Chat } from './app/ports/chat.ts';
+import type { Queue } from './app/ports/queue.ts';
+import type { TrafficRouter } from './app/ports/router.ts';
+import type { Lease, Store } from './app/ports/store.ts';
+import type { Workload } from './app/ports/workload.ts';
 import type { Bot } from './app/requests.ts';
 
 /** What writes, and every call to Slack. What only reads leaves nothing behind that a stop could leave half done. */

@@ -1,7 +1,7 @@
 /** Structured log lines on standard output. No token ever reaches it. */
 import process from 'node:process';
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
-import type { Log } from './app/ports.ts';
+import type { Log } from './app/ports/log.ts';
 
 /** Secrets that only their field's name gives away. */
 const SECRET_FIELDS = [

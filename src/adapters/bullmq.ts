@@ -1,7 +1,8 @@
 /** The queue on BullMQ. It carries hints only ("look at rollout X"): what is lost here comes back with the sweep. */
 import { randomUUID } from 'node:crypto';
 import { Queue as BullQueue, type JobsOptions, Worker } from 'bullmq';
-import type { Log, Queue } from '../app/ports.ts';
+import type { Log } from '../app/ports/log.ts';
+import type { Queue } from '../app/ports/queue.ts';
 import { connectBounded, connectPatient, disconnect } from './redis/connect.ts';
 
 const NAME = 'ticks';

@@ -1,5 +1,5 @@
 /** Asks one canary pod for one path; a smoke test looks at the status only. */
-import type { Prober } from '../app/ports.ts';
+import type { Prober } from '../app/ports/prober.ts';
 
 const TIMEOUT_MS = 5000;
 

@@ -1,6 +1,6 @@
 /** What Prometheus may ask of the bot itself, at /metrics. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Store } from '../app/ports.ts';
+import type { Store } from '../app/ports/store.ts';
 import { isTerminal, type Rollout } from '../core/rollout.ts';
 
 export type Telemetry = ReturnType<typeof createTelemetry>;

@@ -7,7 +7,7 @@ import type { Actor } from '../core/plan.ts';
 import { isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
 import { revert } from './ending.ts';
 import type { Deps, Rollouts } from './handle.ts';
-import type { Loaded } from './ports.ts';
+import type { Loaded } from './ports/store.ts';
 import { eventOfAbort } from './record.ts';
 
 export type AbortStart =

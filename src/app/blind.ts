@@ -5,7 +5,9 @@
 import type { Target } from '../core/plan.ts';
 import { locate } from './locate.ts';
 import { reasonOf } from './outcome.ts';
-import type { TrafficRouter, Workload, Written } from './ports.ts';
+import type { Written } from './ports/cluster.ts';
+import type { TrafficRouter } from './ports/router.ts';
+import type { Workload } from './ports/workload.ts';
 
 export type Blind =
   | { readonly kind: 'done' }

@@ -15,7 +15,9 @@ import type { Rollouts } from './handle.ts';
 import { createOnce } from './once.ts';
 import { createOverview } from './overview.ts';
 import type { People } from './people.ts';
-import type { Chat, Loaded, Log, Store } from './ports.ts';
+import type { Chat } from './ports/chat.ts';
+import type { Log } from './ports/log.ts';
+import type { Loaded, Store } from './ports/store.ts';
 import { actorOf, type Click, type Request, type Taken, THREADS } from './requests.ts';
 import { orUnreadable } from './unreadable.ts';
 

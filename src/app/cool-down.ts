@@ -1,7 +1,7 @@
 /** Whether a service's cool-down is long enough for what happens at its end. */
 import type { Service } from '../core/config.ts';
 import { supportOf } from '../core/support.ts';
-import type { WorkloadFacts } from './ports.ts';
+import type { WorkloadFacts } from './ports/workload.ts';
 
 /**
  * Resource metrics are a minute old at worst, and looked at every 15 s; those of an adapter are rates over a minute or more

@@ -12,7 +12,11 @@ import type { Rollouts } from './handle.ts';
 import { locate, targetOf } from './locate.ts';
 import { pause } from './pause.ts';
 import type { People } from './people.ts';
-import type { Chat, Log, Release, Store, TrafficRouter, Workload } from './ports.ts';
+import type { Chat } from './ports/chat.ts';
+import type { Log } from './ports/log.ts';
+import type { TrafficRouter } from './ports/router.ts';
+import type { Release, Store } from './ports/store.ts';
+import type { Workload } from './ports/workload.ts';
 import { createPreparation } from './prepare.ts';
 import { actorOf, type Request, type Taken } from './requests.ts';
 

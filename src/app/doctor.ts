@@ -9,7 +9,10 @@ import { routeObjects } from '../core/traffic.ts';
 import { coolDownWarnings } from './cool-down.ts';
 import { locate, targetOf } from './locate.ts';
 import { reasonOf } from './outcome.ts';
-import type { Chat, Store, TrafficRouter, Workload } from './ports.ts';
+import type { Chat } from './ports/chat.ts';
+import type { TrafficRouter } from './ports/router.ts';
+import type { Store } from './ports/store.ts';
+import type { Workload } from './ports/workload.ts';
 import { orUnreadable } from './unreadable.ts';
 
 /** One line. What is wrong ends with the remedy. */

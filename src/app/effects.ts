@@ -6,7 +6,9 @@ import type { Effect } from '../core/schedule.ts';
 import { cleanUp, orStalled, revert } from './ending.ts';
 import { sample, test } from './evidence.ts';
 import { type EffectDeps, happened, type Outcome, PENDING } from './outcome.ts';
-import type { CanaryState, Fence, Loaded, Written } from './ports.ts';
+import type { Fence, Written } from './ports/cluster.ts';
+import type { Loaded } from './ports/store.ts';
+import type { CanaryState } from './ports/workload.ts';
 import { releaseBefore, releaseNow, templateBefore } from './releases.ts';
 
 /** A pod's failing reason must hold this long before the rollout gives up (design section 7.8). */

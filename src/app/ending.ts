@@ -4,7 +4,10 @@ import type { Rollout } from '../core/rollout.ts';
 import { ABORT_STALLED_MS } from '../core/schedule.ts';
 import { routeObjects } from '../core/traffic.ts';
 import { type EffectDeps, happened, type Outcome, PENDING, Refusal, reasonOf } from './outcome.ts';
-import type { Ended, Fence, Loaded, TrafficRouter } from './ports.ts';
+import type { Fence } from './ports/cluster.ts';
+import type { TrafficRouter } from './ports/router.ts';
+import type { Loaded } from './ports/store.ts';
+import type { Ended } from './ports/workload.ts';
 import { templateBefore } from './releases.ts';
 
 /**

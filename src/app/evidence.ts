@@ -4,7 +4,7 @@ import type { Rollout, TestResult } from '../core/rollout.ts';
 import type { Effect } from '../core/schedule.ts';
 import { type EffectDeps, happened, type Outcome } from './outcome.ts';
 import { pause } from './pause.ts';
-import type { Loaded } from './ports.ts';
+import type { Loaded } from './ports/store.ts';
 
 const PROBE_TRIES = 3;
 const PROBE_PAUSE_MS = 1_000;

@@ -2,7 +2,7 @@
 import { serviceOf } from '../core/id.ts';
 import type { Rollout } from '../core/rollout.ts';
 import { routePlaces, subsetRule } from '../core/traffic.ts';
-import type { Queue } from './ports.ts';
+import type { Queue } from './ports/queue.ts';
 
 const CHANGE_BURST_MS = 20;
 

@@ -1,5 +1,5 @@
 /** Leases that live as long as the work: short, so that somebody else soon goes on for who died or froze with one. */
-import type { Lease, Store } from './ports.ts';
+import type { Lease, Store } from './ports/store.ts';
 
 /** Processes that died one after the other with the same work in hand: it is the work that ends them. */
 export const POISON_TIMES = 5;

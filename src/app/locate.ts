@@ -1,7 +1,7 @@
 /** Names of a service's objects, where its workload gives every version names of its own (`versioned`). */
 import type { Service } from '../core/config.ts';
 import type { Target } from '../core/plan.ts';
-import type { Located, TrafficRouter, Wanted } from './ports.ts';
+import type { Located, TrafficRouter, Wanted } from './ports/router.ts';
 
 /** As configured: for whatever asks no names of versions. */
 export const targetOf = ({ target }: Pick<Service, 'target'>): Target => ({

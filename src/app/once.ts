@@ -1,7 +1,9 @@
 /** What was recorded is worked on by one replica at a time, told, and only then dropped. */
 import type { Answer } from './answers.ts';
 import { hold } from './lease.ts';
-import type { Chat, Log, Store } from './ports.ts';
+import type { Chat } from './ports/chat.ts';
+import type { Log } from './ports/log.ts';
+import type { Store } from './ports/store.ts';
 import type { Request, Taken } from './requests.ts';
 
 type Deps = {

@@ -1,6 +1,6 @@
 /** Slack's published rates, shared by all replicas. */
 import type { MessageKey, Rollout } from '../core/rollout.ts';
-import type { Store } from './ports.ts';
+import type { Store } from './ports/store.ts';
 
 /**
  * Calls a minute, and how many at once, below Slack's published rates: a burst and the minute after it must stay under

@@ -9,7 +9,10 @@ import { hold, POISON_TIMES } from './lease.ts';
 import { type Left, mostUrgent, sendableOf, soonest } from './outbox-order.ts';
 import { createOutboxRates } from './outbox-rates.ts';
 import { pause } from './pause.ts';
-import type { Chat, Log, Queue, Store } from './ports.ts';
+import type { Chat } from './ports/chat.ts';
+import type { Log } from './ports/log.ts';
+import type { Queue } from './ports/queue.ts';
+import type { Store } from './ports/store.ts';
 
 type Deps = {
   readonly store: Store;

@@ -1,6 +1,12 @@
 /** What an effect needs, and what can come of it. */
 import type { Event, Rollout } from '../core/rollout.ts';
-import type { Log, Marks, Metrics, Prober, Release, Store, TrafficRouter, Workload } from './ports.ts';
+import type { Marks } from './ports/cluster.ts';
+import type { Log } from './ports/log.ts';
+import type { Metrics } from './ports/metrics.ts';
+import type { Prober } from './ports/prober.ts';
+import type { TrafficRouter } from './ports/router.ts';
+import type { Release, Store } from './ports/store.ts';
+import type { Workload } from './ports/workload.ts';
 
 export type EffectDeps = {
   readonly store: Store;

@@ -2,7 +2,7 @@
 import type { Actor } from '../core/plan.ts';
 import { type AbortCause, isAbortable, isTerminal, type Rollout } from '../core/rollout.ts';
 import type { EffectDeps } from './outcome.ts';
-import type { Marks } from './ports.ts';
+import type { Marks } from './ports/cluster.ts';
 import type { Recorded, Recording } from './record.ts';
 
 type Deps = Pick<EffectDeps, 'store' | 'router' | 'log'> & Pick<Recording, 'record'>;

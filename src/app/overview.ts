@@ -5,7 +5,8 @@ import { isTerminal, type Rollout } from '../core/rollout.ts';
 import { nearest } from '../core/suggest.ts';
 import type { Answer } from './answers.ts';
 import { type Deploy, takesRevisions } from './deploy.ts';
-import type { Chat, Store } from './ports.ts';
+import type { Chat } from './ports/chat.ts';
+import type { Store } from './ports/store.ts';
 import { orUnreadable } from './unreadable.ts';
 
 type Deps = {

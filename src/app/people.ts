@@ -3,7 +3,9 @@
  * abort counts it at any age while Slack is away.
  */
 import { isFresh, type Membership } from '../core/policy.ts';
-import type { Chat, Log, Store } from './ports.ts';
+import type { Chat } from './ports/chat.ts';
+import type { Log } from './ports/log.ts';
+import type { Store } from './ports/store.ts';
 
 export type People = ReturnType<typeof createPeople>;
 

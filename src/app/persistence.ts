@@ -1,7 +1,8 @@
 /** What must happen although Redis goes away in the middle of it. */
 import type { Answer } from './answers.ts';
 import { pause } from './pause.ts';
-import type { Log, Store } from './ports.ts';
+import type { Log } from './ports/log.ts';
+import type { Store } from './ports/store.ts';
 import type { Taken } from './requests.ts';
 
 type Deps = {

@@ -10,7 +10,10 @@ import { coolDownWarnings } from './cool-down.ts';
 import { locate, targetOf } from './locate.ts';
 import { isLasting, reasonOf } from './outcome.ts';
 import type { People } from './people.ts';
-import type { Chat, Store, TrafficRouter, Workload, WorkloadFacts } from './ports.ts';
+import type { Chat } from './ports/chat.ts';
+import type { TrafficRouter } from './ports/router.ts';
+import type { Store } from './ports/store.ts';
+import type { Workload, WorkloadFacts } from './ports/workload.ts';
 
 type Deps = {
   readonly config: Config;

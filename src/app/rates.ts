@@ -3,7 +3,8 @@
  * asks for more is told once a minute; nothing that is refused reaches Slack or the cluster, so nobody else waits for it.
  */
 import type { Answer } from './answers.ts';
-import type { Log, Store } from './ports.ts';
+import type { Log } from './ports/log.ts';
+import type { Store } from './ports/store.ts';
 import type { Request } from './requests.ts';
 
 type Deps = {

@@ -8,7 +8,12 @@ import { routeObjects, routePlaces } from '../core/traffic.ts';
 import { disputeOf } from './ending.ts';
 import type { Rollouts } from './handle.ts';
 import { locate, targetOf } from './locate.ts';
-import type { Chat, Fence, Log, MarkedRoute, Store, TrafficRouter, Workload, Written } from './ports.ts';
+import type { Chat } from './ports/chat.ts';
+import type { Fence, Written } from './ports/cluster.ts';
+import type { Log } from './ports/log.ts';
+import type { MarkedRoute, TrafficRouter } from './ports/router.ts';
+import type { Store } from './ports/store.ts';
+import type { Workload } from './ports/workload.ts';
 
 export type Deps = {
   readonly config: Config;

@@ -2,7 +2,8 @@
 import { decide } from '../core/decide.ts';
 import type { AbortCause, Event, Rejection, Rollout } from '../core/rollout.ts';
 import { pause } from './pause.ts';
-import type { Loaded, Log, Release, Store } from './ports.ts';
+import type { Log } from './ports/log.ts';
+import type { Loaded, Release, Store } from './ports/store.ts';
 import type { createQuiet } from './quiet.ts';
 
 export type Deps = {

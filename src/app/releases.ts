@@ -3,7 +3,7 @@ import type { Plan } from '../core/plan.ts';
 import type { Rollout } from '../core/rollout.ts';
 import { promoted } from '../core/versions.ts';
 import type { EffectDeps } from './outcome.ts';
-import type { Release } from './ports.ts';
+import type { Release } from './ports/store.ts';
 
 /** What served before: kept so that a rollback can bring the whole template back. */
 export async function releaseBefore(deps: EffectDeps, rollout: Rollout, now: number): Promise<readonly Release[]> {

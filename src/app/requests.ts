@@ -1,6 +1,6 @@
 /** What people ask for, as the chat adapter hands it over; JSON-serialisable, since it is recorded before the ack. */
 import type { Actor } from '../core/plan.ts';
-import type { ReplyTo } from './ports.ts';
+import type { ReplyTo } from './ports/chat.ts';
 
 /** Button of a message. Approve carries the gate, Abort what an abort needs without Redis. */
 export type Click =

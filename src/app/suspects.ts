@@ -4,7 +4,8 @@
  */
 import { isTerminal } from '../core/rollout.ts';
 import { POISON_TIMES } from './lease.ts';
-import type { Lease, Loaded, Log } from './ports.ts';
+import type { Log } from './ports/log.ts';
+import type { Lease, Loaded } from './ports/store.ts';
 import type { Recording } from './record.ts';
 
 /** From so many holders in a row that died on, a process works on no other suspect at the same time. */

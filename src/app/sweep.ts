@@ -4,7 +4,8 @@
  */
 import { type Commands, timeOf } from './commands.ts';
 import { pause } from './pause.ts';
-import type { Intake, Queue } from './ports.ts';
+import type { Queue } from './ports/queue.ts';
+import type { Intake } from './ports/store.ts';
 import { createReconciliation, type Deps as ReconcileDeps } from './reconcile.ts';
 import { type Request, THREADS } from './requests.ts';
 

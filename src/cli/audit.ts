@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { verifyChain } from '../adapters/redis/chain.ts';
 import type { RedisStore } from '../adapters/redis/store.ts';
 import { reasonOf } from '../app/outcome.ts';
-import type { RecordedEvent } from '../app/ports.ts';
+import type { RecordedEvent } from '../app/ports/store.ts';
 import { DONE, FAILED, type Flags, MISUSED, openStore, say, type Words } from './io.ts';
 import { columns } from './text.ts';
 

@@ -22,7 +22,7 @@ import {
 } from '../app/doctor.ts';
 import { locate, targetOf } from '../app/locate.ts';
 import { reasonOf } from '../app/outcome.ts';
-import type { Log } from '../app/ports.ts';
+import type { Log } from '../app/ports/log.ts';
 import { loadConfig, readBotEnv } from '../config.ts';
 import type { Config, Service } from '../core/config.ts';
 import { DONE, FAILED, pause, quietLog, say } from './io.ts';

@@ -2,7 +2,7 @@
 import { utc, who } from '../adapters/slack/mrkdwn.ts';
 import { testLine, verdictLine } from '../adapters/slack/snapshot.ts';
 import { stateOf, stepCount } from '../adapters/slack/words.ts';
-import type { Store } from '../app/ports.ts';
+import type { Store } from '../app/ports/store.ts';
 import { orUnreadable } from '../app/unreadable.ts';
 import type { Config } from '../core/config.ts';
 import { serviceOf } from '../core/id.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { createQueue } from '../../src/adapters/bullmq.ts';
-import type { Queue } from '../../src/app/ports.ts';
+import type { Queue } from '../../src/app/ports/queue.ts';
 import { closeInTime, queueContract, ticks } from '../contracts/queue.ts';
 import { recordingLog, redisCorner, startDoor, startPrivateRedis } from '../support/redis.ts';
 

@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { atGate, quietPlan, record } from '../../bench/rollouts.ts';
 import { createRollouts } from '../../src/app/handle.ts';
-import type { Queue, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import type { Queue } from '../../src/app/ports/queue.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import type { Traffic } from '../../src/core/plan.ts';
 import { start } from '../contracts/store.ts';
 import { only, openCorner } from './support.ts';

@@ -4,7 +4,7 @@ import { createCommands } from '../../src/app/commands.ts';
 import type { Deploy } from '../../src/app/deploy.ts';
 import type { Rollouts } from '../../src/app/handle.ts';
 import { createPeople } from '../../src/app/people.ts';
-import type { Store } from '../../src/app/ports.ts';
+import type { Store } from '../../src/app/ports/store.ts';
 import { THREADS } from '../../src/app/requests.ts';
 import type { Target } from '../../src/core/plan.ts';
 import { loaded, record, start } from '../contracts/store.ts';

@@ -2,7 +2,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createDeploy } from '../../src/app/deploy.ts';
 import { createOverview } from '../../src/app/overview.ts';
 import { createPeople } from '../../src/app/people.ts';
-import type { Release, Store, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Release, Store } from '../../src/app/ports/store.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import { recordingLog } from '../support/redis.ts';
 import { configOf, listeningChat, only, openCorner, typed } from './support.ts';
 

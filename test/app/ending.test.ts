@@ -2,7 +2,10 @@
 import { expect, it } from 'vitest';
 import { cleanUp, disputeOf, revert } from '../../src/app/ending.ts';
 import type { EffectDeps } from '../../src/app/outcome.ts';
-import type { Ended, Loaded, TrafficRouter, Workload, Written } from '../../src/app/ports.ts';
+import type { Written } from '../../src/app/ports/cluster.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Loaded } from '../../src/app/ports/store.ts';
+import type { Ended, Workload } from '../../src/app/ports/workload.ts';
 import { begin } from '../../src/core/decide.ts';
 import { STABLE_ROUTE, type Target } from '../../src/core/plan.ts';
 import type { Phase } from '../../src/core/rollout.ts';

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { test } from '../../src/app/evidence.ts';
 import type { EffectDeps } from '../../src/app/outcome.ts';
-import type { Prober, Workload } from '../../src/app/ports.ts';
+import type { Prober } from '../../src/app/ports/prober.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import { begin } from '../../src/core/decide.ts';
 import type { SmokeTest } from '../../src/core/plan.ts';
 import { samplePlan } from '../support/played.ts';

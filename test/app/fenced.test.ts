@@ -1,6 +1,7 @@
 /** What comes before what a rollout wants next: a cluster that knows more than Redis, and aborts, from their record to their end. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Marks, TrafficRouter } from '../../src/app/ports.ts';
+import type { Marks } from '../../src/app/ports/cluster.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
 import { loaded, playTo } from '../contracts/store.ts';
 import { createModelCluster } from '../support/model-cluster.ts';
 import { begun, clicked, createReplica } from '../support/replica.ts';

@@ -3,7 +3,8 @@ import { expect, it } from 'vitest';
 import { atGate, quietPlan } from '../../bench/rollouts.ts';
 import { observe } from '../../src/app/observe.ts';
 import type { EffectDeps } from '../../src/app/outcome.ts';
-import type { TrafficRouter, Workload } from '../../src/app/ports.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import { only } from './support.ts';
 
 const drift = { object: 'DestinationRule hello/world', difference: 'its subset world-canary is gone', weight: null };

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { say } from '../../src/adapters/slack/answers.ts';
 import type { Deploy } from '../../src/app/deploy.ts';
 import { createOverview } from '../../src/app/overview.ts';
-import type { Store } from '../../src/app/ports.ts';
+import type { Store } from '../../src/app/ports/store.ts';
 import { loaded, playTo, record, start } from '../contracts/store.ts';
 import { withRedis } from '../support/redis.ts';
 import { configOf, listeningChat, only, openCorner } from './support.ts';

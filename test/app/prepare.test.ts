@@ -1,7 +1,8 @@
 /** What a rollout would do, worked out before anything is touched. */
 import { expect, it } from 'vitest';
 import { Refusal } from '../../src/app/outcome.ts';
-import type { TrafficRouter, Workload, WorkloadFacts } from '../../src/app/ports.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Workload, WorkloadFacts } from '../../src/app/ports/workload.ts';
 import { createPreparation } from '../../src/app/prepare.ts';
 import { parseConfig } from '../../src/core/parse-config.ts';
 import { supportOf } from '../../src/core/support.ts';

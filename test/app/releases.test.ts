@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { runEffect } from '../../src/app/effects.ts';
 import type { EffectDeps } from '../../src/app/outcome.ts';
-import type { TrafficRouter, Workload } from '../../src/app/ports.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import { begin } from '../../src/core/decide.ts';
 import { samplePlan } from '../support/played.ts';
 import { only } from './support.ts';

@@ -1,6 +1,6 @@
 /** Who may press what: looked at when it is pressed, and nothing happens otherwise. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Chat } from '../../src/app/ports.ts';
+import type { Chat } from '../../src/app/ports/chat.ts';
 import type { Click } from '../../src/app/requests.ts';
 import { loaded } from '../contracts/store.ts';
 import { createModelCluster } from '../support/model-cluster.ts';

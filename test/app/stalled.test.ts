@@ -1,7 +1,8 @@
 /** A rollout of which nothing gets through for minutes, whatever the reason: people are told once, and once when it goes on. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Refusal } from '../../src/app/outcome.ts';
-import type { Lease, Store, TrafficRouter } from '../../src/app/ports.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Lease, Store } from '../../src/app/ports/store.ts';
 import { ABORT_STALLED_MS, STALLED_MS } from '../../src/core/schedule.ts';
 import { loaded, record } from '../contracts/store.ts';
 import { createModelCluster } from '../support/model-cluster.ts';
@@ -119,4 +120,20 @@ it.each([
   now.ago = ABORT_STALLED_MS;
   for (let n = 0; n < 2; n++) await tick(n);
   expect(await told()).toEqual(expected);
+});
+
+it('what only people can mend is not told at once because an outage came before it', async () => {
+  const { now, tick, told } = await aStage();
+  now.away = [true, true];
+  await tick(0);
+  Object.assign(now, { ago: ABORT_STALLED_MS, fault: new Refusal('no right') });
+  await tick(1);
+  expect(await told()).toEqual([]);
+  // An outage in between ends neither.
+  now.fault = new Error('connect ECONNREFUSED');
+  await tick(0);
+  expect(await told()).toEqual([]);
+  now.fault = new Refusal('no right');
+  await tick(1);
+  expect(await told()).toEqual(['stalled']);
 });

@@ -1,7 +1,10 @@
 /** Parts for tests of the app: a real store in a corner of Redis, and ports that can do only what a test gives them. */
 import { createStore } from '../../src/adapters/redis/store.ts';
 import type { Answer } from '../../src/app/answers.ts';
-import type { Chat, Marks, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import type { Chat } from '../../src/app/ports/chat.ts';
+import type { Marks } from '../../src/app/ports/cluster.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import type { Request } from '../../src/app/requests.ts';
 import type { Config } from '../../src/core/config.ts';
 import { parseConfig } from '../../src/core/parse-config.ts';

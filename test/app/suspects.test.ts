@@ -1,7 +1,8 @@
 /** A rollout whose tick was in hand each time that its process died: what ends the process is bounded, and who was only there is not blamed. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
-import type { Store, TrafficRouter } from '../../src/app/ports.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Store } from '../../src/app/ports/store.ts';
 import type { Event } from '../../src/core/rollout.ts';
 import { loaded, record } from '../contracts/store.ts';
 import { createModelCluster } from '../support/model-cluster.ts';

@@ -2,7 +2,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Commands } from '../../src/app/commands.ts';
 import { createRollouts } from '../../src/app/handle.ts';
-import type { MarkedRoute, Queue, Store, TrafficRouter, Workload } from '../../src/app/ports.ts';
+import type { Queue } from '../../src/app/ports/queue.ts';
+import type { MarkedRoute, TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Store } from '../../src/app/ports/store.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import { THREADS } from '../../src/app/requests.ts';
 import { createSweep } from '../../src/app/sweep.ts';
 import { begin } from '../../src/core/decide.ts';

@@ -1,5 +1,5 @@
 /** What the events and the questions to Prometheus say of the evidence that a rollout went on by. Pure. */
-import type { RecordedEvent } from '../../src/app/ports.ts';
+import type { RecordedEvent } from '../../src/app/ports/store.ts';
 import type { Revision } from '../e2e/support/history.ts';
 
 type Events = readonly Pick<RecordedEvent, 'event' | 'version'>[];

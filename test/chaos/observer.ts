@@ -12,7 +12,7 @@ import type { Deployment, KubeObject } from '../../playground/api-server/objects
 import { NAMESPACE } from '../../playground/world.ts';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createStore } from '../../src/adapters/redis/store.ts';
-import type { RecordedEvent } from '../../src/app/ports.ts';
+import type { RecordedEvent } from '../../src/app/ports/store.ts';
 import { isTerminal, type Rollout } from '../../src/core/rollout.ts';
 import { complaints, type Revision } from '../e2e/support/history.ts';
 import type { Ground, Owned } from '../scenarios/support/grounds.ts';

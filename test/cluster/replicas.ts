@@ -1,6 +1,7 @@
 /** Replicas of a bot, as the API server meets them: nothing is shared between them but itself. */
 import { type Cluster, createCluster } from '../../src/adapters/kubernetes/cluster.ts';
-import type { Log, Workload } from '../../src/app/ports.ts';
+import type { Log } from '../../src/app/ports/log.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import type { WorkloadWorld } from '../contracts/workload.ts';
 import type { Kube } from './kube.ts';
 import { lagging } from './lagging.ts';

@@ -1,7 +1,7 @@
 /** A service `world` in a namespace of its own: Deployment, Kubernetes Service and HTTPRoute, as its owners made them. */
 import { randomBytes } from 'node:crypto';
 import type { Cluster } from '../../src/adapters/kubernetes/cluster.ts';
-import type { Log } from '../../src/app/ports.ts';
+import type { Log } from '../../src/app/ports/log.ts';
 import type { Plan, Route, Step, Target } from '../../src/core/plan.ts';
 import type { Json, Kube } from './kube.ts';
 

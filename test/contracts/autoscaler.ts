@@ -3,7 +3,8 @@
  * rollout and no longer, and whatever others do to it meanwhile is theirs.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Fence, Workload } from '../../src/app/ports.ts';
+import type { Fence } from '../../src/app/ports/cluster.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import type { Target } from '../../src/core/plan.ts';
 import { IMAGE, planFor, until } from '../cluster/world.ts';
 import type { WorkloadWorld } from './workload.ts';

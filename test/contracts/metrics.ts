@@ -3,7 +3,7 @@
  * gives a `Metrics` that can see it.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Metrics } from '../../src/app/ports.ts';
+import type { Metrics } from '../../src/app/ports/metrics.ts';
 import type { Measured, Reading } from '../../src/core/analysis.ts';
 import type { Preset } from '../../src/core/config-schema.ts';
 import type { Check, Target } from '../../src/core/plan.ts';

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createQueue } from '../../src/adapters/bullmq.ts';
-import type { Queue } from '../../src/app/ports.ts';
+import type { Queue } from '../../src/app/ports/queue.ts';
 import { keysOf, recordingLog } from '../support/redis.ts';
 
 let queues = 0;

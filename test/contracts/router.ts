@@ -1,10 +1,11 @@
 /**
- * What every router promises (`TrafficRouter` in src/app/ports.ts), asked of whatever holds its routes. Each test gets a
+ * What every router promises (`TrafficRouter` in src/app/ports/router.ts), asked of whatever holds its routes. Each test gets a
  * service of its own, which nobody has touched. A new router gives a `RouterWorld`: two routers that share nothing but the
  * outside, a target, ways to look at the routes as stored, and the hands of somebody else.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Fence, TrafficRouter } from '../../src/app/ports.ts';
+import type { Fence } from '../../src/app/ports/cluster.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
 import { type Route, STABLE_ROUTE, type Target } from '../../src/core/plan.ts';
 import { unsayable } from '../../src/core/support.ts';
 import { routePlaces } from '../../src/core/traffic.ts';

@@ -1,6 +1,6 @@
 /** What every `Store` promises. `open` gives two stores on the same data: the replicas of one bot. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Lease, Loaded, Release, Store } from '../../src/app/ports.ts';
+import type { Lease, Loaded, Release, Store } from '../../src/app/ports/store.ts';
 import { begin, decide } from '../../src/core/decide.ts';
 import { newId } from '../../src/core/id.ts';
 import type { Event, Rollout } from '../../src/core/rollout.ts';

@@ -1,9 +1,10 @@
 /**
- * What every workload promises (`Workload` in src/app/ports.ts), asked of an API server whose controllers run: Deployments
+ * What every workload promises (`Workload` in src/app/ports/workload.ts), asked of an API server whose controllers run: Deployments
  * get pods, pods become Ready, Kubernetes Services get endpoints. Each test gets a service of its own.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Fence, Workload } from '../../src/app/ports.ts';
+import type { Fence } from '../../src/app/ports/cluster.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import type { Plan, Target } from '../../src/core/plan.ts';
 import type { Json, Kube } from '../cluster/kube.ts';
 import { IMAGE, imageOf, planFor, until, type World } from '../cluster/world.ts';

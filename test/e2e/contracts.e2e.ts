@@ -1,4 +1,4 @@
-/** The contracts of src/app/ports.ts against the API server of KUBECONFIG. */
+/** The contracts of src/app/ports against the API server of KUBECONFIG. */
 import { afterAll } from 'vitest';
 import { gatewayApiSuite } from '../adapters/traffic/gateway-api.suite.ts';
 import { gatewayWorld } from '../cluster/gateway-world.ts';

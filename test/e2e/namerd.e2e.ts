@@ -1,7 +1,7 @@
 /** The router `namerd` against the independent namerd and the Linkerd 1 router of the shared folder. */
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createNamerdRouter } from '../../src/adapters/traffic/namerd/router.ts';
-import type { TrafficRouter } from '../../src/app/ports.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
 import type { Route, Target } from '../../src/core/plan.ts';
 import { previewRequest } from '../../src/core/traffic.ts';
 import { namerdTarget, namerdWorld } from '../cluster/namerd-world.ts';

@@ -1,7 +1,8 @@
 /** Who is in a group is read again when it counts; what cannot be read is a no, except for aborts. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createPeople } from '../../src/app/people.ts';
-import type { Chat, Store } from '../../src/app/ports.ts';
+import type { Chat } from '../../src/app/ports/chat.ts';
+import type { Store } from '../../src/app/ports/store.ts';
 import type { Access } from '../../src/core/plan.ts';
 import { mayDo, type Verb } from '../../src/core/policy.ts';
 import { only } from '../app/support.ts';

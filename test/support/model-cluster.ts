@@ -1,5 +1,7 @@
 /** A cluster of one route and two Deployments, where each call is one atomic step behind the fence, as design section 8 has it. */
-import type { Fence, Marks, TrafficRouter, Workload, Written } from '../../src/app/ports.ts';
+import type { Fence, Marks, Written } from '../../src/app/ports/cluster.ts';
+import type { TrafficRouter } from '../../src/app/ports/router.ts';
+import type { Workload } from '../../src/app/ports/workload.ts';
 import { STABLE_ROUTE } from '../../src/core/plan.ts';
 import { only } from '../app/support.ts';
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import type { Log } from '../../src/app/ports.ts';
+import type { Log } from '../../src/app/ports/log.ts';
 import { startRedis } from '../../tools/redis.mjs';
 import { freePort } from './redis-server.ts';
 

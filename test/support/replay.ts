@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis';
 import { verifyChain } from '../../src/adapters/redis/chain.ts';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createStore, type RedisStore } from '../../src/adapters/redis/store.ts';
-import type { RecordedEvent } from '../../src/app/ports.ts';
+import type { RecordedEvent } from '../../src/app/ports/store.ts';
 import { begin, decide } from '../../src/core/decide.ts';
 import { serviceOf } from '../../src/core/id.ts';
 import { isAbortable, isTerminal, type Rollout } from '../../src/core/rollout.ts';

@@ -1,6 +1,6 @@
 /** The picture that follows a gate, as PNG, and the same in words. */
 import { createRequire } from 'node:module';
-import type { Series } from '../../app/ports.ts';
+import type { Series } from '../../app/ports/metrics.ts';
 import type { Span } from './panel.ts';
 import { chartSvg, FONT, linesOf, WIDTH } from './svg.ts';
 import { valueWords } from './words.ts';

@@ -1,7 +1,7 @@
 /** One check: canary and stable over time, with its limits. Every line is named by a word at its end, not by colour alone. */
 import { scaleLinear } from 'd3-scale';
 import { line } from 'd3-shape';
-import type { Series } from '../../app/ports.ts';
+import type { Series } from '../../app/ports/metrics.ts';
 import type { Check } from '../../core/plan.ts';
 import { clock, cutTo, escapeXml, limitWords, tickWords, valueWords } from './words.ts';
 

@@ -1,5 +1,5 @@
 /** The gate's picture as SVG: a panel for each check, two in a row. */
-import type { Series } from '../../app/ports.ts';
+import type { Series } from '../../app/ports/metrics.ts';
 import { type Box, type Lines, panel, type Span, text } from './panel.ts';
 
 export const FONT = 'Inter';

@@ -1,6 +1,6 @@
 /** What Sluice asks of an API server: few small calls, and views that watch. */
 import { z } from 'zod';
-import type { Log } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { createChanges, type Listener } from './changes.ts';
 import { ApiFault, type Outcome, readError, toFault } from './errors.ts';
 import { createLeftOut } from './left-out.ts';

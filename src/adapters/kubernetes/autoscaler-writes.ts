@@ -4,7 +4,7 @@
  * at stable's size until stable has all the traffic again. Pure.
  */
 import { z } from 'zod';
-import type { Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
 import { beforeClaim, claimOps, DONE, type Intent, meet, underFence } from './fence.ts';
 import { type Op, readMarks, replace, test } from './marks.ts';
 import { type Autoscaler, Autoscalers, type Held, nameOf } from './objects.ts';

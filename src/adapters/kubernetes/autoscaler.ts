@@ -1,5 +1,5 @@
 /** The HorizontalPodAutoscaler of a stable Deployment: found once, named in the Deployment's journal, and held for the rollout. */
-import type { Fence, Written } from '../../app/ports.ts';
+import type { Fence, Written } from '../../app/ports/cluster.ts';
 import type { Target } from '../../core/plan.ts';
 import type { ForeseenHold } from '../../core/writes.ts';
 import { intendFollow, intendGiveBack, intendHold, leastOf, raisedFor } from './autoscaler-writes.ts';

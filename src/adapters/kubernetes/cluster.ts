@@ -6,7 +6,7 @@ import type { RequestOptions } from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
 import packageJson from '../../../package.json' with { type: 'json' };
-import type { Log } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { type Cluster, type Connection, createApi } from './api.ts';
 import { ApiFault, toFault } from './errors.ts';
 import { readEvents } from './events.ts';

@@ -2,7 +2,7 @@
  * Writes that only the newest holder of an object can make: one JSON Patch tests the marks and the values it replaces as
  * they were read, so a late writer and a foreign edit are met, never overwritten (design section 8).
  */
-import type { Fence, Marks, Written } from '../../app/ports.ts';
+import type { Fence, Marks, Written } from '../../app/ports/cluster.ts';
 import type { Drift } from '../../core/rollout.ts';
 import type { Cluster } from './cluster.ts';
 import { type MarkChanges, type Op, readMarks, setMarks, test, testMarks } from './marks.ts';

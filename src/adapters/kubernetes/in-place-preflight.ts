@@ -1,5 +1,6 @@
 /** Looks at a Deployment that is going to be rolled out in place, before it is touched. */
-import type { Preflight, WorkloadFacts } from '../../app/ports.ts';
+import type { Preflight } from '../../app/ports/cluster.ts';
+import type { WorkloadFacts } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { asStored } from './dry-template.ts';

@@ -1,6 +1,7 @@
 /** What the watched copies say of a Deployment that is rolled out in place: its new pods are those of its newest ReplicaSet. */
 import { isDeepStrictEqual } from 'node:util';
-import type { CanaryState, Fence, Workload } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
+import type { CanaryState, Workload } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import type { Cluster } from './cluster.ts';

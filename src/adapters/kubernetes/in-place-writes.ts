@@ -1,6 +1,6 @@
 /** What each operation of a rollout in place writes to the Deployment, or why it does not. Pure. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
 import {
   barrier,
   beforeClaim,

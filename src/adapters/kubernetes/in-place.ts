@@ -3,7 +3,9 @@
  * rollout with a first batch of new pods; 100 is the rolling update as the Deployment's owners have it.
  * https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
  */
-import type { Fence, Log, Workload, Written } from '../../app/ports.ts';
+import type { Fence, Written } from '../../app/ports/cluster.ts';
+import type { Log } from '../../app/ports/log.ts';
+import type { Workload } from '../../app/ports/workload.ts';
 import type { Plan, Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { asStored } from './dry-template.ts';

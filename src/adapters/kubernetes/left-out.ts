@@ -1,5 +1,5 @@
 /** Objects that cannot be read, whoever made them so: they keep nobody from the others, and each is named in the log once. */
-import type { Log } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { headOf } from './objects.ts';
 
 export function createLeftOut(log: Pick<Log, 'warn'>) {

@@ -1,6 +1,6 @@
 /** Objects that Sluice makes for a rollout: made once, found again by whoever repeats it, and taken away by their own rollout only. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Fence, Written } from '../../app/ports.ts';
+import type { Fence, Written } from '../../app/ports/cluster.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Draft } from './api.ts';
 import type { Cluster } from './cluster.ts';

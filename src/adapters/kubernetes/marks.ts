@@ -1,5 +1,5 @@
 /** Sluice's marks on the objects it claims (annotations), and the JSON Patch operations that test and write them. */
-import type { Fence, Marks } from '../../app/ports.ts';
+import type { Fence, Marks } from '../../app/ports/cluster.ts';
 import type { Held } from './objects.ts';
 
 const PREFIX = 'sluice.dev/';

@@ -1,6 +1,6 @@
 /** What a preflight looks at and says of the Deployment that serves, whatever the workload that rolls it out. */
 import { isDeepStrictEqual } from 'node:util';
-import type { WorkloadFacts } from '../../app/ports.ts';
+import type { WorkloadFacts } from '../../app/ports/workload.ts';
 import { versionOf } from '../../core/config.ts';
 import type { Target } from '../../core/plan.ts';
 import { baseOf } from '../../core/versions.ts';

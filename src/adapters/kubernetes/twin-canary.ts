@@ -1,6 +1,6 @@
 /** The objects that a canary rollout makes beside the stable Deployment, as copies of what is there. Pure. */
 import { z } from 'zod';
-import type { Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
 import type { Plan, Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';
 import { subsetRule } from '../../core/traffic.ts';

@@ -1,5 +1,6 @@
 /** What people and other tools did to the objects of a rollout since Sluice left them, as the watched copies show. */
-import type { Fence, Workload } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
+import type { Workload } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import type { Cluster } from './cluster.ts';

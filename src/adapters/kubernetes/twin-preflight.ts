@@ -1,5 +1,6 @@
 /** Looks at everything that a canary rollout is going to touch, before it touches anything. */
-import type { Preflight, WorkloadFacts } from '../../app/ports.ts';
+import type { Preflight } from '../../app/ports/cluster.ts';
+import type { WorkloadFacts } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import { type Autoscaling, chooseAutoscaler } from './autoscaler.ts';
 import { leastOf, raisedFor } from './autoscaler-writes.ts';

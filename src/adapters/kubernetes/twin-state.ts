@@ -1,5 +1,6 @@
 /** How far Deployments, pods and endpoints are, in the cluster's own words. Pure. */
-import type { CanaryState, Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
+import type { CanaryState } from '../../app/ports/workload.ts';
 import { readMarks } from './marks.ts';
 import type { Deployment, EndpointSlice, Pod } from './objects.ts';
 

@@ -3,7 +3,8 @@
  * that does not show what was written last is looked at afresh once; what is concluded is never older than the last write.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { CanaryState, Fence, Workload } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
+import type { CanaryState, Workload } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import { subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from './cluster.ts';

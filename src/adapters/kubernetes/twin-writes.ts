@@ -1,7 +1,7 @@
 /** What each operation of a canary rollout writes to Deployments and Kubernetes Services, or why it does not. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
 import {
   barrier,
   beforeClaim,

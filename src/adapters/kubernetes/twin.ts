@@ -2,7 +2,9 @@
  * The workload `twin`: the stable Deployment stays, the canary is a second one beside it, and two Kubernetes Services give
  * each a name to route to (design section 6).
  */
-import type { Log, Workload, Written } from '../../app/ports.ts';
+import type { Written } from '../../app/ports/cluster.ts';
+import type { Log } from '../../app/ports/log.ts';
+import type { Workload } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';
 import { createAutoscaling } from './autoscaler.ts';

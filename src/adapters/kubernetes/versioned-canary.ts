@@ -1,5 +1,5 @@
 /** The Deployment and the Kubernetes Service of a new version, as copies of those that serve. Pure. */
-import type { Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
 import type { Plan, Target } from '../../core/plan.ts';
 import { baseOf, versionIn, versionName } from '../../core/versions.ts';
 import { type Deployment, Deployments, nameOf, type Service } from './objects.ts';

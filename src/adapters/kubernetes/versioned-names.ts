@@ -2,7 +2,7 @@
  * Workload `versioned`: which Deployment serves is told by the routes, and which two belong to a rollout by their marks. So the
  * names of a target are found without a plan too, where Redis is away or has lost it.
  */
-import type { Located, Wanted } from '../../app/ports.ts';
+import type { Located, Wanted } from '../../app/ports/router.ts';
 import { versionOf } from '../../core/config.ts';
 import { serviceOf } from '../../core/id.ts';
 import type { Target } from '../../core/plan.ts';

@@ -1,5 +1,6 @@
 /** Looks at what a rollout with the workload `versioned` is going to touch, before it touches anything. */
-import type { Preflight, WorkloadFacts } from '../../app/ports.ts';
+import type { Preflight } from '../../app/ports/cluster.ts';
+import type { WorkloadFacts } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';
 import type { Cluster } from './cluster.ts';

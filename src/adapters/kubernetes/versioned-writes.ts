@@ -1,6 +1,6 @@
 /** What a rollout with the workload `versioned` writes besides what all of them do, or why it does not. Pure. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
 import type { Target } from '../../core/plan.ts';
 import { behind, DONE, type Intent, refused, underFence } from './fence.ts';
 import { type MarkChanges, readMarks, readReplicas, replace, test } from './marks.ts';

@@ -2,7 +2,9 @@
  * The workload `versioned`: each version has a Deployment and a Kubernetes Service of its own, and the routes say which one
  * serves (design section 6). Nothing is copied at the promotion; the version before stays, scaled to 0, for the way back.
  */
-import type { Fence, Log, Workload, Written } from '../../app/ports.ts';
+import type { Fence, Written } from '../../app/ports/cluster.ts';
+import type { Log } from '../../app/ports/log.ts';
+import type { Workload } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { all, DONE, type Intent, refused, write } from './fence.ts';

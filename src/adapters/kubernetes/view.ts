@@ -3,7 +3,7 @@
  * every change. Nothing is polled, and whatever Sluice itself reads or writes is put in at once.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Log } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { createLeftOut } from './left-out.ts';
 import { bookmarkSchema, type Held, headOf } from './objects.ts';
 

@@ -1,5 +1,6 @@
 /** The ways to run a second version: a new one is a file, its tests, and a line here. */
-import type { Log, Workload } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
+import type { Workload } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { createInPlace } from './in-place.ts';

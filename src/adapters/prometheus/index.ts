@@ -1,5 +1,7 @@
 /** The port `Metrics` on Prometheus. */
-import type { Log, Metrics, Series, SideSets } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
+import type { Metrics, Series } from '../../app/ports/metrics.ts';
+import type { SideSets } from '../../app/ports/workload.ts';
 import type { Measured, Reading } from '../../core/analysis.ts';
 import type { Check, Target } from '../../core/plan.ts';
 import { createClient } from './client.ts';

@@ -1,5 +1,5 @@
 /** From a check to the PromQL of one side. */
-import type { SideSets } from '../../app/ports.ts';
+import type { SideSets } from '../../app/ports/workload.ts';
 import { isPreset } from '../../core/config-schema.ts';
 import type { Check, Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';

@@ -1,6 +1,6 @@
 /** The hash chain over a rollout's events: whoever changes, drops or swaps one afterwards is found out. */
 import { createHash } from 'node:crypto';
-import type { RecordedEvent } from '../../app/ports.ts';
+import type { RecordedEvent } from '../../app/ports/store.ts';
 import type { Plan } from '../../core/plan.ts';
 import type { Event } from '../../core/rollout.ts';
 

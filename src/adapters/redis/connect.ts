@@ -1,6 +1,6 @@
 /** Connections to Redis: bounded calls, reconnecting for ever, one log line when the state changes. */
 import { Cluster, type ClusterOptions, type Command, Redis, type RedisOptions, ReplyError } from 'ioredis';
-import type { Log } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { redisAddress } from './address.ts';
 
 export type RedisClient = Redis | Cluster;

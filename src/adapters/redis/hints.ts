@@ -2,7 +2,7 @@
  * Hints that were lost: the indexes are written beside the transitions and in other slots, so a process that dies between the
  * two leaves them behind. What they should say stands with each rollout; it is compared without loading any.
  */
-import type { Store } from '../../app/ports.ts';
+import type { Store } from '../../app/ports/store.ts';
 import { inBatches } from './batches.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';

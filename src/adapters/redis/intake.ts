@@ -1,5 +1,5 @@
 /** Commands and clicks, recorded before they are acknowledged: one inbox per service. */
-import type { Store } from '../../app/ports.ts';
+import type { Store } from '../../app/ports/store.ts';
 import { inBatches } from './batches.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';

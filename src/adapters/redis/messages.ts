@@ -1,5 +1,5 @@
 /** The outbox: what Slack does not show yet, one stream per rollout, and an index of the rollouts that have something in it. */
-import type { Store } from '../../app/ports.ts';
+import type { Store } from '../../app/ports/store.ts';
 import type { Outgoing } from '../../core/rollout.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';

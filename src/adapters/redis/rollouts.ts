@@ -1,5 +1,6 @@
 /** Rollouts in Redis: one hash each, an append-only stream of events, and the lock that makes them one per service. */
-import type { Loaded, Log, RecordedEvent, Release, Store } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
+import type { Loaded, RecordedEvent, Release, Store } from '../../app/ports/store.ts';
 import { Unreadable } from '../../app/unreadable.ts';
 import { serviceOf } from '../../core/id.ts';
 import { isKnownPhase } from '../../core/known.ts';

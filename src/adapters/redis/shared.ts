@@ -1,6 +1,6 @@
 /** What the replicas share besides rollouts: leases, rates, the due index, last known group members. */
 import { randomUUID } from 'node:crypto';
-import type { Store } from '../../app/ports.ts';
+import type { Store } from '../../app/ports/store.ts';
 import type { RedisClient } from './connect.ts';
 import { scoreOf } from './hints.ts';
 import type { Keys } from './keys.ts';

@@ -1,6 +1,7 @@
 /** The store on Redis: the port put together from its parts, and the connections it works on. */
 import { Cluster, type Redis, ReplyError } from 'ioredis';
-import type { Log, Store } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
+import type { Store } from '../../app/ports/store.ts';
 import { redisAddress } from './address.ts';
 import { connectBounded, disconnect, onTrouble, type RedisClient } from './connect.ts';
 import { createHintStore } from './hints.ts';

@@ -2,7 +2,8 @@
 import type { RequestListener } from 'node:http';
 import { App, HTTPReceiver, type Logger, LogLevel, SocketModeReceiver } from '@slack/bolt';
 import { WebClient } from '@slack/web-api';
-import type { Chat, Log } from '../../app/ports.ts';
+import type { Chat } from '../../app/ports/chat.ts';
+import type { Log } from '../../app/ports/log.ts';
 import type { Bot } from '../../app/requests.ts';
 import type { Rollout } from '../../core/rollout.ts';
 import { createChat, type Picture } from './chat.ts';

@@ -4,7 +4,8 @@
  */
 import type { KnownBlock } from '@slack/types';
 import type { WebClient } from '@slack/web-api';
-import type { Chat, Log, Sent } from '../../app/ports.ts';
+import type { Chat, Sent } from '../../app/ports/chat.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { type Place, parsePlace, writePlace } from '../../core/place.ts';
 import { type MessageKey, type Outgoing, openGate, type Rollout } from '../../core/rollout.ts';
 import { say } from './answers.ts';

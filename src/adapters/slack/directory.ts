@@ -1,6 +1,7 @@
 /** Who and where: channels, user groups and people of the workspace, as Slack knows them now. */
 import type { WebClient } from '@slack/web-api';
-import type { Chat, Log } from '../../app/ports.ts';
+import type { Chat } from '../../app/ports/chat.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { reasonOf, slackError, troubleOf } from './errors.ts';
 import { plain } from './mrkdwn.ts';
 import { keepRecent } from './recent.ts';

@@ -5,7 +5,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { isValidSlackRequest } from '@slack/bolt';
 import { z } from 'zod';
-import type { Log, ReplyTo } from '../../app/ports.ts';
+import type { ReplyTo } from '../../app/ports/chat.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { say } from './answers.ts';
 import type { Teller } from './tell.ts';
 

@@ -1,6 +1,7 @@
 /** For `doctor`: what the tokens are good for. Nothing is posted and no socket is opened. */
 import { LogLevel, WebClient } from '@slack/web-api';
-import type { Chat, Log } from '../../app/ports.ts';
+import type { Chat } from '../../app/ports/chat.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { createDirectory } from './directory.ts';
 import { reasonOf, slackError } from './errors.ts';
 

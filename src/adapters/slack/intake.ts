@@ -4,7 +4,8 @@
  */
 import type { App, BlockAction, ButtonAction } from '@slack/bolt';
 import type { WebClient } from '@slack/web-api';
-import type { Log, ReplyTo } from '../../app/ports.ts';
+import type { ReplyTo } from '../../app/ports/chat.ts';
+import type { Log } from '../../app/ports/log.ts';
 import type { Bot, Request } from '../../app/requests.ts';
 import { FORM_FAILED, LATE, OLD_BUTTON, say } from './answers.ts';
 import type { Directory, Origin } from './directory.ts';

@@ -1,7 +1,7 @@
 /** What Slack's payloads say: who, where, and which button. Signed by Slack, but what a button carries may be of an older version. */
 import type { BlockAction } from '@slack/bolt';
 import { z } from 'zod';
-import type { ReplyTo } from '../../app/ports.ts';
+import type { ReplyTo } from '../../app/ports/chat.ts';
 import type { Click } from '../../app/requests.ts';
 import type { Origin } from './directory.ts';
 

@@ -1,6 +1,7 @@
 /** Tells one person something, where they asked; nobody else sees it. */
 import type { WebClient } from '@slack/web-api';
-import type { Log, ReplyTo } from '../../app/ports.ts';
+import type { ReplyTo } from '../../app/ports/chat.ts';
+import type { Log } from '../../app/ports/log.ts';
 import { reasonOf } from './errors.ts';
 import { cut, LITERAL } from './mrkdwn.ts';
 

@@ -2,7 +2,8 @@
  * How one kind of Kubernetes object says a route. A dialect knows fields only: claims, fences, aborts and drift are the same
  * for all of them and live in `object-*.ts`. Everything here is pure.
  */
-import type { Log, RouteFacts, TrafficRouter } from '../../app/ports.ts';
+import type { Log } from '../../app/ports/log.ts';
+import type { RouteFacts, TrafficRouter } from '../../app/ports/router.ts';
 import type { Route, Target } from '../../core/plan.ts';
 import type { Cluster, Draft } from '../kubernetes/api.ts';
 import type { Op } from '../kubernetes/marks.ts';

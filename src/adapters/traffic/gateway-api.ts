@@ -1,5 +1,5 @@
 /** Gateway API HTTPRoutes: weights, header previews and mirrors on the rules that send to the rolled-out Kubernetes Service. */
-import type { TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import { sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';
 import { replace, test } from '../kubernetes/marks.ts';

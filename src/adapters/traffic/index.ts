@@ -1,5 +1,5 @@
 /** The traffic systems that Sluice can route with: a new one is a file, its tests, and a line here. */
-import type { TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import type { Target } from '../../core/plan.ts';
 import type { RouterDeps } from './dialect.ts';
 import { createGatewayApiRouter } from './gateway-api.ts';

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import { type Preview, type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';

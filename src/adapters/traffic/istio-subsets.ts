@@ -3,7 +3,8 @@
  * the way up it comes before the weights, on the way down after them, and an abort does not wait for it.
  */
 import { Refusal } from '../../app/outcome.ts';
-import type { Fence, TrafficRouter, Written } from '../../app/ports.ts';
+import type { Fence, Written } from '../../app/ports/cluster.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import { sidesOf } from '../../core/sides.ts';

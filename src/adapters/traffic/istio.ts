@@ -3,7 +3,7 @@
  * routes that send to the rolled-out Kubernetes Service. https://istio.io/latest/docs/reference/config/networking/virtual-service/
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import type { Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
 import { subsetRule } from '../../core/traffic.ts';

@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/concepts/services-networking/service/#services-with-selector
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';

@@ -1,5 +1,5 @@
 /** What somebody else did to route objects that a rollout holds. */
-import type { Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import { marksLost } from '../kubernetes/fence.ts';

@@ -1,5 +1,5 @@
 /** The objects that carry the route of a target: how each is found, read, made and written. What the parts of a router share. */
-import type { Fence, Written } from '../../app/ports.ts';
+import type { Fence, Written } from '../../app/ports/cluster.ts';
 import type { Target } from '../../core/plan.ts';
 import { DONE, type Intent, type Result, refused, write } from '../kubernetes/fence.ts';
 import { birthMarks, MANAGED_LABEL } from '../kubernetes/marks.ts';

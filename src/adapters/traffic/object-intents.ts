@@ -1,7 +1,7 @@
 /** What each operation writes to a route object as it was read, or why it does not. Pure: others send the patches. */
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
 import { type Route, STABLE_ROUTE } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import {

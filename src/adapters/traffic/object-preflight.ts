@@ -1,5 +1,5 @@
 /** What is looked at before a rollout touches its route objects. Reads only. */
-import type { TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Draft } from '../kubernetes/api.ts';
 import { heldMessage } from '../kubernetes/fence.ts';

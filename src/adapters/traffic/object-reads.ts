@@ -1,5 +1,6 @@
 /** What the route objects of a rollout say: the route they show, whose they are, and whether their controllers took it. */
-import type { Marks, TrafficRouter } from '../../app/ports.ts';
+import type { Marks } from '../../app/ports/cluster.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import { STABLE_ROUTE } from '../../core/plan.ts';
 import { readEnv, readMarks } from '../kubernetes/marks.ts';
 import { type Held, nameOf } from '../kubernetes/objects.ts';

@@ -1,5 +1,6 @@
 /** The way back: route objects get the fields of before, by an end, by an abort, and by one without Redis. */
-import type { Fence, TrafficRouter, Written } from '../../app/ports.ts';
+import type { Fence, Written } from '../../app/ports/cluster.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import type { Target } from '../../core/plan.ts';
 import { all, DONE, type Intent, refused, underFence } from '../kubernetes/fence.ts';
 import { readMarks } from '../kubernetes/marks.ts';

@@ -2,7 +2,7 @@
  * A router whose routes are fields of Kubernetes objects: what is the same for all of them. Every write is one fenced patch on
  * one object (design section 8); which fields it writes is the dialect's.
  */
-import type { TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import type { Held } from '../kubernetes/objects.ts';
 import type { RouteObjects, RouterDeps } from './dialect.ts';
 import { createDrifts } from './object-drift.ts';

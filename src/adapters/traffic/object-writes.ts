@@ -1,6 +1,7 @@
 /** The writes of a rollout on its way up: its claim, each route, and the place that a canary takes for good. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Fence, TrafficRouter, Written } from '../../app/ports.ts';
+import type { Fence, Written } from '../../app/ports/cluster.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import { type Route, STABLE_ROUTE } from '../../core/plan.ts';
 import { unsayable } from '../../core/support.ts';
 import { DONE, drifted, type Intent, refused } from '../kubernetes/fence.ts';

@@ -3,7 +3,7 @@
  * The Kubernetes Service only carries the marks and the weight that its pods were given last; nothing of its spec is written.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import { STABLE_ROUTE } from '../../core/plan.ts';
 import { IN_PLACE_SUPPORT } from '../../core/support.ts';
 import { readJournal } from '../kubernetes/in-place-fields.ts';

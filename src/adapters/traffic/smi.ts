@@ -3,7 +3,7 @@
  * is missing is made for the rollout. https://github.com/servicemeshinterface/smi-spec/tree/main/apis/traffic-split
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { TrafficRouter } from '../../app/ports.ts';
+import type { TrafficRouter } from '../../app/ports/router.ts';
 import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
 import { type Sides, sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';

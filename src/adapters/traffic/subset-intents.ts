@@ -3,7 +3,7 @@
  * there from the claim to the release, and no patch that moves traffic waits for it. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Fence } from '../../app/ports.ts';
+import type { Fence } from '../../app/ports/cluster.ts';
 import type { Drift } from '../../core/rollout.ts';
 import {
   beforeClaim,

@@ -5,7 +5,7 @@ import { chartAlt, renderChart } from '../../../src/adapters/chart/chart.ts';
 import { createGateChart } from '../../../src/adapters/chart/gate.ts';
 import { chartSvg } from '../../../src/adapters/chart/svg.ts';
 import { cutTo, valueWords } from '../../../src/adapters/chart/words.ts';
-import type { Metrics, Series } from '../../../src/app/ports.ts';
+import type { Metrics, Series } from '../../../src/app/ports/metrics.ts';
 import type { Check } from '../../../src/core/plan.ts';
 import { aCheck, aPlan, atGate } from './support.ts';
 

@@ -4,7 +4,7 @@ import { barrier, DONE, drifted, meet, refused, underFence, write } from '../../
 import type { Op } from '../../../src/adapters/kubernetes/marks.ts';
 import { readMarks } from '../../../src/adapters/kubernetes/marks.ts';
 import { Deployments, type Held, type Kind } from '../../../src/adapters/kubernetes/objects.ts';
-import type { Fence, Marks } from '../../../src/app/ports.ts';
+import type { Fence, Marks } from '../../../src/app/ports/cluster.ts';
 import { applyPatch } from '../../cluster/json-patch.ts';
 import { deadCluster } from '../../cluster/world.ts';
 

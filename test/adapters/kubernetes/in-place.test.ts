@@ -6,7 +6,7 @@ import { createInPlace } from '../../../src/adapters/kubernetes/in-place.ts';
 import { achieved, podsFor } from '../../../src/adapters/kubernetes/in-place-fields.ts';
 import { strangeTemplate } from '../../../src/adapters/kubernetes/in-place-writes.ts';
 import type { PodTemplate } from '../../../src/adapters/kubernetes/objects.ts';
-import type { Workload } from '../../../src/app/ports.ts';
+import type { Workload } from '../../../src/app/ports/workload.ts';
 import type { Target } from '../../../src/core/plan.ts';
 import { openKube } from '../../cluster/kube.ts';
 import { openReplicas, type Replicas } from '../../cluster/replicas.ts';

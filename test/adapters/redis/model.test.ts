@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
 import { verifyChain } from '../../../src/adapters/redis/chain.ts';
 import { createStore } from '../../../src/adapters/redis/store.ts';
-import type { Loaded, Store } from '../../../src/app/ports.ts';
+import type { Loaded, Store } from '../../../src/app/ports/store.ts';
 import { begin } from '../../../src/core/decide.ts';
 import type { Event, Outgoing, Rollout } from '../../../src/core/rollout.ts';
 import { aService, loaded } from '../../contracts/store.ts';

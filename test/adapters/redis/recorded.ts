@@ -3,7 +3,7 @@
  * earlier Sluice, key by key as it stands there.
  */
 import { createKeys } from '../../../src/adapters/redis/keys.ts';
-import type { Store } from '../../../src/app/ports.ts';
+import type { Store } from '../../../src/app/ports/store.ts';
 import type { CheckResult } from '../../../src/core/analysis.ts';
 import { begin, decide } from '../../../src/core/decide.ts';
 import type { Plan } from '../../../src/core/plan.ts';

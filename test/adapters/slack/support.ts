@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createSlack, type SlackOptions } from '../../../src/adapters/slack/app.ts';
-import type { Log } from '../../../src/app/ports.ts';
+import type { Log } from '../../../src/app/ports/log.ts';
 import type { Bot, Request } from '../../../src/app/requests.ts';
 import type { CheckResult } from '../../../src/core/analysis.ts';
 import { begin } from '../../../src/core/decide.ts';

@@ -5,7 +5,9 @@ import { z } from 'zod';
 import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
 import { createTwin } from '../../../src/adapters/kubernetes/twin.ts';
 import { createGatewayApiRouter } from '../../../src/adapters/traffic/gateway-api.ts';
-import type { Fence, TrafficRouter, Workload } from '../../../src/app/ports.ts';
+import type { Fence } from '../../../src/app/ports/cluster.ts';
+import type { TrafficRouter } from '../../../src/app/ports/router.ts';
+import type { Workload } from '../../../src/app/ports/workload.ts';
 import type { Json, Kube } from '../../cluster/kube.ts';
 import {
   IMAGE,

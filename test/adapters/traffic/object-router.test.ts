@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createPlayground } from '../../../playground/playground.ts';
 import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
 import { createRouter } from '../../../src/adapters/traffic/index.ts';
-import type { Fence } from '../../../src/app/ports.ts';
+import type { Fence } from '../../../src/app/ports/cluster.ts';
 import { STABLE_ROUTE, type Target, type Traffic } from '../../../src/core/plan.ts';
 import { type Json, openKube } from '../../cluster/kube.ts';
 import { SYSTEMS } from '../../cluster/route-worlds.ts';

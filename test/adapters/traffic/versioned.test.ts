@@ -5,7 +5,8 @@ import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cl
 import { createVersioned } from '../../../src/adapters/kubernetes/versioned.ts';
 import { createRouter } from '../../../src/adapters/traffic/index.ts';
 import { createBlindAbort } from '../../../src/app/blind.ts';
-import type { Fence, TrafficRouter, Wanted } from '../../../src/app/ports.ts';
+import type { Fence } from '../../../src/app/ports/cluster.ts';
+import type { TrafficRouter, Wanted } from '../../../src/app/ports/router.ts';
 import type { Target } from '../../../src/core/plan.ts';
 import { versionName } from '../../../src/core/versions.ts';
 import { type Json, openKube } from '../../cluster/kube.ts';

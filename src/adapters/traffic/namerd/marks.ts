@@ -9,7 +9,7 @@
  *   /sluice/world/abort    => /U0BO…                 who aborted while Redis was away
  *   /sluice/world/env      => /default               whose bot it is
  */
-import type { Marks } from '../../../app/ports.ts';
+import type { Marks } from '../../../app/ports/cluster.ts';
 import type { Preview, Route, Target } from '../../../core/plan.ts';
 import { canaryPath, dtabAddress, dtabName } from '../../../core/traffic.ts';
 import { baseOf } from '../../../core/versions.ts';

@@ -1,5 +1,6 @@
 /** Looks at dtabs before a rollout touches them. */
-import type { Preflight, RouteFacts } from '../../../app/ports.ts';
+import type { Preflight } from '../../../app/ports/cluster.ts';
+import type { RouteFacts } from '../../../app/ports/router.ts';
 import type { Target } from '../../../core/plan.ts';
 import { sidesOf } from '../../../core/sides.ts';
 import { heldMessage } from '../../kubernetes/fence.ts';

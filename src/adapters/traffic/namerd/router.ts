@@ -2,7 +2,9 @@
  * namerd (Linkerd 1): one dentry per dtab namespace, its branch weights, and Sluice's marks beside it. Every write is a PUT
  * of the dtab as it was read, under its version, and is read back (design section 8).
  */
-import type { Fence, Log, TrafficRouter, Written } from '../../../app/ports.ts';
+import type { Fence, Written } from '../../../app/ports/cluster.ts';
+import type { Log } from '../../../app/ports/log.ts';
+import type { TrafficRouter } from '../../../app/ports/router.ts';
 import { type Route, STABLE_ROUTE } from '../../../core/plan.ts';
 import { SUPPORT, unsayable } from '../../../core/support.ts';
 import type { Cluster } from '../../kubernetes/cluster.ts';

@@ -1,5 +1,6 @@
 /** One write of a dtab: read, decide, PUT under the version that was read, and read until it is shown. */
-import type { Log, Marks, Written } from '../../../app/ports.ts';
+import type { Marks, Written } from '../../../app/ports/cluster.ts';
+import type { Log } from '../../../app/ports/log.ts';
 import { DONE, refused } from '../../kubernetes/fence.ts';
 import type { NamerdClient, Put } from './client.ts';
 import { type Place, type Seen, see } from './marks.ts';

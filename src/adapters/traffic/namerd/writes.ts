@@ -1,6 +1,6 @@
 /** What each operation makes of a dtab as it was read, or why it leaves it alone. Pure: `router.ts` sends it. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Fence, Written } from '../../../app/ports.ts';
+import type { Fence, Written } from '../../../app/ports/cluster.ts';
 import { type Route, STABLE_ROUTE } from '../../../core/plan.ts';
 import type { Drift } from '../../../core/rollout.ts';
 import { barrier, behind, DONE, drifted, heldMessage, marksLost, meetMarks, refused } from '../../kubernetes/fence.ts';

@@ -1,7 +1,8 @@
 /** What namerd in particular asks of its router: the traps of its dtabs, its answers and its versions. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createNamerdRouter } from '../../../../src/adapters/traffic/namerd/router.ts';
-import type { Fence, TrafficRouter } from '../../../../src/app/ports.ts';
+import type { Fence } from '../../../../src/app/ports/cluster.ts';
+import type { TrafficRouter } from '../../../../src/app/ports/router.ts';
 import type { Route, Target } from '../../../../src/core/plan.ts';
 import { byHand, previewRequest, routePlaces } from '../../../../src/core/traffic.ts';
 import { CANARY_ID, namerdTarget, STABLE_ID } from '../../../cluster/namerd-world.ts';
