@@ -1,7 +1,7 @@
 /** From the click on Abort to the answered PATCH of the route, idle and with all workers busy, and what the fence costs. */
 import { underFence } from '../../src/adapters/kubernetes/fence.ts';
+import { type HTTPRoute, HTTPRoutes } from '../../src/adapters/kubernetes/gateway-objects.ts';
 import { replace, test } from '../../src/adapters/kubernetes/marks.ts';
-import { type HTTPRoute, HTTPRoutes } from '../../src/adapters/kubernetes/objects.ts';
 import { createStore } from '../../src/adapters/redis/store.ts';
 import { compose, type Parts } from '../../src/compose.ts';
 import { loadConfig } from '../../src/config.ts';

@@ -1,13 +1,6 @@
 import type { Cluster } from '../../src/adapters/kubernetes/cluster.ts';
-import {
-  Deployments,
-  EndpointSlices,
-  type Held,
-  type Kind,
-  nameOf,
-  type Ref,
-  Services,
-} from '../../src/adapters/kubernetes/objects.ts';
+import { type Held, type Kind, nameOf, type Ref } from '../../src/adapters/kubernetes/kinds.ts';
+import { Deployments, EndpointSlices, Services } from '../../src/adapters/kubernetes/objects.ts';
 
 /**
  * A replica whose watches say nothing more from now on: it knows what is there now, and what it reads or writes itself.

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import type { Log } from '../../app/ports/log.ts';
 import { createChanges, type Listener } from './changes.ts';
 import { ApiFault, type Outcome, readError, toFault } from './errors.ts';
+import { apiVersion, type Held, headOf, type Kind, nameOf, pathOf, type Ref, read } from './kinds.ts';
 import { createLeftOut } from './left-out.ts';
 import { isActive, type Op, readMarks } from './marks.ts';
-import { apiVersion, type Held, headOf, type Kind, nameOf, pathOf, type Ref, read } from './objects.ts';
 import { missingRights, type Need, rulesReview } from './rights.ts';
 import { createView, type View, type WatchEvent } from './view.ts';
 

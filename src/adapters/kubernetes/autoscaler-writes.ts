@@ -6,8 +6,9 @@
 import { z } from 'zod';
 import type { Fence } from '../../app/ports/cluster.ts';
 import { beforeClaim, claimOps, DONE, type Intent, meet, underFence } from './fence.ts';
+import { type Held, nameOf } from './kinds.ts';
 import { type Op, readMarks, replace, test } from './marks.ts';
-import { type Autoscaler, Autoscalers, type Held, nameOf } from './objects.ts';
+import { type Autoscaler, Autoscalers } from './objects.ts';
 import { intendRelease } from './twin-writes.ts';
 
 /** `sluice.dev/restore` of an autoscaler. `minReplicas`: as it was, null where it had none; `raised`: what Sluice made of it. */

@@ -1,5 +1,5 @@
 import type { Cluster } from './cluster.ts';
-import type { Held, Kind, Ref } from './objects.ts';
+import type { Held, Kind, Ref } from './kinds.ts';
 
 /** What `judge` says of the watched copy, and then of a fresh one: a copy that lags behind looks like a foreign edit. */
 export async function convict<T extends Held, Verdict>(

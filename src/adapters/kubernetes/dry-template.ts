@@ -2,8 +2,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from './cluster.ts';
 import { firstDifference } from './in-place-writes.ts';
+import { nameOf, type Ref } from './kinds.ts';
 import { replace } from './marks.ts';
-import { Deployments, nameOf, type PodTemplate, type Ref } from './objects.ts';
+import { Deployments, type PodTemplate } from './objects.ts';
 
 type Stored = { readonly ok: true; readonly template: PodTemplate } | { readonly ok: false; readonly refusal: string };
 

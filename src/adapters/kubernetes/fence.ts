@@ -5,8 +5,8 @@
 import type { Fence, Marks, Written } from '../../app/ports/cluster.ts';
 import type { Drift } from '../../core/rollout.ts';
 import type { Cluster } from './cluster.ts';
+import { type Held, type Kind, nameOf, type Ref } from './kinds.ts';
 import { type MarkChanges, type Op, readMarks, setMarks, test, testMarks } from './marks.ts';
-import { type Held, type Kind, nameOf, type Ref } from './objects.ts';
 
 /** What to do about an object as it was read: write, or say why not. */
 export type Intent = { readonly ops: readonly Op[] } | Written;

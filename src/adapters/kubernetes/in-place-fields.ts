@@ -5,8 +5,9 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import type { Held } from './kinds.ts';
 import { type Op, readMarks, replace, test } from './marks.ts';
-import { type Deployment, type Held, type PodTemplate, parseTemplate } from './objects.ts';
+import { type Deployment, type PodTemplate, parseTemplate } from './objects.ts';
 
 /** Longer than any rollout; Kubernetes keeps such a pod in its Service as soon as it is Ready. */
 const HOLD_S = 1_000_000;

@@ -8,12 +8,12 @@ import type { Cluster } from './cluster.ts';
 import { marksLost } from './fence.ts';
 import { isHeld, level, podsFor, readJournal } from './in-place-fields.ts';
 import { isMade, strangeTemplate } from './in-place-writes.ts';
+import { nameOf } from './kinds.ts';
 import { readMarks } from './marks.ts';
 import {
   type Deployment,
   Deployments,
   EndpointSlices,
-  nameOf,
   Pods,
   type PodTemplate,
   type ReplicaSet,

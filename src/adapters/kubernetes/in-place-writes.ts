@@ -26,8 +26,9 @@ import {
   readJournal,
   rollTo,
 } from './in-place-fields.ts';
+import { nameOf } from './kinds.ts';
 import { readMarks } from './marks.ts';
-import { type Deployment, Deployments, nameOf, type PodTemplate } from './objects.ts';
+import { type Deployment, Deployments, type PodTemplate } from './objects.ts';
 import { rollingBack } from './rolling-back.ts';
 
 /** All annotations of an object together may take 256 KiB, and two templates are noted. */

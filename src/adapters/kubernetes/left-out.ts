@@ -1,6 +1,6 @@
 /** Objects that cannot be read, whoever made them so: they keep nobody from the others, and each is named in the log once. */
 import type { Log } from '../../app/ports/log.ts';
-import { headOf } from './objects.ts';
+import { headOf } from './kinds.ts';
 
 export function createLeftOut(log: Pick<Log, 'warn'>) {
   const errors = new Map<string, unknown>();

@@ -5,8 +5,9 @@ import type { Target } from '../../core/plan.ts';
 import type { Draft } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import { all, barrier, DONE, type Intent, refused, write } from './fence.ts';
+import { type Held, type Kind, nameOf, type Ref } from './kinds.ts';
 import { isOurs, readMarks } from './marks.ts';
-import { type Deployment, Deployments, type Held, type Kind, nameOf, type Ref } from './objects.ts';
+import { type Deployment, Deployments } from './objects.ts';
 import { deploymentOf } from './serving.ts';
 
 export type Made = { readonly kind: Kind; readonly ref: Ref };

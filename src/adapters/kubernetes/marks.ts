@@ -1,6 +1,6 @@
 /** Sluice's marks on the objects it claims (annotations), and the JSON Patch operations that test and write them. */
 import type { Fence, Marks } from '../../app/ports/cluster.ts';
-import type { Held } from './objects.ts';
+import type { Held } from './kinds.ts';
 
 const PREFIX = 'sluice.dev/';
 const MANAGED_BY = 'app.kubernetes.io/managed-by';

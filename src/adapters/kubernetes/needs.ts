@@ -3,15 +3,14 @@
  * right is said in two ways what it is for: then a refused request can be told without knowing whose it was.
  */
 import type { Target } from '../../core/plan.ts';
+import { HTTPRoutes, ReferenceGrants } from './gateway-objects.ts';
 import {
   Autoscalers,
   Deployments,
   DisruptionBudgets,
   EndpointSlices,
-  HTTPRoutes,
   NetworkPolicies,
   Pods,
-  ReferenceGrants,
   ReplicaSets,
   Services,
 } from './objects.ts';

@@ -1,4 +1,4 @@
-import { apiVersion, type Held, type Kind, nameOf } from './objects.ts';
+import { apiVersion, type Held, type Kind, nameOf } from './kinds.ts';
 
 const ARGO = /^(argo-rollouts|rollouts?)\.argoproj\.io\//;
 const FLAGGER = /^flagger(\.kubernetes)?\.app\//;

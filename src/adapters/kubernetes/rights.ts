@@ -1,6 +1,6 @@
 /** What the bot's account may do in a namespace, and how people hear of what it may not. */
 import { z } from 'zod';
-import type { Kind } from './objects.ts';
+import type { Kind } from './kinds.ts';
 
 const rule = z.looseObject({
   verbs: z.array(z.string()),

@@ -2,8 +2,8 @@
 import type { Target } from '../../core/plan.ts';
 import { routePlaces, subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from './cluster.ts';
+import { refOf } from './kinds.ts';
 import { GRANTS, ROUTES, SUBSETS, WORKLOADS } from './needs.ts';
-import { refOf } from './objects.ts';
 
 /**
  * What is missing, as sentences. Workload and router both read what the other one writes, so both ask for all of it, and

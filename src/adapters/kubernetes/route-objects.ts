@@ -1,6 +1,6 @@
 /** The parts that Sluice reads of the objects that route, other than HTTPRoutes; everything else passes through untouched. */
 import { z } from 'zod';
-import { type Kind, metadata, of } from './objects.ts';
+import { type Kind, metadata, of } from './kinds.ts';
 
 /** Of v1alpha1 to v1alpha4; in v1alpha1 a weight may also be a quantity such as `500m`. */
 const splitBackend = z.looseObject({ service: z.string(), weight: z.union([z.number(), z.string()]) });

@@ -2,18 +2,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
+import { HTTP_ROUTE_VERSIONS, type HTTPRoute, HTTPRoutes, journalSchema, type Rule } from './gateway-objects.ts';
+import { nameOf, type Ref, refOf } from './kinds.ts';
 import { isOurs, readMarks } from './marks.ts';
-import {
-  HTTP_ROUTE_VERSIONS,
-  type HTTPRoute,
-  HTTPRoutes,
-  journalSchema,
-  nameOf,
-  type Ref,
-  type Rule,
-  refOf,
-  Services,
-} from './objects.ts';
+import { Services } from './objects.ts';
 import {
   Ingresses,
   ISTIO_VERSIONS,

@@ -1,6 +1,7 @@
 /** Whether a Deployment may have no pod at all while it replaces its own: what a rollout promises holds only where it may not. */
 import { z } from 'zod';
-import { type Deployment, Deployments, nameOf } from './objects.ts';
+import { nameOf } from './kinds.ts';
+import { type Deployment, Deployments } from './objects.ts';
 
 const share = z.union([z.number(), z.string().regex(/^\d+%$/)]).catch('25%');
 const rolling = z.object({ maxSurge: share, maxUnavailable: share }).catch({ maxSurge: '25%', maxUnavailable: '25%' });

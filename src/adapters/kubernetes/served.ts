@@ -1,6 +1,6 @@
 /** Kinds that API servers serve in different versions. */
 import type { Cluster } from './api.ts';
-import type { Held, Kind } from './objects.ts';
+import type { Held, Kind } from './kinds.ts';
 
 /** The API server serves none of the versions that Sluice can write; the message names the remedy. */
 export class NotServed extends Error {}

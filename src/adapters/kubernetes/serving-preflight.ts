@@ -6,16 +6,14 @@ import type { Target } from '../../core/plan.ts';
 import { baseOf } from '../../core/versions.ts';
 import type { Cluster } from './cluster.ts';
 import { heldMessage } from './fence.ts';
+import { type Held, type Kind, nameOf } from './kinds.ts';
 import { readMarks } from './marks.ts';
 import {
   type Deployment,
   Deployments,
   DisruptionBudgets,
-  type Held,
-  type Kind,
   NetworkPolicies,
   type NetworkPolicy,
-  nameOf,
   type Peer,
   type Selector,
   type Service,

@@ -1,8 +1,9 @@
 /** Which Kubernetes Service carries a Deployment's traffic: the one that selects its pods and that the routes name. */
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
+import { nameOf, type Ref } from './kinds.ts';
 import { isOurs } from './marks.ts';
-import { type Deployment, Deployments, nameOf, type Ref, type Service, Services, StatefulSets } from './objects.ts';
+import { type Deployment, Deployments, type Service, Services, StatefulSets } from './objects.ts';
 import { namedServices } from './routed-services.ts';
 import { selectorBefore } from './switched.ts';
 

@@ -1,7 +1,7 @@
 /** The journal of a Kubernetes Service whose selector is switched for a rollout. */
 import { z } from 'zod';
+import type { Held } from './kinds.ts';
 import { readMarks } from './marks.ts';
-import type { Held } from './objects.ts';
 
 const labels = z.record(z.string(), z.string());
 const schema = z.object({ selector: labels, canary: labels });

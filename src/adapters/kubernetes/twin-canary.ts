@@ -5,15 +5,13 @@ import type { Plan, Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';
 import { subsetRule } from '../../core/traffic.ts';
 import type { Draft } from './api.ts';
+import { type Held, nameOf, type Ref } from './kinds.ts';
 import { birthMarks, MANAGED_LABEL } from './marks.ts';
 import {
   type Deployment,
   Deployments,
-  type Held,
-  nameOf,
   type PodTemplate,
   parseTemplate,
-  type Ref,
   type Selector,
   type Service,
   Services,

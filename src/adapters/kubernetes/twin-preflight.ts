@@ -5,18 +5,10 @@ import type { Target } from '../../core/plan.ts';
 import { type Autoscaling, chooseAutoscaler } from './autoscaler.ts';
 import { leastOf, raisedFor } from './autoscaler-writes.ts';
 import type { Cluster } from './cluster.ts';
+import { type Held, type Kind, nameOf } from './kinds.ts';
 import { highestEpoch, isOurs } from './marks.ts';
 import { AUTOSCALED } from './needs.ts';
-import {
-  Autoscalers,
-  type Deployment,
-  Deployments,
-  type Held,
-  type Kind,
-  nameOf,
-  type Service,
-  Services,
-} from './objects.ts';
+import { Autoscalers, type Deployment, Deployments, type Service, Services } from './objects.ts';
 import { revertWarnings } from './owners.ts';
 import { missingRolloutRights } from './rollout-rights.ts';
 import { deploymentOf, findServing, selectsPods } from './serving.ts';

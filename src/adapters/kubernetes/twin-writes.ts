@@ -15,18 +15,9 @@ import {
   refused,
   underFence,
 } from './fence.ts';
+import { type Held, type Kind, nameOf } from './kinds.ts';
 import { isOurs, type MarkChanges, type Op, readMarks, replace, setMarks, test } from './marks.ts';
-import {
-  type Deployment,
-  Deployments,
-  type Held,
-  type Kind,
-  nameOf,
-  type PodTemplate,
-  parseTemplate,
-  revisionOf,
-  type Service,
-} from './objects.ts';
+import { type Deployment, Deployments, type PodTemplate, parseTemplate, revisionOf, type Service } from './objects.ts';
 import type { canaryDeployment, ServiceDraft } from './twin-canary.ts';
 
 /**

@@ -10,8 +10,9 @@ import { sidesOf } from '../../core/sides.ts';
 import { createAutoscaling } from './autoscaler.ts';
 import type { Cluster } from './cluster.ts';
 import { DONE, type Intent, type Result, refused, summed, write } from './fence.ts';
+import { type Held, nameOf, type Ref } from './kinds.ts';
 import { createMaker, type Made, stoppedBy } from './made.ts';
-import { type Deployment, Deployments, type Held, nameOf, parseTemplate, type Ref, Services } from './objects.ts';
+import { type Deployment, Deployments, parseTemplate, Services } from './objects.ts';
 import { rollingBack } from './rolling-back.ts';
 import { deploymentOf, findServing } from './serving.ts';
 import {

@@ -2,7 +2,8 @@
 import type { Fence } from '../../app/ports/cluster.ts';
 import type { Plan, Target } from '../../core/plan.ts';
 import { baseOf, versionIn, versionName } from '../../core/versions.ts';
-import { type Deployment, Deployments, nameOf, type Service } from './objects.ts';
+import { nameOf } from './kinds.ts';
+import { type Deployment, Deployments, type Service } from './objects.ts';
 import { selectsPods } from './serving.ts';
 import {
   CANARY_KEYS,

@@ -8,18 +8,10 @@ import type { Workload } from '../../app/ports/workload.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { all, DONE, type Intent, refused, write } from './fence.ts';
+import { type Held, type Kind, nameOf, type Ref } from './kinds.ts';
 import { createMaker, type Made, stoppedBy } from './made.ts';
 import { isOurs, readMarks, readReplicas } from './marks.ts';
-import {
-  type Deployment,
-  Deployments,
-  type Held,
-  type Kind,
-  nameOf,
-  type Ref,
-  type Service,
-  Services,
-} from './objects.ts';
+import { type Deployment, Deployments, type Service, Services } from './objects.ts';
 import { deploymentOf, findServing } from './serving.ts';
 import { createTwin } from './twin.ts';
 import { canaryOf } from './twin-canary.ts';

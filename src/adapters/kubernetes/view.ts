@@ -4,8 +4,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../app/ports/log.ts';
+import { bookmarkSchema, type Held, headOf } from './kinds.ts';
 import { createLeftOut } from './left-out.ts';
-import { bookmarkSchema, type Held, headOf } from './objects.ts';
 
 export type WatchEvent = { readonly type: string; readonly object: unknown };
 

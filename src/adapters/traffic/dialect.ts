@@ -6,8 +6,9 @@ import type { Log } from '../../app/ports/log.ts';
 import type { RouteFacts, TrafficRouter } from '../../app/ports/router.ts';
 import type { Route, Target } from '../../core/plan.ts';
 import type { Cluster, Draft } from '../kubernetes/api.ts';
+import type { Held, Kind, Ref } from '../kubernetes/kinds.ts';
 import type { Op } from '../kubernetes/marks.ts';
-import type { Held, Kind, Ref, Service } from '../kubernetes/objects.ts';
+import type { Service } from '../kubernetes/objects.ts';
 
 export type RouterDeps = {
   readonly cluster: Cluster;

@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Route } from '../../core/plan.ts';
 import type { Foreseen } from '../../core/writes.ts';
+import type { Held } from '../kubernetes/kinds.ts';
 import type { Op } from '../kubernetes/marks.ts';
-import type { Held } from '../kubernetes/objects.ts';
 import type { Dialect } from './dialect.ts';
 
 export function foreseeObject<T extends Held, Journal>(

@@ -2,8 +2,8 @@
 import type { TrafficRouter } from '../../app/ports/router.ts';
 import { sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';
+import { HTTP_ROUTE_VERSIONS, type HTTPRoute, HTTPRoutes, type JournalEntry } from '../kubernetes/gateway-objects.ts';
 import { replace, test } from '../kubernetes/marks.ts';
-import { HTTP_ROUTE_VERSIONS, type HTTPRoute, HTTPRoutes, type JournalEntry } from '../kubernetes/objects.ts';
 import { parseJournal, routesOf } from '../kubernetes/routed-services.ts';
 import { servedKind } from '../kubernetes/served.ts';
 import type { Dialect, RouterDeps } from './dialect.ts';

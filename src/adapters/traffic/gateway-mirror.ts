@@ -5,17 +5,8 @@
  */
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { ApiFault } from '../kubernetes/errors.ts';
-import {
-  GatewayClasses,
-  Gateways,
-  type Held,
-  type HTTPRoute,
-  HTTPRoutes,
-  type Kind,
-  nameOf,
-  type ParentRef,
-  type Ref,
-} from '../kubernetes/objects.ts';
+import { GatewayClasses, Gateways, type HTTPRoute, HTTPRoutes, type ParentRef } from '../kubernetes/gateway-objects.ts';
+import { type Held, type Kind, nameOf, type Ref } from '../kubernetes/kinds.ts';
 
 const COPIES = 'HTTPRouteRequestMirror';
 const SHARE = 'HTTPRouteRequestPercentageMirror';

@@ -6,8 +6,8 @@ import type { Target } from '../../core/plan.ts';
 import { sidesOf } from '../../core/sides.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { ApiFault } from '../kubernetes/errors.ts';
+import { nameOf } from '../kubernetes/kinds.ts';
 import { TLS_POLICIES } from '../kubernetes/needs.ts';
-import { nameOf } from '../kubernetes/objects.ts';
 import { BackendTLSPolicies, TLS_POLICY_VERSIONS, type TlsPolicy } from '../kubernetes/route-objects.ts';
 
 export async function policyRefusals(cluster: Cluster, target: Target, service: string): Promise<readonly string[]> {

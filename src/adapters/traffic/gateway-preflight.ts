@@ -2,7 +2,8 @@
 import type { Preview, Route, Target } from '../../core/plan.ts';
 import { type Sides, sidesOf } from '../../core/sides.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import { type HTTPRoute, HTTPRoutes, nameOf, ReferenceGrants, type Rule } from '../kubernetes/objects.ts';
+import { type HTTPRoute, HTTPRoutes, ReferenceGrants, type Rule } from '../kubernetes/gateway-objects.ts';
+import { nameOf } from '../kubernetes/kinds.ts';
 import { ServiceProfiles } from '../kubernetes/route-objects.ts';
 import { routeMissing, routesOf } from '../kubernetes/routed-services.ts';
 import { findServing } from '../kubernetes/serving.ts';

@@ -6,7 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Preview } from '../../core/plan.ts';
 import { previewWords } from '../../core/writes.ts';
-import type { Match, Rule } from '../kubernetes/objects.ts';
+import type { Match, Rule } from '../kubernetes/gateway-objects.ts';
 import type { Look } from './dialect.ts';
 import { type Journal, matchesOf, previewMatches } from './gateway-rules.ts';
 

@@ -5,8 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Preview, type Route, STABLE_ROUTE } from '../../core/plan.ts';
 import { isForRollout, type Sides } from '../../core/sides.ts';
+import type { BackendRef, Filter, HTTPRoute, JournalEntry, Match, Rule } from '../kubernetes/gateway-objects.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
-import type { BackendRef, Filter, HTTPRoute, JournalEntry, Match, Rule } from '../kubernetes/objects.ts';
 import { matchOf, previewOf } from './previews.ts';
 
 export type Journal = readonly JournalEntry[];

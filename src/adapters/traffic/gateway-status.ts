@@ -1,5 +1,6 @@
 /** What the controllers of an HTTPRoute say of its newest generation (Gateway API, RouteParentStatus). */
-import { type Condition, type HTTPRoute, HTTPRoutes, nameOf, type ParentRef } from '../kubernetes/objects.ts';
+import { type HTTPRoute, HTTPRoutes, type ParentRef } from '../kubernetes/gateway-objects.ts';
+import { type Condition, nameOf } from '../kubernetes/kinds.ts';
 import type { Look, RouteStatus } from './dialect.ts';
 
 /**

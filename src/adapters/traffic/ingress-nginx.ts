@@ -11,8 +11,9 @@ import { type Preview, type Route, STABLE_ROUTE, type Target } from '../../core/
 import { sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
+import { nameOf, type Ref, refOf } from '../kubernetes/kinds.ts';
 import { isOurs, type Op, pointer, readMarks, test } from '../kubernetes/marks.ts';
-import { Deployments, nameOf, type Ref, refOf, type Service } from '../kubernetes/objects.ts';
+import { Deployments, type Service } from '../kubernetes/objects.ts';
 import { belongsTo, otherOwner } from '../kubernetes/owners.ts';
 import { type Ingress, Ingresses, type IngressRule } from '../kubernetes/route-objects.ts';
 import { dryWarnings } from '../kubernetes/run-dry.ts';

@@ -2,7 +2,7 @@
 import type { Target } from '../../core/plan.ts';
 import { type Sides, sidesOf } from '../../core/sides.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import { nameOf } from '../kubernetes/objects.ts';
+import { nameOf } from '../kubernetes/kinds.ts';
 import { DestinationRules, ISTIO_VERSIONS } from '../kubernetes/route-objects.ts';
 import { servedKind } from '../kubernetes/served.ts';
 import { isHost } from './istio-rules.ts';

@@ -12,9 +12,10 @@ import { subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { convict } from '../kubernetes/convict.ts';
 import { DONE, drifted, heldMessage, type Intent, refused, write } from '../kubernetes/fence.ts';
+import { nameOf, refOf } from '../kubernetes/kinds.ts';
 import { lostSubset } from '../kubernetes/lost-subset.ts';
 import { highestEpoch, readMarks } from '../kubernetes/marks.ts';
-import { nameOf, refOf, Services } from '../kubernetes/objects.ts';
+import { Services } from '../kubernetes/objects.ts';
 import { otherOwner } from '../kubernetes/owners.ts';
 import {
   type Destination,

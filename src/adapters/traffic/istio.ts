@@ -8,8 +8,8 @@ import type { Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
 import { subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
+import { nameOf, type Ref, refOf } from '../kubernetes/kinds.ts';
 import { readMarks, replace, test } from '../kubernetes/marks.ts';
-import { nameOf, type Ref, refOf } from '../kubernetes/objects.ts';
 import {
   type Destination,
   ISTIO_VERSIONS,

@@ -8,17 +8,9 @@ import type { TrafficRouter } from '../../app/ports/router.ts';
 import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
+import { nameOf, type Ref, refOf } from '../kubernetes/kinds.ts';
 import { isOurs, type Op, readMarks, replace, test } from '../kubernetes/marks.ts';
-import {
-  type Deployment,
-  Deployments,
-  EndpointSlices,
-  nameOf,
-  type Ref,
-  refOf,
-  type Service,
-  Services,
-} from '../kubernetes/objects.ts';
+import { type Deployment, Deployments, EndpointSlices, type Service, Services } from '../kubernetes/objects.ts';
 import { deploymentOf, findServing } from '../kubernetes/serving.ts';
 import { type Labels, parseSwitched, type Switched } from '../kubernetes/switched.ts';
 import { type CanaryLabel, canaryLabel, canaryName, canaryOf, stableName } from '../kubernetes/twin-canary.ts';

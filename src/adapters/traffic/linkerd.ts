@@ -4,7 +4,8 @@
  */
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { ApiFault } from '../kubernetes/errors.ts';
-import { type Held, HTTP_ROUTE_VERSIONS, type HTTPRoute, HTTPRoutes, type Kind } from '../kubernetes/objects.ts';
+import { HTTP_ROUTE_VERSIONS, type HTTPRoute, HTTPRoutes } from '../kubernetes/gateway-objects.ts';
+import type { Held, Kind } from '../kubernetes/kinds.ts';
 import { ServiceProfiles } from '../kubernetes/route-objects.ts';
 
 export type Looked<T> = {

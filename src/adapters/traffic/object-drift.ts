@@ -3,8 +3,8 @@ import type { Fence } from '../../app/ports/cluster.ts';
 import type { Target } from '../../core/plan.ts';
 import type { Drift } from '../../core/rollout.ts';
 import { marksLost } from '../kubernetes/fence.ts';
+import { type Held, nameOf } from '../kubernetes/kinds.ts';
 import { isOurs, readMarks } from '../kubernetes/marks.ts';
-import { type Held, nameOf } from '../kubernetes/objects.ts';
 import type { RouteObjects, RouterDeps } from './dialect.ts';
 import type { Handle, Handles } from './object-handles.ts';
 

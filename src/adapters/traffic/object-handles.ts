@@ -2,8 +2,9 @@
 import type { Fence, Written } from '../../app/ports/cluster.ts';
 import type { Target } from '../../core/plan.ts';
 import { DONE, type Intent, type Result, refused, write } from '../kubernetes/fence.ts';
+import { type Held, type Kind, nameOf, type Ref } from '../kubernetes/kinds.ts';
 import { birthMarks, MANAGED_LABEL } from '../kubernetes/marks.ts';
-import { type Held, type Kind, nameOf, type Ref, type Service } from '../kubernetes/objects.ts';
+import type { Service } from '../kubernetes/objects.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Dialect, Made, RouteObjects, RouterDeps } from './dialect.ts';
 import { createIntents } from './object-intents.ts';

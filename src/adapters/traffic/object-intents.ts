@@ -17,8 +17,8 @@ import {
   refused,
   underFence,
 } from '../kubernetes/fence.ts';
+import type { Held } from '../kubernetes/kinds.ts';
 import { type Op, pointer, readMarks, readRouteMark, replace, test } from '../kubernetes/marks.ts';
-import type { Held } from '../kubernetes/objects.ts';
 import type { Dialect, Made } from './dialect.ts';
 import { applied, differences } from './foresee.ts';
 

@@ -2,8 +2,8 @@
 import type { Marks } from '../../app/ports/cluster.ts';
 import type { TrafficRouter } from '../../app/ports/router.ts';
 import { STABLE_ROUTE } from '../../core/plan.ts';
+import { type Held, nameOf } from '../kubernetes/kinds.ts';
 import { readEnv, readMarks } from '../kubernetes/marks.ts';
-import { type Held, nameOf } from '../kubernetes/objects.ts';
 import type { RouteObjects, RouterDeps } from './dialect.ts';
 import type { Drifts } from './object-drift.ts';
 import type { Handles } from './object-handles.ts';

@@ -3,7 +3,7 @@
  * one object (design section 8); which fields it writes is the dialect's.
  */
 import type { TrafficRouter } from '../../app/ports/router.ts';
-import type { Held } from '../kubernetes/objects.ts';
+import type { Held } from '../kubernetes/kinds.ts';
 import type { RouteObjects, RouterDeps } from './dialect.ts';
 import { createDrifts } from './object-drift.ts';
 import { createHandles } from './object-handles.ts';

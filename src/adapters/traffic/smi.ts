@@ -8,8 +8,10 @@ import { type Route, STABLE_ROUTE, type Target } from '../../core/plan.ts';
 import { type Sides, sidesOf } from '../../core/sides.ts';
 import { SUPPORT } from '../../core/support.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
+import { HTTPRoutes } from '../kubernetes/gateway-objects.ts';
+import { type Held, nameOf, type Ref, refOf } from '../kubernetes/kinds.ts';
 import { type Op, pointer, replace, test } from '../kubernetes/marks.ts';
-import { type Held, HTTPRoutes, nameOf, type Ref, refOf, Services } from '../kubernetes/objects.ts';
+import { Services } from '../kubernetes/objects.ts';
 import { belongsTo, otherOwner } from '../kubernetes/owners.ts';
 import {
   ServiceProfiles,

@@ -15,8 +15,8 @@ import {
   refused,
   underFence,
 } from '../kubernetes/fence.ts';
+import { nameOf } from '../kubernetes/kinds.ts';
 import { type Op, pointer, readMarks, test } from '../kubernetes/marks.ts';
-import { nameOf } from '../kubernetes/objects.ts';
 import { type DestinationRule, DestinationRules, type Subset, subsetJournal } from '../kubernetes/route-objects.ts';
 import type { CanaryLabel } from '../kubernetes/twin-canary.ts';
 import { RESTORE_LIMIT, tooLong } from './object-intents.ts';

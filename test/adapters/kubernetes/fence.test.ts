@@ -1,9 +1,10 @@
 /** What a fenced write makes of the API server's answers. */
 import { describe, expect, it } from 'vitest';
 import { barrier, DONE, drifted, meet, refused, underFence, write } from '../../../src/adapters/kubernetes/fence.ts';
+import type { Held, Kind } from '../../../src/adapters/kubernetes/kinds.ts';
 import type { Op } from '../../../src/adapters/kubernetes/marks.ts';
 import { readMarks } from '../../../src/adapters/kubernetes/marks.ts';
-import { Deployments, type Held, type Kind } from '../../../src/adapters/kubernetes/objects.ts';
+import { Deployments } from '../../../src/adapters/kubernetes/objects.ts';
 import type { Fence, Marks } from '../../../src/app/ports/cluster.ts';
 import { applyPatch } from '../../cluster/json-patch.ts';
 import { deadCluster } from '../../cluster/world.ts';

@@ -1,9 +1,10 @@
 /** What becomes of objects whose making got no answer, when what comes next gets none either. */
 import { beforeEach, expect, it } from 'vitest';
 import type { Cluster } from '../../../src/adapters/kubernetes/cluster.ts';
+import { type Held, type Kind, type Ref, read } from '../../../src/adapters/kubernetes/kinds.ts';
 import { createMaker } from '../../../src/adapters/kubernetes/made.ts';
 import { birthMarks, MANAGED_LABEL } from '../../../src/adapters/kubernetes/marks.ts';
-import { type Held, type Kind, type Ref, read, Services } from '../../../src/adapters/kubernetes/objects.ts';
+import { Services } from '../../../src/adapters/kubernetes/objects.ts';
 import { only } from '../../app/support.ts';
 import { aPlan } from '../../core/support.ts';
 

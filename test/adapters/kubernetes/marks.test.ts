@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import type { Held } from '../../../src/adapters/kubernetes/kinds.ts';
 import { birthMarks, pointer, readMarks, setMarks, testMarks } from '../../../src/adapters/kubernetes/marks.ts';
-import type { Held } from '../../../src/adapters/kubernetes/objects.ts';
 import { applyPatch } from '../../cluster/json-patch.ts';
 
 const object = (annotations?: Record<string, string>): Held => ({

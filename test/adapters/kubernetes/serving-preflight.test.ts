@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Deployment, Deployments, NetworkPolicies, read } from '../../../src/adapters/kubernetes/objects.ts';
+import { read } from '../../../src/adapters/kubernetes/kinds.ts';
+import { type Deployment, Deployments, NetworkPolicies } from '../../../src/adapters/kubernetes/objects.ts';
 import { coverWarnings, keptWarnings } from '../../../src/adapters/kubernetes/serving-preflight.ts';
 
 const metadata = { name: 'world', namespace: 'hello', uid: 'u', resourceVersion: '1' };

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiFault } from '../../../src/adapters/kubernetes/errors.ts';
-import type { Held } from '../../../src/adapters/kubernetes/objects.ts';
+import type { Held } from '../../../src/adapters/kubernetes/kinds.ts';
 import { createView, type View, type WatchEvent } from '../../../src/adapters/kubernetes/view.ts';
 import { silent } from '../../cluster/world.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BackendRef, Filter, Match, Rule } from '../../../src/adapters/kubernetes/objects.ts';
+import type { BackendRef, Filter, Match, Rule } from '../../../src/adapters/kubernetes/gateway-objects.ts';
 import {
   countRouted,
   describe as inWords,

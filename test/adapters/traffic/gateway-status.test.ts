@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import type { Condition, HTTPRoute, ParentRef } from '../../../src/adapters/kubernetes/objects.ts';
+import type { HTTPRoute, ParentRef } from '../../../src/adapters/kubernetes/gateway-objects.ts';
+import type { Condition } from '../../../src/adapters/kubernetes/kinds.ts';
 import { lookAtStatus, routeStatus } from '../../../src/adapters/traffic/gateway-status.ts';
 
 const gateway: ParentRef = { name: 'public', namespace: 'default' };

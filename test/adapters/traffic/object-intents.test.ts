@@ -1,8 +1,8 @@
 /** What is written to a route object of any kind, on the smallest dialect there can be: a weight and nothing else. */
 import { expect, it } from 'vitest';
 import type { Intent } from '../../../src/adapters/kubernetes/fence.ts';
+import type { Held } from '../../../src/adapters/kubernetes/kinds.ts';
 import { birthMarks, replace, test } from '../../../src/adapters/kubernetes/marks.ts';
-import type { Held } from '../../../src/adapters/kubernetes/objects.ts';
 import type { Dialect } from '../../../src/adapters/traffic/dialect.ts';
 import { createIntents } from '../../../src/adapters/traffic/object-intents.ts';
 import { STABLE_ROUTE } from '../../../src/core/plan.ts';
