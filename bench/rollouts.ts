@@ -3,9 +3,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Store } from '../src/app/ports/store.ts';
 import { begin, decide } from '../src/core/decide.ts';
+import type { Event } from '../src/core/event.ts';
 import { newId } from '../src/core/id.ts';
 import type { Plan } from '../src/core/plan.ts';
-import { type Event, openGate, type Rollout } from '../src/core/rollout.ts';
+import { openGate, type Rollout } from '../src/core/rollout.ts';
 import { next, nextLook } from '../src/core/schedule.ts';
 import { aPlan, aStep, goodAnswer, person } from '../test/core/support.ts';
 

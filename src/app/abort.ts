@@ -3,8 +3,9 @@
  * One script records it and raises the epoch; the patch goes out in the same turn; everything after may take its time.
  */
 import { decide } from '../core/decide.ts';
+import type { Rejection } from '../core/event.ts';
 import type { Actor } from '../core/plan.ts';
-import { isTerminal, type Rejection, type Rollout } from '../core/rollout.ts';
+import { isTerminal, type Rollout } from '../core/rollout.ts';
 import { revert } from './ending.ts';
 import type { Deps, Rollouts } from './handle.ts';
 import type { Loaded } from './ports/store.ts';

@@ -3,9 +3,11 @@
  * `adapters/slack/answers.ts`, and the command line prints the same ones.
  */
 import type { CommandError } from '../core/command.ts';
+import type { Rejection } from '../core/event.ts';
+import type { Gate } from '../core/gate.ts';
 import type { Actor, Plan } from '../core/plan.ts';
 import type { Verb } from '../core/policy.ts';
-import type { Gate, Rejection, Rollout } from '../core/rollout.ts';
+import type { Rollout } from '../core/rollout.ts';
 import type { PlannedWrite } from '../core/writes.ts';
 
 export type Answer =

@@ -1,7 +1,9 @@
 /** What a button of a rollout's messages means, and whether it stands where it was posted. */
+
+import type { Event } from '../core/event.ts';
 import { isSamePlace, type Place, parsePlace } from '../core/place.ts';
 import type { Actor } from '../core/plan.ts';
-import type { Event, Rollout } from '../core/rollout.ts';
+import type { Rollout } from '../core/rollout.ts';
 import type { Click } from './requests.ts';
 
 /**

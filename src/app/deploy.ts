@@ -2,9 +2,10 @@
 import type { Command } from '../core/command.ts';
 import { type Config, planOf, type Service, versionOf } from '../core/config.ts';
 import { begin } from '../core/decide.ts';
+import type { Event } from '../core/event.ts';
 import type { Plan, Target } from '../core/plan.ts';
 import { mayDo, type Verb } from '../core/policy.ts';
-import { type Event, isAbortable } from '../core/rollout.ts';
+import { isAbortable } from '../core/rollout.ts';
 import { nearest } from '../core/suggest.ts';
 import { byHand as handWork } from '../core/traffic.ts';
 import type { Answer } from './answers.ts';

@@ -1,6 +1,7 @@
 /** Runs one effect through the ports and says what came of it. Every effect may run again: the fence makes repeats harmless. */
+
+import type { Event } from '../core/event.ts';
 import { loadOf } from '../core/plan.ts';
-import type { Event } from '../core/rollout.ts';
 import { wantedRoute } from '../core/rollout.ts';
 import type { Effect } from '../core/schedule.ts';
 import { cleanUp, orStalled, revert } from './ending.ts';

@@ -1,6 +1,7 @@
 /** Looks at the canary: checks by metrics, smoke tests by requests. */
 import { judge, type Measured } from '../core/analysis.ts';
-import type { Rollout, TestResult } from '../core/rollout.ts';
+import type { TestResult } from '../core/gate.ts';
+import type { Rollout } from '../core/rollout.ts';
 import type { Effect } from '../core/schedule.ts';
 import { type EffectDeps, happened, type Outcome } from './outcome.ts';
 import { pause } from './pause.ts';

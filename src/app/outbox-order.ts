@@ -1,5 +1,6 @@
 /** Which message goes first, and how long what is left has to wait. */
-import type { Outgoing, Rollout } from '../core/rollout.ts';
+import type { Outgoing } from '../core/event.ts';
+import type { Rollout } from '../core/rollout.ts';
 
 /** Waiting time before what is left may be tried again, ms. */
 export type Left = number | 'nothing';

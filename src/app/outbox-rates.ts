@@ -1,5 +1,6 @@
 /** Slack's published rates, shared by all replicas. */
-import type { MessageKey, Rollout } from '../core/rollout.ts';
+import type { MessageKey } from '../core/event.ts';
+import type { Rollout } from '../core/rollout.ts';
 import type { Store } from './ports/store.ts';
 
 /**

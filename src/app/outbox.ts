@@ -2,7 +2,8 @@
  * Sends what the transitions left to say. Ordered per message, the newest edit wins, nothing is lost: an entry goes away only
  * when Slack has the message. No transition waits for this.
  */
-import type { MessageKey, Outgoing, Rollout } from '../core/rollout.ts';
+import type { MessageKey, Outgoing } from '../core/event.ts';
+import type { Rollout } from '../core/rollout.ts';
 import { askedToWait, createBackoff } from './backoff.ts';
 import type { Rollouts } from './handle.ts';
 import { hold, POISON_TIMES } from './lease.ts';

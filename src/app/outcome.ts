@@ -1,5 +1,6 @@
 /** What an effect needs, and what can come of it. */
-import type { Event, Rollout } from '../core/rollout.ts';
+import type { Event } from '../core/event.ts';
+import type { Rollout } from '../core/rollout.ts';
 import type { Marks } from './ports/cluster.ts';
 import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';

@@ -1,9 +1,10 @@
 /** Redis against the cluster's marks: what a rollout holds that has ended, or that Redis has lost, is given back. */
 import { type Config, imageOf, planOf, type Service, versionOf } from '../core/config.ts';
 import { begin } from '../core/decide.ts';
+import type { Event } from '../core/event.ts';
 import { serviceOf } from '../core/id.ts';
 import type { Target } from '../core/plan.ts';
-import { type Drift, type Event, isTerminal, type Rollout } from '../core/rollout.ts';
+import { type Drift, isTerminal, type Rollout } from '../core/rollout.ts';
 import { routeObjects, routePlaces } from '../core/traffic.ts';
 import { disputeOf } from './ending.ts';
 import type { Rollouts } from './handle.ts';

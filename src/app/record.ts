@@ -1,6 +1,7 @@
 /** What happened becomes part of a rollout: load, decide, save, as often as others come first. */
 import { decide } from '../core/decide.ts';
-import type { AbortCause, Event, Rejection, Rollout } from '../core/rollout.ts';
+import type { Event, Rejection } from '../core/event.ts';
+import type { AbortCause, Rollout } from '../core/rollout.ts';
 import { pause } from './pause.ts';
 import type { Log } from './ports/log.ts';
 import type { Loaded, Release, Store } from './ports/store.ts';

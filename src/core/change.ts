@@ -1,13 +1,7 @@
 /** The vocabulary of transitions: what a change is, and the few that every part of the lifecycle uses. */
-import {
-  type AbortCause,
-  type Gate,
-  type Outgoing,
-  openGate,
-  type Phase,
-  type Rejection,
-  type Rollout,
-} from './rollout.ts';
+import type { Outgoing, Rejection } from './event.ts';
+import type { Gate } from './gate.ts';
+import { type AbortCause, openGate, type Phase, type Rollout } from './rollout.ts';
 
 export type Note = NonNullable<Outgoing['note']>;
 

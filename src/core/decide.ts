@@ -15,23 +15,12 @@ import {
   stepOf,
   to,
 } from './change.ts';
+import type { Decision, Event, Outgoing, Rejection } from './event.ts';
 import { afterConfirm, afterTests, judged, sampled, startGuard } from './evidence.ts';
-import { accept, approve, atGate, changeGate, decideGate, drifted, halt, resumeAt } from './gates.ts';
+import { gateDeadline, reminderAt } from './gate.ts';
+import { accept, approve, atGate, changeGate, decideGate, drifted, halt, resumeAt } from './gate-changes.ts';
 import { hasUsers, STABLE_ROUTE } from './plan.ts';
-import {
-  type Decision,
-  type Event,
-  gateDeadline,
-  isAbortable,
-  isTerminal,
-  type Outgoing,
-  openGate,
-  type Phase,
-  type Rejection,
-  type Rollout,
-  reminderAt,
-  wantedRoute,
-} from './rollout.ts';
+import { isAbortable, isTerminal, openGate, type Phase, type Rollout, wantedRoute } from './rollout.ts';
 
 export const HOLD_MS = 15 * 60_000;
 

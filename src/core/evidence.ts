@@ -1,7 +1,7 @@
 /** What was measured and tested, and what follows from it: the guard's samples, a step's judgement. */
 import { type CheckResult, countFailures, tripped } from './analysis.ts';
 import { abort, advance, type Change, gateKey, replaceLast, STALE, stepOf } from './change.ts';
-import { ask } from './gates.ts';
+import { ask } from './gate-changes.ts';
 import type { Plan } from './plan.ts';
 import { type Guard, isAbortable, isDue, openGate, type Phase, type Rollout } from './rollout.ts';
 

@@ -2,18 +2,11 @@
  * What a rollout wants done now, and when it is to be looked at again: both follow from the state alone, so any replica can
  * go on at any time.
  */
+
+import type { Event } from './event.ts';
+import { gateDeadline, reminderAt } from './gate.ts';
 import { loadOf, type Route, STABLE_ROUTE } from './plan.ts';
-import {
-  type Event,
-  gateDeadline,
-  isAbortable,
-  isDue,
-  isTerminal,
-  openGate,
-  type Rollout,
-  reminderAt,
-  wantedRoute,
-} from './rollout.ts';
+import { isAbortable, isDue, isTerminal, openGate, type Rollout, wantedRoute } from './rollout.ts';
 
 /** One thing to do outside, answered by an event with the same `seq`; nothing yet to report is no event. */
 export type Effect =

@@ -3,7 +3,7 @@ import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createOutbox } from '../../src/app/outbox.ts';
 import type { Sent } from '../../src/app/ports/chat.ts';
 import type { Store } from '../../src/app/ports/store.ts';
-import type { Event } from '../../src/core/rollout.ts';
+import type { Event } from '../../src/core/event.ts';
 import { loaded, record, start } from '../contracts/store.ts';
 import { recordingLog, withRedis } from '../support/redis.ts';
 import { listeningChat, openCorner } from './support.ts';

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
 import type { TrafficRouter } from '../../src/app/ports/router.ts';
 import type { Store } from '../../src/app/ports/store.ts';
-import type { Event } from '../../src/core/rollout.ts';
+import type { Event } from '../../src/core/event.ts';
 import { loaded, record } from '../contracts/store.ts';
 import { createModelCluster } from '../support/model-cluster.ts';
 import { BO } from '../support/played.ts';

@@ -1,6 +1,6 @@
 /** The observers of evidence see what is wrong, and find nothing wrong with what is right. */
 import { expect, it } from 'vitest';
-import type { Event } from '../../src/core/rollout.ts';
+import type { Event } from '../../src/core/event.ts';
 import { person } from '../core/support.ts';
 import { longestUnwatched, unproved } from './evidence.ts';
 

@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Lease, Loaded, Release, Store } from '../../src/app/ports/store.ts';
 import { begin, decide } from '../../src/core/decide.ts';
+import type { Event } from '../../src/core/event.ts';
 import { newId } from '../../src/core/id.ts';
-import type { Event, Rollout } from '../../src/core/rollout.ts';
+import type { Rollout } from '../../src/core/rollout.ts';
 import { ADA, BO, nextEvent, samplePlan } from '../support/played.ts';
 
 export type OpenStores = () => Promise<{ readonly stores: readonly [Store, Store]; close(): Promise<void> }>;

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { decide, HOLD_LIMIT_MS, HOLD_MS } from '../../src/core/decide.ts';
+import type { Event } from '../../src/core/event.ts';
+import { gateDeadline } from '../../src/core/gate.ts';
 import { STABLE_ROUTE } from '../../src/core/plan.ts';
-import { type Event, gateDeadline, isAbortable, openGate, type Rollout, wantedRoute } from '../../src/core/rollout.ts';
+import { isAbortable, openGate, type Rollout, wantedRoute } from '../../src/core/rollout.ts';
 import { next } from '../../src/core/schedule.ts';
 import {
   AT,

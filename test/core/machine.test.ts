@@ -7,8 +7,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Verdict } from '../../src/core/analysis.ts';
 import { begin, decide } from '../../src/core/decide.ts';
+import type { Event } from '../../src/core/event.ts';
+import type { Gate } from '../../src/core/gate.ts';
 import { type Actor, type Plan, STABLE_ROUTE } from '../../src/core/plan.ts';
-import { type Event, type Gate, isAbortable, isTerminal, openGate, type Rollout } from '../../src/core/rollout.ts';
+import { isAbortable, isTerminal, openGate, type Rollout } from '../../src/core/rollout.ts';
 import { type Effect, next, nextLook } from '../../src/core/schedule.ts';
 import {
   AT,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Event, Rollout } from '../../src/core/rollout.ts';
+import type { Event } from '../../src/core/event.ts';
+import type { Rollout } from '../../src/core/rollout.ts';
 import { ABORT_STALLED_MS, next, nextLook } from '../../src/core/schedule.ts';
 import {
   AT,

@@ -1,17 +1,8 @@
 import type { CheckResult, Verdict } from '../../src/core/analysis.ts';
 import { begin, decide } from '../../src/core/decide.ts';
+import type { Decision, Event, Outgoing, Rejection } from '../../src/core/event.ts';
 import type { Actor, Check, GatePlan, Plan, Step } from '../../src/core/plan.ts';
-import {
-  type Decision,
-  type Drift,
-  type Event,
-  isTerminal,
-  type Outgoing,
-  openGate,
-  type Phase,
-  type Rejection,
-  type Rollout,
-} from '../../src/core/rollout.ts';
+import { type Drift, isTerminal, openGate, type Phase, type Rollout } from '../../src/core/rollout.ts';
 import { type Effect, next, nextLook } from '../../src/core/schedule.ts';
 
 export const SECOND = 1_000;

@@ -39,7 +39,7 @@ const ROUTE = 'src/adapters/traffic/object-intents.ts';
 const TWIN = 'src/adapters/kubernetes/twin-writes.ts';
 const SCALER = 'src/adapters/kubernetes/autoscaler-writes.ts';
 const DECIDE = 'src/core/decide.ts';
-const GATES = 'src/core/gates.ts';
+const GATES = 'src/core/gate-changes.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   // ---- the fence ----
@@ -539,7 +539,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'no data is never success: Approve wants a reason',
-    file: 'src/core/rollout.ts',
+    file: 'src/core/gate.ts',
     find: "gate.results.every((result) => result.verdict === 'pass')",
     put: "gate.results.every((result) => result.verdict !== 'fail')",
     tests: IN_THE_CORE,

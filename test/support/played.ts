@@ -1,15 +1,9 @@
 /** A rollout as data, and the events with which a cluster that always works and people who always agree move it on. */
 
 import type { CheckResult } from '../../src/core/analysis.ts';
+import type { Event } from '../../src/core/event.ts';
 import { type Actor, type Check, type Plan, STABLE_ROUTE, type Step } from '../../src/core/plan.ts';
-import {
-  type Event,
-  openGate,
-  type PromoteStage,
-  type Rollout,
-  type StartStage,
-  type StepStage,
-} from '../../src/core/rollout.ts';
+import { openGate, type PromoteStage, type Rollout, type StartStage, type StepStage } from '../../src/core/rollout.ts';
 
 export const ADA: Actor = { kind: 'person', user: 'U0ADA', name: 'ada' };
 export const BO: Actor = { kind: 'person', user: 'U0BO', name: 'bo' };

@@ -1,6 +1,7 @@
 /** The picture of a gate: each check's last minutes, canary beside stable. Drawn when it is sent, from the metrics of then. */
 import type { Metrics, Series } from '../../app/ports/metrics.ts';
-import type { Gate, Rollout } from '../../core/rollout.ts';
+import type { Gate } from '../../core/gate.ts';
+import type { Rollout } from '../../core/rollout.ts';
 import { chartAlt, renderChart } from './chart.ts';
 
 export type GateChart = (

@@ -1,8 +1,8 @@
 /** The hash chain over a rollout's events: whoever changes, drops or swaps one afterwards is found out. */
 import { createHash } from 'node:crypto';
 import type { RecordedEvent } from '../../app/ports/store.ts';
+import type { Event } from '../../core/event.ts';
 import type { Plan } from '../../core/plan.ts';
-import type { Event } from '../../core/rollout.ts';
 
 /** Before the first event. */
 export const NO_HEAD = '';

@@ -1,6 +1,6 @@
 /** The outbox: what Slack does not show yet, one stream per rollout, and an index of the rollouts that have something in it. */
 import type { Store } from '../../app/ports/store.ts';
-import type { Outgoing } from '../../core/rollout.ts';
+import type { Outgoing } from '../../core/event.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 

@@ -2,10 +2,11 @@
 import type { Log } from '../../app/ports/log.ts';
 import type { Loaded, RecordedEvent, Release, Store } from '../../app/ports/store.ts';
 import { Unreadable } from '../../app/unreadable.ts';
+import type { Outgoing } from '../../core/event.ts';
 import { serviceOf } from '../../core/id.ts';
 import { isKnownPhase } from '../../core/known.ts';
 import type { Plan } from '../../core/plan.ts';
-import { isAbortable, isTerminal, type Outgoing, openGate, type Rollout } from '../../core/rollout.ts';
+import { isAbortable, isTerminal, openGate, type Rollout } from '../../core/rollout.ts';
 import { next, nextLook } from '../../core/schedule.ts';
 import { inBatches } from './batches.ts';
 import { linkHash, NO_HEAD, type StoredEvent, withoutPlan } from './chain.ts';

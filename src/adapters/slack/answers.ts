@@ -3,8 +3,10 @@
  * notified by them, so groups and people may stand there as mentions.
  */
 import type { Answer } from '../../app/answers.ts';
+import type { Rejection } from '../../core/event.ts';
+import { gateDeadline } from '../../core/gate.ts';
 import type { Actor } from '../../core/plan.ts';
-import { gateDeadline, isAbortable, openGate, type Rejection, type Rollout } from '../../core/rollout.ts';
+import { isAbortable, openGate, type Rollout } from '../../core/rollout.ts';
 import { commandError, dryRun, help, history, meant, names } from './command-words.ts';
 import { code, codeBlock, count, date, either, ended, mention, plain, utc, who } from './mrkdwn.ts';
 import { noWordsFor } from './unknown.ts';

@@ -1,7 +1,7 @@
 /** The gate message: the question, the evidence, and the buttons; after the decision who decided, and the values then. */
 import type { Button, KnownBlock } from '@slack/types';
+import { type Gate, looksGood } from '../../core/gate.ts';
 import type { Rollout } from '../../core/rollout.ts';
-import { type Gate, looksGood } from '../../core/rollout.ts';
 import { previewRequest } from '../../core/traffic.ts';
 import { actions, button, confirm, context, type Message, type Show, section } from './block-kit.ts';
 import { bar, code, count, date, duration, either, ended, mention, plain, quote, utc, who } from './mrkdwn.ts';

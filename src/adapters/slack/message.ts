@@ -1,5 +1,6 @@
 /** From a rollout to the message of one key: pure, so that it can be rendered again from the newest state at any time. */
-import type { Outgoing, Rollout } from '../../core/rollout.ts';
+import type { Outgoing } from '../../core/event.ts';
+import type { Rollout } from '../../core/rollout.ts';
 import { type Message, type Show, section } from './block-kit.ts';
 import { gateMessage } from './gate.ts';
 import { cut } from './mrkdwn.ts';

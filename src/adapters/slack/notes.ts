@@ -1,6 +1,8 @@
 /** What is told once in the thread and never edited. */
+
+import type { Note } from '../../core/event.ts';
 import type { Plan } from '../../core/plan.ts';
-import { isAbortable, type Note, openGate, type Rollout } from '../../core/rollout.ts';
+import { isAbortable, openGate, type Rollout } from '../../core/rollout.ts';
 import { byHand } from '../../core/traffic.ts';
 import { type Message, type Show, section } from './block-kit.ts';
 import { codeBlock, date, duration, ended, mention, plain, quote, utc } from './mrkdwn.ts';

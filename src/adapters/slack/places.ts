@@ -1,8 +1,9 @@
 /** Where each message of a rollout is, and its address for browsers. */
 import type { WebClient } from '@slack/web-api';
 import type { Log } from '../../app/ports/log.ts';
+import type { MessageKey } from '../../core/event.ts';
 import { type Place, parsePlace } from '../../core/place.ts';
-import { type MessageKey, openGate, type Rollout } from '../../core/rollout.ts';
+import { openGate, type Rollout } from '../../core/rollout.ts';
 import { reasonOf } from './errors.ts';
 import { gateKey } from './words.ts';
 

@@ -1,7 +1,8 @@
 /** The marks on our messages, by which one whose outcome is unknown is found again. */
 import type { WebClient } from '@slack/web-api';
+import type { MessageKey } from '../../core/event.ts';
 import type { Place } from '../../core/place.ts';
-import type { MessageKey, Rollout } from '../../core/rollout.ts';
+import type { Rollout } from '../../core/rollout.ts';
 import { reasonOf, troubleOf } from './errors.ts';
 
 const EVENT_TYPE = 'sluice_message';

@@ -1,8 +1,8 @@
 /** The checks and tests shown at a gate: canary against stable, with a word as verdict. */
 import type { KnownBlock } from '@slack/types';
 import type { CheckResult, Reading } from '../../core/analysis.ts';
+import { type Gate, looksGood, type TestResult } from '../../core/gate.ts';
 import type { Check, Plan } from '../../core/plan.ts';
-import { type Gate, looksGood, type TestResult } from '../../core/rollout.ts';
 import { context, fields, table } from './block-kit.ts';
 import { count, duration, line, plain } from './mrkdwn.ts';
 import { noWordsFor } from './unknown.ts';

@@ -1,6 +1,8 @@
 /** What a rollout is called and what it is doing, as words: for messages, notifications and answers alike. */
+
+import type { Gate } from '../../core/gate.ts';
 import type { Plan, Preview, Route, Step, Target } from '../../core/plan.ts';
-import { type AbortCause, type Gate, openGate, type Rollout } from '../../core/rollout.ts';
+import { type AbortCause, openGate, type Rollout } from '../../core/rollout.ts';
 import { previewRequest } from '../../core/traffic.ts';
 import { capital, code, date, duration, ended, plain, who } from './mrkdwn.ts';
 import { noWordsFor } from './unknown.ts';

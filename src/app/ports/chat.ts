@@ -1,5 +1,6 @@
 /** Where people are told and asked. */
-import type { MessageKey, Outgoing, Rollout } from '../../core/rollout.ts';
+import type { MessageKey, Outgoing } from '../../core/event.ts';
+import type { Rollout } from '../../core/rollout.ts';
 import type { Answer } from '../answers.ts';
 
 export type Sent =

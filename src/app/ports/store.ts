@@ -1,7 +1,9 @@
 /** What outlives a process: rollouts, their events, what was typed and clicked, what has to be shown. */
+
+import type { Event, MessageKey, Outgoing } from '../../core/event.ts';
 import type { Place } from '../../core/place.ts';
 import type { Actor } from '../../core/plan.ts';
-import type { Event, MessageKey, Outgoing, Rollout } from '../../core/rollout.ts';
+import type { Rollout } from '../../core/rollout.ts';
 import type { Answer } from '../answers.ts';
 
 /** A rollout as loaded: what the next transition is compared against. */

@@ -1,6 +1,7 @@
 import { begin } from '../../../src/core/decide.ts';
+import type { Gate } from '../../../src/core/gate.ts';
 import type { Check, Plan } from '../../../src/core/plan.ts';
-import type { Gate, Rollout } from '../../../src/core/rollout.ts';
+import type { Rollout } from '../../../src/core/rollout.ts';
 import { samplePlan } from '../../support/played.ts';
 
 export const aCheck = (over: Partial<Check> = {}): Check => ({

@@ -8,7 +8,7 @@ import { scripts } from '../../../src/adapters/redis/scripts.ts';
 import { createStore, type RedisStore } from '../../../src/adapters/redis/store.ts';
 import { Unreadable } from '../../../src/app/unreadable.ts';
 import { begin } from '../../../src/core/decide.ts';
-import type { Event } from '../../../src/core/rollout.ts';
+import type { Event } from '../../../src/core/event.ts';
 import { aService, loaded, playTo, record, start, storeContract } from '../../contracts/store.ts';
 import { BO, samplePlan } from '../../support/played.ts';
 import { recordingLog, redisCorner, startPrivateRedis, withRedis } from '../../support/redis.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { say } from '../../../src/adapters/slack/answers.ts';
 import type { Answer } from '../../../src/app/answers.ts';
 import type { CommandError } from '../../../src/core/command.ts';
-import type { Rejection } from '../../../src/core/rollout.ts';
+import type { Rejection } from '../../../src/core/event.ts';
 import { writesOf } from '../../../src/core/writes.ts';
 import { checkMessage } from '../../support/fake-slack/limits.ts';
 import { hurts } from '../../support/fake-slack/reading.ts';

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Outgoing, Rollout } from '../../../src/core/rollout.ts';
+import type { Outgoing } from '../../../src/core/event.ts';
+import type { Rollout } from '../../../src/core/rollout.ts';
 import type { FakeSlack } from '../../support/fake-slack/index.ts';
 import { bo, gate, plan, rollout, startAdapter, system, T0, waiting } from './support.ts';
 

@@ -1,5 +1,6 @@
 /** One rollout for everything that Sluice can say about one: phases, gates, decisions, endings, notes. */
-import type { MessageKey, Note, Phase, Rollout } from '../../../src/core/rollout.ts';
+import type { MessageKey, Note } from '../../../src/core/event.ts';
+import type { Phase, Rollout } from '../../../src/core/rollout.ts';
 import {
   type ana,
   bo,

@@ -6,8 +6,9 @@ import type { Log } from '../../../src/app/ports/log.ts';
 import type { Bot, Request } from '../../../src/app/requests.ts';
 import type { CheckResult } from '../../../src/core/analysis.ts';
 import { begin } from '../../../src/core/decide.ts';
+import type { Gate } from '../../../src/core/gate.ts';
 import type { Actor, Check, Plan, Step } from '../../../src/core/plan.ts';
-import type { Gate, Phase, Rollout } from '../../../src/core/rollout.ts';
+import type { Phase, Rollout } from '../../../src/core/rollout.ts';
 import { type FakeSlack, startFakeSlack } from '../../support/fake-slack/index.ts';
 
 export const T0 = Date.UTC(2026, 10, 20, 10, 0, 0);

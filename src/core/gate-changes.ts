@@ -1,19 +1,10 @@
 /** Questions to people: how a gate opens, who may decide it, and what a decision leads to. */
 import type { CheckResult } from './analysis.ts';
 import { abort, advance, type Change, gateKey, refuse, replaceLast, STALE, stepOf, to } from './change.ts';
+import type { Event } from './event.ts';
+import { type Gate, type GateDecision, looksGood } from './gate.ts';
 import type { GatePlan } from './plan.ts';
-import {
-  type Drift,
-  type Event,
-  type Gate,
-  type GateDecision,
-  looksGood,
-  openGate,
-  type Phase,
-  type PromoteStage,
-  type Rollout,
-  wantedRoute,
-} from './rollout.ts';
+import { type Drift, openGate, type Phase, type PromoteStage, type Rollout, wantedRoute } from './rollout.ts';
 
 const DEFAULT_GATE: Omit<GatePlan, 'approvals'> = { timeoutMs: 4 * 3_600_000, onTimeout: 'abort' };
 
