@@ -72,7 +72,7 @@ describe('the bot on three nodes with replicas', () => {
         .poll(async () => String(await replica.run('INFO', 'replication')), { timeout: 10_000 })
         .toMatch(/role:master/);
     }
-    await now.approve('bo', 'Approve 100%');
+    await now.insist('bo', 'Approve 100%');
     await now.approve('bo', 'Promote');
     await now.live();
     await now.wholeStory();
@@ -87,7 +87,7 @@ describe('the bot on three nodes with replicas', () => {
       await expect.poll(took, { timeout: 20_000 }).toMatch(/role:master/);
       await primary.restart();
     }
-    await now.approve('bo', 'Approve 100%');
+    await now.insist('bo', 'Approve 100%');
     await now.approve('bo', 'Promote');
     await now.live();
   });

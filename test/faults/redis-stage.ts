@@ -15,6 +15,7 @@ import { replay } from '../support/replay.ts';
 
 /** Of the strategy `brisk`: each needs so many approvals as stand before it. */
 const PLAN = [50, 100];
+/** What was typed right before Redis went away is taken up again after ten seconds, by design. */
 const LONG = { timeoutMs: 30_000 };
 
 type Opened = { readonly url: string; stop(): Promise<void> };
@@ -97,7 +98,7 @@ function watch({ playground: { store } }: Stage) {
 }
 
 function act(stage: Stage, approvals: { count: number }) {
-  const channel = readChannel(stage);
+  const channel = readChannel(stage, LONG.timeoutMs);
   const { slack, get, weights, corner } = stage;
   let rollout = '';
 

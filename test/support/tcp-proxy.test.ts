@@ -76,6 +76,17 @@ it('stalled, those who are connected hear nothing, and new ones do', async () =>
   expect(before.ended()).toBe(false);
 });
 
+it('mended, it delivers what is late before what comes after it', async () => {
+  const line = await open();
+  proxy.slow(150);
+  line.say('a');
+  await aMoment();
+  await proxy.mend();
+  line.say('b');
+  await expect.poll(line.heard).toMatch(/b/);
+  expect(echo.lines.join('')).toBe('ab');
+});
+
 it('silent, it takes connections and passes nothing, not even later', async () => {
   proxy.silence();
   const line = await open();

@@ -1,6 +1,7 @@
 /** The way to a server, with everything that can happen on it: cut, slow, silent, a reply that is lost after the work was done. */
 import { once } from 'node:events';
 import { createConnection, createServer, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export type TcpProxy = Awaited<ReturnType<typeof startTcpProxy>>;
 
@@ -9,6 +10,8 @@ type Pair = { readonly outer: Socket; readonly inner: Socket; silent: boolean };
 /** `to`: a URL or port of this machine; `port`: where the proxy listens, 0 takes a free one. */
 export async function startTcpProxy(to: string | number, port = 0) {
   const pairs = new Set<Pair>();
+  /** The end of a way, and when the last of what is late has come there. */
+  const late = new Map<Socket, Promise<void>>();
   let target = portOf(to);
   let silent = false;
   let delayMs = 0;
@@ -50,9 +53,14 @@ export async function startTcpProxy(to: string | number, port = 0) {
     // A stream never goes on after a gap.
     if (silent) pair.silent = true;
     if (pair.silent) return;
-    if (delayMs === 0) end.write(chunk);
-    // Timers of one length fire in their order.
-    else setTimeout(() => end.destroyed || end.write(chunk), delayMs);
+    const ahead = late.get(end);
+    if (delayMs === 0 && !ahead) return void end.write(chunk);
+    // A stream keeps its order: what comes when the way is quick again waits for what is late.
+    const arrived = Promise.all([ahead, pause(delayMs)]).then(() => {
+      if (!end.destroyed) end.write(chunk);
+      if (late.get(end) === arrived) late.delete(end);
+    });
+    late.set(end, arrived);
   }
 
   const listen = (on: number) => once(server.listen(on, '127.0.0.1'), 'listening');
@@ -77,7 +85,7 @@ export async function startTcpProxy(to: string | number, port = 0) {
     url: `redis://127.0.0.1:${own}`,
     /** Refuses connections and breaks those there are. */
     cut,
-    /** Undoes everything. */
+    /** Undoes everything; what is late still comes late. */
     async mend() {
       silent = false;
       delayMs = 0;

@@ -3,14 +3,13 @@ import { kinds } from '../../../playground/api-server/kinds.ts';
 import type { Message, Name } from '../../support/fake-slack/index.ts';
 import type { Stage } from './stage.ts';
 
-const LONG = { timeoutMs: 15_000 };
-
-export function readChannel({ slack, get }: Stage) {
+/** `timeoutMs`: how long what needs work in the cluster may take. */
+export function readChannel({ slack, get }: Stage, timeoutMs = 15_000) {
   /** The newest message of the thread with this button. */
   const gate = (label: string): Promise<Message> =>
     slack.until(() => slack.thread().findLast((message) => slack.buttons(message).includes(label)), {
       what: `a message with "${label}"`,
-      ...LONG,
+      timeoutMs,
     });
 
   return {
@@ -27,12 +26,12 @@ export function readChannel({ slack, get }: Stage) {
       await slack.submit(user, { reason });
     },
     said: (words: RegExp): Promise<Message> =>
-      slack.until(() => slack.thread().find((message) => words.test(message.text)), { what: `${words}`, ...LONG }),
+      slack.until(() => slack.thread().find((message) => words.test(message.text)), { what: `${words}`, timeoutMs }),
     told: (user: Name, words: RegExp): Promise<string> =>
       slack.until(() => slack.ephemerals(user).find((text) => words.test(text)), { what: `${words} to ${user}` }),
     /** Nothing of the canary is left. */
     cleaned: () =>
-      slack.until(() => get(kinds.deployments, 'world-canary') === undefined, { what: 'clean-up', ...LONG }),
+      slack.until(() => get(kinds.deployments, 'world-canary') === undefined, { what: 'clean-up', timeoutMs }),
     image: (name: string) => get(kinds.deployments, name)?.spec.template.spec.containers[0]?.image,
   };
 }
