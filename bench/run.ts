@@ -3,6 +3,7 @@
  * parts. What can use a real cluster does when KUBECONFIG names one, else the playground. README.md says how to read the table,
  * and is rewritten when all of it was measured.
  */
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createPlayground } from '../playground/playground.ts';
 import { NAMESPACE } from '../playground/world.ts';
@@ -48,7 +49,8 @@ const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(parts, name));
 if (unknown.length > 0) throw new Error(`no part ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}`);
 
-const rows: Row[] = [];
+const commit = execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8', timeout: 10_000 }).trim();
+const rows: Row[] = [noteRow('commit', commit)];
 const broken: string[] = [];
 for (const [name, measure] of Object.entries(parts)) {
   if (asked.length > 0 && !asked.includes(name)) continue;

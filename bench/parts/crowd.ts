@@ -1,4 +1,5 @@
 /** Ten thousand rollouts that wait at a gate: what they cost, how a restart meets them, and what a second replica adds. */
+import { availableParallelism } from 'node:os';
 import type { Redis } from 'ioredis';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createStore } from '../../src/adapters/redis/store.ts';
@@ -23,6 +24,8 @@ const IDLE_MS = 65_000;
 const LONGEST_MS = 60_000;
 const LOOK_EVERY_MS = 20;
 const BUCKET_MS = 250;
+/** One for each of two replicas, and one for Redis. */
+const CORES_FOR_TWO = 3;
 /** One replica before and after two. */
 const ROUNDS = 2;
 
@@ -215,13 +218,14 @@ async function measureReplicas(
     await queue.close();
   }
   const [one, two] = [percentile(drained.one, 0.5), percentile(drained.two, 0.5)];
+  const cores = availableParallelism();
   const perSecond = (ms: number) => Math.round((ids.length / ms) * 1_000);
   return [
     {
-      what: 'ticks a second of two replicas / of one, on 2 cores that they share with Redis',
+      what: `ticks a second of two replicas / of one, on ${cores} cores that they share with Redis`,
       measured: `${(one / two).toFixed(2)}x (${perSecond(two)} and ${perSecond(one)})`,
-      bar: '>= 1.50x where cores allow',
-      holds: one / two >= 1.5 ? true : null,
+      bar: '>= 1.50x with a core for each and for Redis',
+      holds: cores < CORES_FOR_TWO ? null : one / two >= 1.5,
     },
     {
       what: '… looks for each hint: nothing is done twice',

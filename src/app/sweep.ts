@@ -37,7 +37,7 @@ const BACKLOG = 2_000;
 /** Rollouts whose hints were lost are spread over at least two seconds, and so that this many a second come due. */
 const SPREAD_PER_SECOND = 500;
 /** Who asked for a rollout is read this slowly after a start: nothing waits for it. */
-const ACQUAINT = { atOnce: 50, everyMs: 100 } as const;
+const ACQUAINT = { atOnce: 10, everyMs: 20 } as const;
 
 export function createSweep(deps: Deps) {
   const { store, queue, log, config } = deps;

@@ -31,6 +31,7 @@ const wanted = recorded.filter((point) => nameOf(point).includes(values.only));
 const points = values.sample === undefined ? wanted : choose(wanted, Number(values.sample), Number(values.seed));
 const modes = MODES.filter((mode) => (values.mode === '' ? mode !== 'BLOCK' : mode === values.mode));
 if (modes.length === 0) throw new Error(`--mode ${values.mode}: there are ${MODES.join(', ')}`);
+if (points.length === 0) throw new Error(`no place of ${recorded.length} has "${values.only}" in its name: see --list`);
 say(`${pair.name}: ${recorded.length} places on the way, ${points.length} of them tried in ${modes.length} ways`);
 if (values.list) for (const point of points) say(nameOf(point));
 else {
@@ -48,7 +49,9 @@ else {
   });
   say(table(all));
   say(`${((performance.now() - start) / 60_000).toFixed(1)} min`);
-  process.exitCode = all.some(({ violations }) => violations.length > 0) ? 1 : 0;
+  // What is not reached proves nothing; a few lie on ways that are not taken each time.
+  const missed = all.filter(({ reached }) => !reached).length;
+  process.exitCode = all.some(({ violations }) => violations.length > 0) || missed > all.length / 5 ? 1 : 0;
 }
 
 function failed(point: Tried | Parameters<typeof tryPoint>[0], mode: Tried['mode'], error: unknown): Tried {

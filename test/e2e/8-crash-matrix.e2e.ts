@@ -11,8 +11,8 @@ import { approveButton, wordsOf } from './support/slack.ts';
 import { useStage } from './support/stage.ts';
 import { sleep, until } from './support/wait.ts';
 
-/** Longer than the lease of a tick (3 s), and than what was loaded may be saved (5 s). */
-const FROZEN_MS = 6_000;
+/** Longer than every lease: that of a tick (3 s) and of a queue's job (10 s), and than what was loaded may be saved (5 s). */
+const FROZEN_MS = 11_000;
 /** Each bot asks Slack for two groups when it starts, and Slack answers that 20 times a minute. */
 const PACE_MS = 20_000;
 const TRIES = 3;
@@ -26,11 +26,12 @@ beforeEach(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const WAYS = ['before %s:SIGSTOP', 'after %s:SIGKILL'];
-const both = (places: readonly string[]) =>
-  places.flatMap((place) => WAYS.map((way) => [way.replace('%s', place)] as const));
+const BOTH = ['before %s:SIGSTOP', 'after %s:SIGKILL'];
+const ALL = [...BOTH, 'before %s:SIGKILL', 'after %s:SIGSTOP'];
+const ways = (kinds: readonly string[], ...places: readonly string[]) =>
+  places.flatMap((place) => kinds.map((way) => way.replace('%s', place)));
 
-it.each(both(['router.claim', 'workload.createCanary', 'router.setRoute#2', 'router.reset']))(
+it.each([...ways(BOTH, 'router.claim', 'workload.createCanary', 'router.reset'), ...ways(ALL, 'router.setRoute#2')])(
   '%s, in a rollout that is aborted',
   async (failpoint) => {
     const disturbed = await disturb(failpoint);
@@ -45,23 +46,24 @@ it.each(both(['router.claim', 'workload.createCanary', 'router.setRoute#2', 'rou
 );
 
 // The last ones: they change what stable is.
-it.each(both(['workload.promote', 'router.reset']).map(([failpoint], n) => [failpoint, `v${n + 2}`] as const))(
-  '%s, in a rollout of %s that goes live',
-  async (failpoint, version) => {
-    const disturbed = await disturb(failpoint);
-    const rollout = await begin(`world ${version} brisk`);
-    for (const gate of [1, 2, 3, 4]) await press(rollout, gate);
-    await rollout.ended(new RegExp(`world ${version} is live`), 60_000);
-    await disturbed();
-    await expectOneResult(rollout);
-    const { world, history } = rollout;
-    await until('nothing of the canary is left', async () => (await world.leftovers()).length === 0);
-    await until('the claim is off', async () => (await world.marks()).route?.phase === 'done');
-    expect((await world.getDeployment()).spec.template.spec.containers[0]?.image).toBe(`buoyantio/world:${version}`);
-    expect(history.last()?.canary).toBe(0);
-    expect(rollout.complaints()).toEqual([]);
-  },
-);
+it.each(
+  [...ways(ALL, 'workload.promote'), ...ways(BOTH, 'router.reset')].map(
+    (failpoint, n) => [failpoint, `v${n + 2}`] as const,
+  ),
+)('%s, in a rollout of %s that goes live', async (failpoint, version) => {
+  const disturbed = await disturb(failpoint);
+  const rollout = await begin(`world ${version} brisk`);
+  for (const gate of [1, 2, 3, 4]) await press(rollout, gate);
+  await rollout.ended(new RegExp(`world ${version} is live`), 60_000);
+  await disturbed();
+  await expectOneResult(rollout);
+  const { world, history } = rollout;
+  await until('nothing of the canary is left', async () => (await world.leftovers()).length === 0);
+  await until('the claim is off', async () => (await world.marks()).route?.phase === 'done');
+  expect((await world.getDeployment()).spec.template.spec.containers[0]?.image).toBe(`buoyantio/world:${version}`);
+  expect(history.last()?.canary).toBe(0);
+  expect(rollout.complaints()).toEqual([]);
+});
 
 /**
  * One bot with the failpoint, alone; as soon as it stands there, the other one starts. What it resolves with waits for that,

@@ -1,5 +1,8 @@
-/** One flush for many calls; between two batches other calls of the connection have their turn. */
-const BATCH = 500;
+/**
+ * One flush for many calls. Between two batches everything else has its turn, an abort above all: a batch keeps the process busy
+ * for a few milliseconds.
+ */
+const BATCH = 100;
 
 export async function inBatches<T, R>(
   all: readonly T[],
