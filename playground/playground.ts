@@ -36,7 +36,7 @@ export type PlaygroundOptions = {
   readonly annotationPrefix?: string;
   /** Refuses a second Ingress of a host and path, as the webhook of ingress-nginx does. */
   readonly ingressWebhook?: boolean;
-  /** Writes TrafficSplits into ServiceProfiles, as linkerd-smi does. */
+  /** Writes TrafficSplits into ServiceProfiles, as linkerd-smi does; default: where `world` is routed by one. */
   readonly linkerdSmi?: boolean;
   /** The demo's objects; false: an empty cluster. */
   readonly world?: WorldOptions | false;
@@ -55,8 +55,8 @@ export async function createPlayground({
   versions = {},
   annotationPrefix = 'nginx.ingress.kubernetes.io',
   ingressWebhook = false,
-  linkerdSmi = false,
   world = {},
+  linkerdSmi = world !== false && world.traffic === 'smi',
 }: PlaygroundOptions = {}) {
   const store = createStore();
   if (ingressWebhook) store.guard(guardIngresses(annotationPrefix));

@@ -41,7 +41,7 @@ export async function runEffect(deps: EffectDeps, loaded: Loaded, effect: Effect
       return written(await workload.createCanary(plan, fence), seq, 'starting', { type: 'created', seq });
     case 'scale canary': {
       if (rollout.phase.kind === 'stepping' && rollout.phase.overwrite) {
-        const put = await workload.reapply(plan, fence, await templateBefore(deps, rollout));
+        const put = await workload.reapply(plan, fence, await templateBefore(deps, rollout), effect.weight);
         if (put.kind !== 'done') return written(put, seq, 'starting');
       }
       return written(await workload.scaleCanary(target, effect.weight, fence), seq, 'starting', {

@@ -1,7 +1,7 @@
 /** How a rollout lets go of the cluster: traffic back, objects gone. What fails here is repeated for ever. */
 import { loadOf, type Target } from '../core/plan.ts';
 import type { Rollout } from '../core/rollout.ts';
-import { ABORT_STALLED_MS } from '../core/schedule.ts';
+import { isStalled } from '../core/schedule.ts';
 import { routeObjects } from '../core/traffic.ts';
 import { type EffectDeps, happened, type Outcome, PENDING, Refusal, reasonOf } from './outcome.ts';
 import type { Fence } from './ports/cluster.ts';
@@ -34,7 +34,7 @@ export async function revert(deps: EffectDeps, { rollout, now }: Loaded, demote:
   if (rolling === undefined) return happened({ type: 'reverted', seq });
   // Whether it still rolls or is stuck: users are on the version that was taken back, and people hear of it, once.
   const isTold = rollout.phase.kind === 'aborting' && rollout.phase.stalled;
-  if (isTold || now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
+  if (isTold || !isStalled(rollout.phase.since, now)) return PENDING;
   return happened({ type: 'abort_stalled', seq, message: rolling, rolling: true });
 }
 
@@ -62,7 +62,7 @@ export async function cleanUp(deps: EffectDeps, { rollout, now }: Loaded): Promi
   const isTold = rollout.confirmed || target.versioned !== undefined;
   const taken: Taken = isTold ? await router.confirmed(target) : { kind: 'confirmed' };
   if (rollout.confirmed && taken.kind === 'pending') {
-    if (now - rollout.phase.since < ABORT_STALLED_MS) return PENDING;
+    if (!isStalled(rollout.phase.since, now)) return PENDING;
     throw new Error(
       `the controller of ${routeObjects(target).join(', ')} has not taken the last route; the canary stays until it has`,
     );
@@ -121,8 +121,7 @@ export async function orStalled(
     return await work();
   } catch (error) {
     const { phase, seq } = rollout;
-    const late =
-      phase.kind === 'aborting' && (!phase.stalled || phase.rolling === true) && now - phase.since >= ABORT_STALLED_MS;
+    const late = phase.kind === 'aborting' && (!phase.stalled || phase.rolling === true) && isStalled(phase.since, now);
     if (!late) throw error;
     deps.log.error({ rollout: rollout.id, err: error }, 'abort does not get through');
     return happened({ type: 'abort_stalled', seq, message: reasonOf(error) });

@@ -12,7 +12,7 @@ import { observe } from './observe.ts';
 import { type EffectDeps, isLasting, type Outcome, reasonOf } from './outcome.ts';
 import { createOvertaken } from './overtaken.ts';
 import type { Queue } from './ports/queue.ts';
-import type { Loaded } from './ports/store.ts';
+import type { Lease, Loaded } from './ports/store.ts';
 import { createQuiet } from './quiet.ts';
 import { createRecording, type Deps as RecordDeps } from './record.ts';
 import { createSuspects, SUSPECT_TIMES } from './suspects.ts';
@@ -80,11 +80,12 @@ export function createRollouts(deps: Deps) {
       const asked = Math.min(askedToWait(error), LONGEST_WAIT_MS);
       if (asked > 0) resting.set(id, deps.clock() + asked);
       const backoff = Math.max(own, asked);
+      work = isLasting(error) ? 'lasting' : 'failed';
       const now = await store.now();
       due = { at: now + backoff, seen: now };
       // What fails since it moved on is no standstill yet.
       if (hasMoved) work = 'done';
-      else await stall(id, lease.failingSince, now, error);
+      else await stall(id, lease, now, error);
     } finally {
       suspects.done(id);
       // In one round trip: neither waits for the other.
@@ -93,8 +94,12 @@ export function createRollouts(deps: Deps) {
   }
 
   /** Nothing gets through for minutes, on no replica, or what only people can mend: they are told, once. Never rejects. */
-  async function stall(id: string, since: number | null, now: number, error: unknown): Promise<void> {
-    if (since === null || now - since < (isLasting(error) ? ABORT_STALLED_MS : STALLED_MS)) return;
+  async function stall(id: string, lease: Failing, now: number, error: unknown): Promise<void> {
+    const { failingSince: since, lastingSince } = lease;
+    if (since === null) return;
+    // An outage just before does not count for it, nor does one in between begin it anew.
+    const isToBeMended = isLasting(error) && lastingSince !== null && now - lastingSince >= ABORT_STALLED_MS;
+    if (!isToBeMended && now - since < STALLED_MS) return;
     try {
       const rollout = (await store.load(id))?.rollout;
       if (!rollout || rollout.stalledSince) return;
@@ -177,6 +182,8 @@ export function createRollouts(deps: Deps) {
 
   return { record, tick, fenced, changed, absorb };
 }
+
+type Failing = Pick<Lease, 'failingSince' | 'lastingSince'>;
 
 /** `seen`: Redis TIME of the look from which it follows; `isEarly`: not all that is wanted had its turn. */
 type Due = { readonly at: number; readonly seen: number; readonly isEarly?: true };

@@ -21,7 +21,8 @@ export async function hold(
     else lease.renew().catch(() => undefined);
   }, ms / 2);
   return {
-    ...{ abandoned: lease.abandoned, failingSince: lease.failingSince, begin: lease.begin },
+    ...{ abandoned: lease.abandoned, begin: lease.begin },
+    ...{ failingSince: lease.failingSince, lastingSince: lease.lastingSince },
     release(work) {
       clearInterval(renewing);
       return lease.release(work);

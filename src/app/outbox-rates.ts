@@ -1,6 +1,7 @@
 /** Slack's published rates, shared by all replicas. */
 import type { MessageKey } from '../core/event.ts';
 import type { Rollout } from '../core/rollout.ts';
+import type { Chat } from './ports/chat.ts';
 import type { Store } from './ports/store.ts';
 
 /**
@@ -10,12 +11,14 @@ import type { Store } from './ports/store.ts';
  */
 const RATES = { channel: [60, 4], post: [240, 50], update: [33, 15], root: [20, 8], find: [20, 5] } as const;
 
-export function createOutboxRates(store: Pick<Store, 'throttle' | 'holdBack'>) {
+export function createOutboxRates(store: Pick<Store, 'throttle' | 'holdBack'>, chat: Pick<Chat, 'home'>) {
+  const channelOf = async (rollout: Rollout) => `post:${await chat.home(rollout)}`;
+
   return {
     /** For how long it has to wait, ms; gates and results keep a share that edits of the root cannot take. */
-    async message({ plan }: Rollout, key: MessageKey, isEdit: boolean): Promise<number> {
+    async message(rollout: Rollout, key: MessageKey, isEdit: boolean): Promise<number> {
       if (!isEdit) {
-        const channel = await store.throttle(`post:${plan.channel}`, ...RATES.channel);
+        const channel = await store.throttle(await channelOf(rollout), ...RATES.channel);
         return channel > 0 ? channel : store.throttle('post', ...RATES.post);
       }
       const root = key === 'root' ? await store.throttle('update:root', ...RATES.root) : 0;
@@ -25,10 +28,10 @@ export function createOutboxRates(store: Pick<Store, 'throttle' | 'holdBack'>) {
     look: () => store.throttle('find', ...RATES.find),
 
     // Slack asked for it: who asks again before the time, on any replica, is asked to wait longer.
-    restMessage: ({ plan }: Rollout, isEdit: boolean, ms: number) =>
+    restMessage: async (rollout: Rollout, isEdit: boolean, ms: number) =>
       isEdit
         ? store.holdBack('update', ...RATES.update, ms)
-        : store.holdBack(`post:${plan.channel}`, ...RATES.channel, ms),
+        : store.holdBack(await channelOf(rollout), ...RATES.channel, ms),
 
     /** Each look that begins anew uses up what Slack allows for it. */
     restLooks: (ms: number) => store.holdBack('find', ...RATES.find, ms),

@@ -34,7 +34,7 @@ const RETRIES_MS = [250, 1_000, 3_000] as const;
 export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps) {
   /** Of each message, and of the work for a whole rollout. */
   const backoff = createBackoff(RETRIES_MS, clock);
-  const rates = createOutboxRates(store);
+  const rates = createOutboxRates(store, chat);
   const running = new Map<string, Promise<void>>();
   /** Called when there is more to send for a rollout whose turn is running. */
   const callers = new Map<string, () => void>();
@@ -185,12 +185,16 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
   /** `nothing`: Slack has it (or never will). */
   async function send(rollout: Rollout, outgoing: Outgoing): Promise<Left> {
     const posted = rollout.messages[outgoing.key] !== undefined;
-    const wait = await rates.message(rollout, outgoing.key, posted);
-    if (wait > 0) return wait;
     // After a crash between post and record the message is looked for before it is posted again.
     const isFirst = !posted && (await store.markSending(rollout.id, outgoing.key));
-    const known = posted || isFirst ? null : await look(rollout, outgoing.key);
-    if (typeof known === 'number') return known;
+    const mustLook = !posted && !isFirst;
+    // Where the look has to wait, it must not use up what its channel may take meanwhile.
+    const wait = (mustLook ? await rates.look() : 0) || (await rates.message(rollout, outgoing.key, posted));
+    if (wait > 0) {
+      if (isFirst) await store.unmarkSending(rollout.id, outgoing.key);
+      return wait;
+    }
+    const known = mustLook ? await look(rollout, outgoing.key) : null;
     if (known !== null) return adopt(rollout, outgoing, known);
     const sent = await chat.show(rollout, outgoing);
     if (sent.kind === 'later') {
@@ -215,10 +219,8 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
     return 'nothing';
   }
 
-  /** Where it stands; a number: how long looking has to wait, ms. */
-  async function look(rollout: Rollout, key: MessageKey): Promise<string | number | null> {
-    const wait = await rates.look();
-    if (wait > 0) return wait;
+  /** Where it stands; null: nowhere. */
+  async function look(rollout: Rollout, key: MessageKey): Promise<string | null> {
     try {
       return await chat.find(rollout, key);
     } catch (error) {

@@ -1,6 +1,6 @@
 /** `approve` and `abort`: the same events as a button causes. */
 import { say as answerWords } from '../adapters/slack/answers.ts';
-import { stateOf } from '../adapters/slack/words.ts';
+import { stateNow } from '../adapters/slack/words.ts';
 import { createBlindAbort } from '../app/blind.ts';
 import { reasonOf } from '../app/outcome.ts';
 import { Unreadable } from '../app/unreadable.ts';
@@ -131,7 +131,7 @@ async function blindAbort(parts: Parts, target: string, why: string): Promise<nu
 }
 
 const nowText = (rollout: Rollout) =>
-  `${rollout.plan.target.service} ${rollout.plan.version}: ${plainText(stateOf(rollout))}`;
+  `${rollout.plan.target.service} ${rollout.plan.version}: ${plainText(stateNow(rollout))}`;
 
 function refusalText(rejection: Rejection, rollout: Rollout): string {
   if (rejection.kind === 'needs reason') return 'a check or test does not pass: say why with --reason "…"';

@@ -1,7 +1,7 @@
 /** `status`: what runs, at which step, and who is waited for. */
 import { utc, who } from '../adapters/slack/mrkdwn.ts';
 import { testLine, verdictLine } from '../adapters/slack/snapshot.ts';
-import { stateOf, stepCount } from '../adapters/slack/words.ts';
+import { stateNow, stepCount } from '../adapters/slack/words.ts';
 import type { Store } from '../app/ports/store.ts';
 import { orUnreadable } from '../app/unreadable.ts';
 import type { Config } from '../core/config.ts';
@@ -66,7 +66,7 @@ export function rolloutText(rollout: Rollout): string {
   const reason = plan.reason === null ? '' : `: ${plan.reason}`;
   const tests = gate && testLine(gate.tests);
   return [
-    `${id}  ${plan.target.service} ${plan.from ?? '?'} -> ${plan.version}  ${step}${plainText(stateOf(rollout))}`,
+    `${id}  ${plan.target.service} ${plan.from ?? '?'} -> ${plan.version}  ${step}${plainText(stateNow(rollout))}`,
     `  asked for by ${plainText(who(plan.requester))} at ${utc(requestedAt)}${reason}`,
     ...(gate ? [`  ${plainText(verdictLine(plan, gate))}`] : []),
     ...(tests ? [`  ${plainText(tests)}`] : []),

@@ -56,8 +56,11 @@ export function begin(
   };
   if (disputed === undefined) return { rollout, messages: [{ key: 'root' }] };
   const note = { kind: 'disputed', message: disputed } as const;
-  return { rollout, messages: [{ key: 'root' }, { key: 'result' }, { key: 'note:1', note }] };
+  return { rollout, messages: [{ key: 'root' }, { key: 'result' }, { key: noteKey(1, now), note }] };
 }
+
+/** With the time: a rollout that Redis had lost counts anew, and its old notes still stand in the thread. */
+const noteKey = (version: number, now: number) => `note:${version}:${now}`;
 
 /** What a terminal rollout still takes: the news of its own messages, and that its end turns out to be none. */
 const AFTER_THE_END: ReadonlySet<Event['type']> = new Set(['message_delivered', 'disputed']);
@@ -73,7 +76,9 @@ export function decide(rollout: Rollout, event: Event, now: number): Decision {
   return {
     ok: true,
     rollout: { ...rollout, seq, ...change.next, version },
-    messages: change.messages.map((key) => (typeof key === 'string' ? { key } : { key: `note:${version}`, note: key })),
+    messages: change.messages.map((key) =>
+      typeof key === 'string' ? { key } : { key: noteKey(version, now), note: key },
+    ),
   };
 }
 

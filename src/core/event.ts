@@ -64,7 +64,7 @@ export type Event =
 
 /** A message of the rollout that Slack should show; an existing one is edited. Rendered from the newest state. */
 export type Outgoing = { readonly key: MessageKey; readonly note?: Note };
-/** `root`, `gate:<n>`, `chart:<n>`, `result`, `note:<version>` */
+/** `root`, `gate:<n>`, `chart:<n>`, `result`, `note:<version>:<time>` */
 export type MessageKey = string;
 
 /** What is told once in the thread and never edited. */

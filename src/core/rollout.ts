@@ -144,10 +144,13 @@ export type Guard = {
 /** A step of Redis' clock that is nothing to speak of. */
 const CLOCK_STEP_MS = 1_000;
 
-/** Whether a check is to be sampled. One that is further ahead than its interval is of before Redis' clock was set back. */
+/** Whether a time that was set `ms` ahead has come. One that is further ahead is of before Redis' clock was set back. */
+export const hasCome = (at: number, ms: number, now: number): boolean => at <= now || at > now + ms + CLOCK_STEP_MS;
+
+/** Whether a check is to be sampled. */
 export function isDue({ next }: Guard, { name, intervalMs }: Check, now: number): boolean {
   const at = next[name];
-  return at !== undefined && (at <= now || at > now + intervalMs + CLOCK_STEP_MS);
+  return at !== undefined && hasCome(at, intervalMs, now);
 }
 
 export function isTerminal(rollout: Rollout): boolean {

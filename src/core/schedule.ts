@@ -6,7 +6,7 @@
 import type { Event } from './event.ts';
 import { gateDeadline, reminderAt } from './gate.ts';
 import { loadOf, type Route, STABLE_ROUTE } from './plan.ts';
-import { isAbortable, isDue, isTerminal, openGate, type Rollout, wantedRoute } from './rollout.ts';
+import { hasCome, isAbortable, isDue, isTerminal, openGate, type Rollout, wantedRoute } from './rollout.ts';
 
 /** One thing to do outside, answered by an event with the same `seq`; nothing yet to report is no event. */
 export type Effect =
@@ -34,6 +34,9 @@ export type Next =
 
 /** After this long an abort that does not get through says in Slack what to run by hand, and a rollout which right is missing. */
 export const ABORT_STALLED_MS = 30_000;
+
+/** Whether people hear of what lasts `since` then. A clock that was set back puts that off by no hour. */
+export const isStalled = (since: number, now: number) => hasCome(since + ABORT_STALLED_MS, ABORT_STALLED_MS, now);
 
 /** After this long without a look at it that gets through, a rollout says in Slack that it stands still. */
 export const STALLED_MS = 300_000;

@@ -1,6 +1,6 @@
 /** How a promotion lets go of the cluster: the version before loses its pods only where the routes show that nobody asks it. */
 import { expect, it } from 'vitest';
-import { cleanUp, disputeOf, revert } from '../../src/app/ending.ts';
+import { cleanUp, disputeOf, orStalled, revert } from '../../src/app/ending.ts';
 import type { EffectDeps } from '../../src/app/outcome.ts';
 import type { Written } from '../../src/app/ports/cluster.ts';
 import type { TrafficRouter } from '../../src/app/ports/router.ts';
@@ -185,6 +185,13 @@ it.each<[string, number, string | undefined, object, boolean?]>([
     { kind: 'event', event: { type: 'abort_stalled', message: '1 of 5 pods', rolling: true } },
   ],
   ['goes on rolling when people have heard of it', 40_000, '1 of 5 pods', { kind: 'pending' }, true],
+  ["still rolls when Redis' clock has gone back by a moment", -900, '1 of 5 pods', { kind: 'pending' }],
+  [
+    "still rolls when Redis' clock was set back by an hour: nobody knows for how long, and people hear of it",
+    -3_600_000,
+    '1 of 5 pods',
+    { kind: 'event', event: { type: 'abort_stalled', rolling: true } },
+  ],
 ])('an abort that %s', async (_, now, rolling, wanted, stalled = false) => {
   let resets = 0;
   const { rollout } = begin({ type: 'requested', id: 'world-aaaaaa', plan: aPlan(), epoch: 1 }, 0);
@@ -209,4 +216,25 @@ it.each<[string, number, string | undefined, object, boolean?]>([
   expect(await revert(deps, loaded, true)).toMatchObject(wanted);
   // What routes is given back all the same.
   expect(resets).toBe(1);
+});
+
+it.each<[string, number, boolean]>([
+  ['29 s', 29_000, false],
+  ['30 s', 30_000, true],
+  ["who knows how long, Redis' clock was set back by an hour", -3_600_000, true],
+])('people hear what holds an abort up when it lasts: %s', async (_, now, isTold) => {
+  const { rollout } = begin({ type: 'requested', id: 'world-aaaaaa', plan: aPlan(), epoch: 1 }, 0);
+  const router = only<TrafficRouter>({
+    getRoute: async () => ({ route: STABLE_ROUTE, marks: null }),
+    confirmed: async () => ({ kind: 'pending' }),
+  });
+  const deps = only<EffectDeps>({ log: recordingLog(), router: () => router });
+  const loaded: Loaded = { rollout: { ...rollout, phase: aborting, confirmed: true }, head: '', now, abort: null };
+  const message = expect.stringMatching(/the controller of .* has not taken the last route/);
+  expect(await orStalled(deps, loaded, () => cleanUp(deps, loaded))).toEqual(
+    isTold ? { kind: 'event', event: { type: 'abort_stalled', seq: rollout.seq, message } } : { kind: 'pending' },
+  );
+  const fault = orStalled(deps, loaded, () => Promise.reject(new Error('away')));
+  if (isTold) expect(await fault).toMatchObject({ event: { message: 'away' } });
+  else await expect(fault).rejects.toThrow('away');
 });

@@ -28,12 +28,14 @@ async function outboxWith(
     waitMs = () => 0,
     clock = () => performance.now(),
     isBroken = () => false,
+    home = async () => 'C0HOME',
   }: {
     find?: () => Promise<string | null>;
     failing?: number;
     waitMs?: (bucket: string) => number;
     clock?: () => number;
     isBroken?: () => boolean;
+    home?: () => Promise<string>;
   } = {},
 ) {
   let looks = 0;
@@ -63,6 +65,7 @@ async function outboxWith(
   const retracted: string[] = [];
   const searched: string[] = [];
   const { chat } = listeningChat({
+    home,
     find: async (_, key) => {
       searched.push(key);
       return find();
@@ -164,11 +167,34 @@ it('a message that Slack took while Redis went away is not posted again', async 
 
 it('a post that Slack refused because of its rates is tried again, and not looked for', async () => {
   const refusedOnce = (): Sent => (shown.length === 1 ? { kind: 'later', ms: 10 } : { kind: 'sent', ts: '8' });
-  const { id, shown, searched, recorded, outbox } = await outboxWith(['gate:1'], refusedOnce, { root: '1' });
+  const { id, shown, searched, recorded, held, outbox } = await outboxWith(['gate:1'], refusedOnce, { root: '1' });
   await outbox.flush(id);
   expect(shown).toEqual(['gate:1', 'gate:1']);
+  expect(held).toEqual([['post:C0HOME', 10]]);
   expect(searched).toEqual([]);
   expect(recorded).toEqual([{ type: 'message_delivered', key: 'gate:1', ts: '8' }]);
+});
+
+it('a message that has to be looked for takes nothing of its channel while nobody may look', async () => {
+  const taken: string[] = [];
+  const waitMs = (bucket: string) => (taken.push(bucket) && bucket === 'find' ? 60_000 : 0);
+  const { id, shown, outbox } = await outboxWith(['gate:1'], () => impossible, { root: '1' }, { waitMs });
+  await corner.store.markSending(id, 'gate:1');
+  await outbox.flush(id);
+  expect({ taken, shown }).toEqual({ taken: ['find'], shown: [] });
+});
+
+it.each([
+  ['was looked for once', true, ['gate:1']],
+  ['nobody has tried to post yet', false, []],
+])('a message that %s is not looked for because its channel makes it wait', async (_, isTried, looks) => {
+  const sent = (): Sent => ({ kind: 'sent', ts: '8' });
+  let waits = 1;
+  const waitMs = (bucket: string) => (bucket === 'post:C0HOME' && waits-- > 0 ? 10 : 0);
+  const { id, shown, searched, outbox } = await outboxWith(['gate:1'], sent, { root: '1' }, { waitMs });
+  if (isTried) await corner.store.markSending(id, 'gate:1');
+  await outbox.flush(id);
+  expect({ shown, searched }).toEqual({ shown: ['gate:1'], searched: looks });
 });
 
 it('who waits for Slack to take more holds no lease meanwhile, and tells at once what comes then', async () => {

@@ -82,6 +82,7 @@ export function listeningChat(more: Partial<Chat> = {}) {
     isFullMember: async () => true,
     permalink: async () => null,
     channel: async () => ({ ok: true, id: 'C0DEPLOYS' }),
+    home: async () => 'C0DEPLOYS',
     ...more,
   });
   return { chat, told };

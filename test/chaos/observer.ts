@@ -1,10 +1,10 @@
 /**
  * What happened, seen by others than the bot: each revision of the objects in the cluster, what Redis holds, and what stands
- * in Slack. The invariants: I1 weights add up, I2 nothing rises after an abort, I3 no step is skipped, I4 one decision for each
- * gate by who may, I5 nothing rises without it, I6 at the end all is given back, I7 one rollout for one command, I8 epochs rise,
- * I9 the chain of hashes verifies, I10 what was acknowledged counts, I11 nothing moves on without evidence, I12 it comes to its
- * end, I13 somebody looks while users are on both versions, I14 the events give the state, I15 Slack says how it ended and asks
- * nothing more, I16 nothing is taken away under traffic.
+ * in Slack. The invariants: I1 weights add up, I2 nothing rises after an abort, I3 no step is skipped, I4 one decision for
+ * each gate by who may, I5 nothing rises without it, I6 at the end all is given back, I7 one rollout for one command and one
+ * at a time, I8 epochs rise, I9 the chain of hashes verifies, I10 what was acknowledged counts, I11 nothing moves on without
+ * evidence, I12 it comes to its end, I13 somebody looks while users are on both versions, I14 the events give the state, I15
+ * Slack says how it ended and asks nothing more, I16 nothing is taken away under traffic.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { allKinds, kinds } from '../../playground/api-server/kinds.ts';
@@ -22,6 +22,7 @@ import type { Message } from '../support/fake-slack/index.ts';
 import { recordingLog, withRedis } from '../support/redis.ts';
 import { replayAll } from '../support/replay.ts';
 import { longestUnwatched, sharedIn, unproved } from './evidence.ts';
+import { lifeOf, overlaps, watchEpochs } from './holders.ts';
 
 export type Path = 'approved' | 'aborted';
 export type Observer = ReturnType<typeof observe>;
@@ -33,9 +34,13 @@ const DECIDING = /^(approve|promote|hold|abort|retry|keep|re-apply|accept)/i;
 const UNWATCHED_MS = 5_000;
 const NEW = 'buoyantio/world:v2';
 /** Controllers make and change these. */
-const THEIRS: readonly string[] = [kinds.pods, kinds.replicaSets, kinds.endpointSlices, kinds.events].map(
-  ({ plural }) => plural,
-);
+const THEIRS: readonly string[] = [
+  kinds.pods,
+  kinds.replicaSets,
+  kinds.endpointSlices,
+  kinds.events,
+  kinds.serviceProfiles,
+].map(({ plural }) => plural);
 
 export function observe(stage: Stage, ground: Ground, { system, weights }: Pair) {
   const { playground, corner, slack } = stage;
@@ -44,7 +49,9 @@ export function observe(stage: Stage, ground: Ground, { system, weights }: Pair)
   /** By route object. */
   const revisions = new Map<string, Revision[]>();
   const broken: string[] = [];
-  const images = new Set<string>();
+  /** Those of stable, with when it first had them. */
+  const images = new Map<string, number>();
+  const judgeEpoch = watchEpochs();
 
   const objects = (): readonly KubeObject[] =>
     allKinds
@@ -75,7 +82,9 @@ export function observe(stage: Stage, ground: Ground, { system, weights }: Pair)
     const mayRest = system.workload === 'versioned' && isPromoted();
     if (isLess && isStable && !mayRest) broken.push('I16 stable was scaled down');
     else if (isLess && !isStable && isRouted()) broken.push(`I16 ${now.metadata.name} went away with traffic on it`);
-    if (isStable) images.add(imageOf(now) ?? '');
+    const image = imageOf(now) ?? '';
+    if (isStable && !images.has(image)) images.set(image, Date.now());
+    broken.push(...judgeEpoch(now));
   });
 
   /** Oldest first. */
@@ -136,10 +145,11 @@ export function observe(stage: Stage, ground: Ground, { system, weights }: Pair)
     if (all.length < paths.length) found.push(`I10 ${all.length} rollouts of ${paths.length}`);
     if (all.length > typed) found.push(`I7 ${all.length} rollouts for ${typed} commands`);
     found.push(...(await replayAll(corner)).problems.map((problem) => `I9 I14 ${problem}`));
+    const lived = await Promise.all(all.map(async (rollout) => ({ rollout, events: await store.events(rollout.id) })));
+    found.push(...overlaps(lived.map(({ rollout, events }) => lifeOf(rollout, events))));
     for (const [n, path] of paths.entries()) {
-      const rollout = all[n];
-      if (!rollout) continue;
-      const events = await store.events(rollout.id);
+      const { rollout, events } = lived[n] ?? {};
+      if (!rollout || !events) continue;
       const approved = events.filter(({ event }) => event.type === 'approved').map(({ at }) => at);
       for (const [object, seen] of revisions) {
         const own = seen.filter(ofRollout(rollout.id));
@@ -148,6 +158,10 @@ export function observe(stage: Stage, ground: Ground, { system, weights }: Pair)
         const wrong = [...complaints(own, weights, approved), ...missed.map((weight) => `I3 it never had ${weight}%`)];
         found.push(...wrong.map((one) => `${object}: ${one}`));
       }
+      // The first one that goes live: for later ones stable has had this template before.
+      const promotedAt = n === paths.indexOf('approved') ? images.get(NEW) : undefined;
+      if (promotedAt !== undefined && system.workload !== 'in-place' && promotedAt < (approved.at(-1) ?? 0))
+        found.push('I5 stable got the new template before the last approval');
       if (revisions.size === 0) found.push('nothing was seen of what routes');
       found.push(...decisions(rollout, events), ...unproved(events));
       const wanted = path === 'approved' ? 'succeeded' : 'aborted';

@@ -137,22 +137,21 @@ it('a Redis with a password that nobody gave: the remedy', async () => {
   });
 });
 
-it.each(['usergroups:read', 'channels:read', 'chat:write', 'im:write'])(
-  'the scope %s is missing: one line',
-  async (scope) => {
-    const { workspace } = office.slack;
-    workspace.scopes.splice(workspace.scopes.indexOf(scope), 1);
-    const gone = { 'usergroups:read': 'usergroups.users.list', 'channels:read': 'conversations.list' }[scope];
-    if (gone) office.slack.fail({ kind: 'error', error: 'missing_scope' }, { method: gone });
-    expect(await wrong()).toEqual([
-      expect.stringMatching(
-        new RegExp(
-          `^fail Slack scopes: Slack scope ${scope} is missing \\(.*\\): add it under "OAuth & Permissions" and install`,
-        ),
+const { oauth_config: wantedOf } = parse(readFileSync('manifests/slack/socket-mode.yaml', 'utf8'));
+
+it.each<string>(wantedOf.scopes.bot)('the scope %s is missing: one line', async (scope) => {
+  const { workspace } = office.slack;
+  workspace.scopes.splice(workspace.scopes.indexOf(scope), 1);
+  const gone = { 'usergroups:read': 'usergroups.users.list', 'channels:read': 'conversations.list' }[scope];
+  if (gone) office.slack.fail({ kind: 'error', error: 'missing_scope' }, { method: gone });
+  expect(await wrong()).toEqual([
+    expect.stringMatching(
+      new RegExp(
+        `^fail Slack scopes: Slack scope ${scope} is missing \\(.*\\): add it under "OAuth & Permissions" and install`,
       ),
-    ]);
-  },
-);
+    ),
+  ]);
+});
 
 const SLACK: readonly (readonly [string, (config: Config) => unknown, RegExp])[] = [
   [
@@ -240,8 +239,8 @@ it('each right missing in turn: one line with what does not work and what to add
   const { rights } = api;
   store.create(kinds.autoscalers, autoscaler());
   for (const { verb, resource } of RIGHTS) {
-    // Only a route elsewhere needs a grant.
-    if (resource === 'referencegrants') continue;
+    // Only a route elsewhere needs a grant; and without TLS policies a rollout can do.
+    if (resource === 'referencegrants' || resource === 'backendtlspolicies') continue;
     rights.deny({ verb, resource });
     expect(await wrong(), `without ${verb} ${resource}`).toEqual([
       expect.stringMatching(
@@ -253,6 +252,15 @@ it('each right missing in turn: one line with what does not work and what to add
     rights.allowEverything();
   }
 }, 60_000);
+
+it('the right to see TLS policies missing: one line that warns, with what to add to the Role', async () => {
+  office.playground.api.rights.deny({ verb: 'list', resource: 'backendtlspolicies' });
+  expect(await wrong()).toEqual([
+    expect.stringMatching(
+      /^warn service world: The bot may not list backendtlspolicies in namespace hello, so it cannot .+: add to its Role: - .*\[list\]/,
+    ),
+  ]);
+});
 
 it('an HTTPRoute in another namespace: the rights there, and to read the grants here', async () => {
   office.write(({ services }) => Object.assign(services.world.traffic, { route: 'edge/world' }));

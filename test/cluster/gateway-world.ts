@@ -2,7 +2,8 @@ import { createCluster } from '../../src/adapters/kubernetes/cluster.ts';
 import { createGatewayApiRouter } from '../../src/adapters/traffic/gateway-api.ts';
 import type { RouterWorld } from '../contracts/router.ts';
 import type { Json, Kube } from './kube.ts';
-import { makeWorld, silent, unmakeWorld } from './world.ts';
+import { ofVersion } from './route-worlds.ts';
+import { makeWorld, named, silent, unmakeWorld } from './world.ts';
 
 /** Owned and foreign rules in one route: what is not Sluice's must come through unchanged. */
 const RULES = [
@@ -36,6 +37,7 @@ export async function gatewayWorld(
   kubeconfig: string,
   kube: Kube,
   workload: 'twin' | 'versioned' = 'twin',
+  served: Readonly<Record<string, string>> = {},
 ): Promise<RouterWorld> {
   const isTwin = workload === 'twin';
   // A route that names what is not there is refused by its controller.
@@ -47,7 +49,9 @@ export async function gatewayWorld(
   const { route } = world.paths;
   const sent: string[] = [];
   const onRequest = (verb: string) => void sent.push(verb);
-  const clusters = [{ onRequest }, {}].map((more) => createCluster({ kubeconfig, log: silent, ...more }));
+  const clusters = [{ onRequest }, {}].map((more) =>
+    ofVersion(createCluster({ kubeconfig, log: silent, ...more }), served),
+  );
   const [router, other] = clusters.map((cluster) => createGatewayApiRouter({ cluster, log: silent }));
   if (!router || !other) throw new Error('two routers are made above');
   const edit = async (change: (rules: Json[]) => void) => {
@@ -67,6 +71,7 @@ export async function gatewayWorld(
       const annotations = Object.entries(metadata.annotations ?? {}).filter(([key]) => !key.startsWith('sluice.dev/'));
       return { labels: metadata.labels, annotations, spec };
     },
+    fields: async () => Object.fromEntries([named(await kube.get(route))]),
     async marks() {
       const { annotations = {} } = (await kube.get(route)).metadata;
       const own = Object.entries<string>(annotations).filter(([key]) => key.startsWith('sluice.dev/'));

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createNamerdClient, type NamerdClient } from '../../src/adapters/traffic/namerd/client.ts';
 import { createNamerdRouter } from '../../src/adapters/traffic/namerd/router.ts';
 import type { Target } from '../../src/core/plan.ts';
+import { routeObjects } from '../../src/core/traffic.ts';
 import type { RouterWorld } from '../contracts/router.ts';
 import { silent } from './world.ts';
 
@@ -37,8 +38,8 @@ export const namerdTarget = (url: string, namespaces: readonly string[]): Target
   traffic: { router: 'namerd', url, namespaces, path: '/host/world', names: '/srv/world-{version}' },
 });
 
-/** Two dtab namespaces, moved together. */
-export async function namerdWorld(dtabs: Dtabs): Promise<RouterWorld> {
+/** Two dtab namespaces, moved together. `reads` as in `RouterWorld`. */
+export async function namerdWorld(dtabs: Dtabs, reads = 2): Promise<RouterWorld> {
   const id = randomBytes(4).toString('hex');
   const namespaces = [`internal-${id}`, `external-${id}`];
   for (const namespace of namespaces) await dtabs.put(namespace, DTAB.join(';'));
@@ -54,15 +55,32 @@ export async function namerdWorld(dtabs: Dtabs): Promise<RouterWorld> {
   const setOwn = (dst: string) =>
     edit((dentry) => (dentry.startsWith('/host/world=>') ? `/host/world=>${dst}` : dentry));
   const sent: string[] = [];
+  const target = namerdTarget(dtabs.url, namespaces);
   return {
     router: createNamerdRouter({ log: silent, client: counted(createNamerdClient(), sent) }),
     other: createNamerdRouter({ log: silent }),
-    target: namerdTarget(dtabs.url, namespaces),
+    target,
     subject: id,
     forgets: true,
-    readsBack: true,
+    reads,
     sent: () => sent,
     read: async () => (await all()).map((dentries) => dentries.filter((dentry) => !isOwn(dentry))),
+    async fields() {
+      const dtabs = await all();
+      return Object.fromEntries(
+        routeObjects(target).map((name, index) => {
+          const dentries = dtabs[index]?.filter((dentry) => !isOwn(dentry)) ?? [];
+          return [name, Object.fromEntries(dentries.map((dentry) => dentry.split('=>')))];
+        }),
+      );
+    },
+    changes(before, after) {
+      const [was, is] = [Object(before), Object(after)];
+      const changed = Object.keys({ ...was, ...is }).filter((prefix) => was[prefix] !== is[prefix]);
+      // namerd prints each weight with two decimals.
+      const text = (dst: unknown) => String(dst).replaceAll('.00*', '*');
+      return changed.map((prefix) => `${prefix}: ${text(was[prefix])} → ${text(is[prefix])}`);
+    },
     async marks() {
       const [dentries = []] = await all();
       return dtabMarks(dentries);
@@ -100,9 +118,9 @@ function counted(client: NamerdClient, sent: string[]): NamerdClient {
       sent.push('update');
       return client.write(...given);
     },
-    bound(...given) {
+    delegate(...given) {
       sent.push('get');
-      return client.bound(...given);
+      return client.delegate(...given);
     },
   };
 }

@@ -1,13 +1,15 @@
 /** Worlds for the router contract, each with the route object of one traffic system, behind the API server of a kubeconfig. */
 import { type Cluster, createCluster } from '../../src/adapters/kubernetes/cluster.ts';
-import { createRouter } from '../../src/adapters/traffic/index.ts';
+import { createRouter, routerNameOf } from '../../src/adapters/traffic/index.ts';
 import type { Target, Traffic } from '../../src/core/plan.ts';
 import type { RouterWorld } from '../contracts/router.ts';
 import type { Json, Kube } from './kube.ts';
-import { makeWorld, silent, unmakeWorld } from './world.ts';
+import { makeWorld, named, silent, unmakeWorld } from './world.ts';
 
 type System = {
   readonly traffic: (namespace: string) => Traffic;
+  /** Left out: a twin. */
+  readonly workload?: Target['workload'];
   /** What its owners made. */
   readonly given: (namespace: string) => Record<string, Json>;
   /** … and what says no share: the contract is about the rest. */
@@ -22,7 +24,8 @@ type System = {
   readonly owner?: (namespace: string) => string;
   /** What of the owner the claimed object repeats. */
   readonly moved?: (owner: Json) => Json;
-  readonly setWeight: (object: Json, weight: number) => Json;
+  /** Left out: the object says no weight. */
+  readonly setWeight?: (object: Json, weight: number) => Json;
   readonly editOther: (object: Json) => Json;
 };
 
@@ -30,7 +33,6 @@ const istio = (namespace: string) => `/apis/networking.istio.io/v1/namespaces/${
 const smi = (namespace: string) => `/apis/split.smi-spec.io/v1alpha2/namespaces/${namespace}/trafficsplits`;
 const rules = (namespace: string) => `/apis/networking.istio.io/v1/namespaces/${namespace}/destinationrules`;
 const ingresses = (namespace: string) => `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`;
-const NGINX = 'nginx.ingress.kubernetes.io';
 
 const withWeight = ({ spec }: Json, weight: number) => ({
   spec: {
@@ -50,6 +52,44 @@ const withWeight = ({ spec }: Json, weight: number) => ({
 const withTimeout = ({ spec }: Json) => ({
   spec: { http: spec.http.map((one: Json) => (one.timeout ? { ...one, timeout: '20s' } : one)) },
 });
+
+/** `prefix`: of its annotations. */
+const nginx = (prefix: string) =>
+  ({
+    traffic: (namespace) => ({ router: 'ingress-nginx', ingress: `${namespace}/world`, annotations: prefix }),
+    given: (namespace) => ({
+      [ingresses(namespace)]: {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'Ingress',
+        metadata: { name: 'world', annotations: { [`${prefix}/rewrite-target`]: '/' } },
+        spec: {
+          ingressClassName: 'nginx',
+          rules: [
+            {
+              host: `${namespace}.example.com`,
+              http: {
+                paths: [
+                  { path: '/', pathType: 'Prefix', backend: { service: { name: 'world', port: { name: 'http' } } } },
+                  { path: '/other', pathType: 'Prefix', backend: { service: { name: 'other', port: { number: 80 } } } },
+                ],
+              },
+            },
+          ],
+        },
+      },
+    }),
+    claimed: (namespace) => `${ingresses(namespace)}/world-canary`,
+    isAtRest: ({ metadata: { annotations } }) =>
+      annotations[`${prefix}/canary`] === 'true' &&
+      annotations[`${prefix}/canary-weight`] === '0' &&
+      !annotations[`${prefix}/canary-by-header`],
+    owner: (namespace) => `${ingresses(namespace)}/world`,
+    moved: ({ spec }) => ({
+      spec: { rules: spec.rules.map((rule: Json) => ({ ...rule, host: 'moved.example.com' })) },
+    }),
+    setWeight: (_, weight) => ({ metadata: { annotations: { [`${prefix}/canary-weight`]: `${weight}` } } }),
+    editOther: () => ({ metadata: { annotations: { [`${prefix}/affinity-canary-behavior`]: 'sticky' } } }),
+  }) satisfies System;
 
 export const SYSTEMS = {
   smi: {
@@ -186,46 +226,20 @@ export const SYSTEMS = {
     setWeight: withWeight,
     editOther: withTimeout,
   },
-  'ingress-nginx': {
-    traffic: (namespace) => ({ router: 'ingress-nginx', ingress: `${namespace}/world`, annotations: NGINX }),
-    given: (namespace) => ({
-      [ingresses(namespace)]: {
-        apiVersion: 'networking.k8s.io/v1',
-        kind: 'Ingress',
-        metadata: { name: 'world', annotations: { [`${NGINX}/rewrite-target`]: '/' } },
-        spec: {
-          ingressClassName: 'nginx',
-          rules: [
-            {
-              host: `${namespace}.example.com`,
-              http: {
-                paths: [
-                  { path: '/', pathType: 'Prefix', backend: { service: { name: 'world', port: { name: 'http' } } } },
-                  { path: '/other', pathType: 'Prefix', backend: { service: { name: 'other', port: { number: 80 } } } },
-                ],
-              },
-            },
-          ],
-        },
-      },
-    }),
-    claimed: (namespace) => `${ingresses(namespace)}/world-canary`,
-    isAtRest: ({ metadata: { annotations } }) =>
-      annotations[`${NGINX}/canary`] === 'true' &&
-      annotations[`${NGINX}/canary-weight`] === '0' &&
-      !annotations[`${NGINX}/canary-by-header`],
-    owner: (namespace) => `${ingresses(namespace)}/world`,
-    moved: ({ spec }) => ({
-      spec: { rules: spec.rules.map((rule: Json) => ({ ...rule, host: 'moved.example.com' })) },
-    }),
-    setWeight: (_, weight) => ({ metadata: { annotations: { [`${NGINX}/canary-weight`]: `${weight}` } } }),
-    editOther: () => ({ metadata: { annotations: { [`${NGINX}/affinity-canary-behavior`]: 'sticky' } } }),
-  },
+  'ingress-nginx': nginx('nginx.ingress.kubernetes.io'),
+  'ingress-nginx, by another prefix': nginx('edge.example.com'),
   kubernetes: {
     traffic: (namespace) => ({ router: 'kubernetes', service: `${namespace}/world` }),
     given: () => ({}),
     claimed: (namespace) => `/api/v1/namespaces/${namespace}/services/world`,
     setWeight: (_, weight) => ({ spec: { selector: { app: weight === 0 ? 'world' : 'world-canary' } } }),
+    editOther: () => ({ spec: { sessionAffinity: 'ClientIP' } }),
+  },
+  'kubernetes, in place': {
+    traffic: (namespace) => ({ router: 'kubernetes', service: `${namespace}/world` }),
+    workload: 'in-place',
+    given: () => ({}),
+    claimed: (namespace) => `/api/v1/namespaces/${namespace}/services/world`,
     editOther: () => ({ spec: { sessionAffinity: 'ClientIP' } }),
   },
 } as const satisfies Record<string, System>;
@@ -235,13 +249,13 @@ export const SYSTEMS = {
 export async function routeWorld(
   kubeconfig: string,
   kube: Kube,
-  { owner, moved, ...system }: System,
+  { owner, moved, workload = 'twin', setWeight, ...system }: System,
   served: Readonly<Record<string, string>> = {},
 ): Promise<RouterWorld> {
   const world = await makeWorld(kube, { route: false, ...(system.labels && { labels: system.labels }) });
   const { namespace } = world.target;
   const traffic = system.traffic(namespace);
-  const target: Target = { ...world.target, traffic };
+  const target: Target = { ...world.target, workload, traffic };
   const given = Object.entries(system.given(namespace));
   const beside = Object.entries(system.beside?.(namespace) ?? {});
   for (const [path, body] of [...given, ...beside]) await kube.call('POST', path, body);
@@ -251,7 +265,7 @@ export async function routeWorld(
   const clusters = [{ onRequest }, {}].map((more) =>
     ofVersion(createCluster({ kubeconfig, log: silent, ...more }), served),
   );
-  const [router, other] = clusters.map((cluster) => createRouter(traffic.router, { cluster, log: silent }));
+  const [router, other] = clusters.map((cluster) => createRouter(routerNameOf(target), { cluster, log: silent }));
   if (!router || !other) throw new Error('two routers are made above');
 
   const { clusterIP } = (await kube.get(world.paths.service)).spec;
@@ -282,13 +296,18 @@ export async function routeWorld(
     target,
     sent: () => sent,
     read,
+    async fields() {
+      const paths = [...given, ...beside].map(([list, { metadata }]) => `${list}/${metadata.name}`);
+      const found = await Promise.all([...new Set([...paths, claimed])].map((path) => kube.get(path)));
+      return Object.fromEntries(found.filter((object) => object !== null).map(named));
+    },
     async marks() {
       const { annotations = {} } = (await stored()).metadata;
       const own = Object.entries<string>(annotations).filter(([key]) => key.startsWith('sluice.dev/'));
       return Object.fromEntries(own.map(([key, value]) => [key.slice('sluice.dev/'.length), value]));
     },
     revision: async () => (await kube.get(claimed))?.metadata.resourceVersion ?? '',
-    setWeight: async (weight) => kube.merge(claimed, system.setWeight(await stored(), weight)),
+    ...(setWeight && { setWeight: async (weight) => kube.merge(claimed, setWeight(await stored(), weight)) }),
     editOther: async () => {
       const [path = claimed] = system.isAtRest ? [claimed] : [];
       const object = await kube.get(path);
@@ -325,7 +344,8 @@ export async function routeWorld(
   };
 }
 
-const ofVersion = (cluster: Cluster, served: Readonly<Record<string, string>>): Cluster => ({
+/** As if the API server had, of these groups, this version only. */
+export const ofVersion = (cluster: Cluster, served: Readonly<Record<string, string>>): Cluster => ({
   ...cluster,
   async versions(group) {
     const [all, only] = [await cluster.versions(group), served[group]];

@@ -1,6 +1,7 @@
 /** A service `world` in a namespace of its own: Deployment, Kubernetes Service and HTTPRoute, as its owners made them. */
 import { randomBytes } from 'node:crypto';
 import type { Cluster } from '../../src/adapters/kubernetes/cluster.ts';
+import { nameOf } from '../../src/adapters/kubernetes/kinds.ts';
 import type { Log } from '../../src/app/ports/log.ts';
 import type { Plan, Route, Step, Target } from '../../src/core/plan.ts';
 import type { Json, Kube } from './kube.ts';
@@ -23,6 +24,7 @@ export const deadCluster: Cluster = {
   remove: () => Promise.reject(new Error('no cluster')),
   missingRights: () => Promise.reject(new Error('no cluster')),
   versions: () => Promise.reject(new Error('no cluster')),
+  serves: () => Promise.reject(new Error('no cluster')),
   view: () => {
     throw new Error('no cluster');
   },
@@ -142,6 +144,16 @@ export async function makeWorld(
 
 export const unmakeWorld = (kube: Kube, { target }: World) =>
   kube.call('DELETE', `/api/v1/namespaces/${target.namespace}`);
+
+/** What people may edit in an object, without Sluice's marks, by the name that the object has in sentences. */
+export function named({ kind, metadata, spec }: Json): [string, Json] {
+  const { name, namespace, labels = {} } = metadata;
+  const annotations = Object.entries(metadata.annotations ?? {}).filter(([key]) => !key.startsWith('sluice.dev/'));
+  return [
+    nameOf({ kind }, { namespace, name }),
+    { metadata: { labels, annotations: Object.fromEntries(annotations) }, spec },
+  ];
+}
 
 export const weight = (percent: number): Route => ({ weight: percent, preview: null, mirror: null });
 export const PREVIEW: Route = { weight: 0, preview: { header: 'x-canary', value: 'always' }, mirror: null };

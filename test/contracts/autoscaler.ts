@@ -174,7 +174,7 @@ export function autoscalerContract(make: () => Promise<WorkloadWorld>): void {
         async (by) => {
           await strip();
           await until(async () => (await workload.drift(planFor(target, 'v2'), by)) !== null);
-          expect(await workload.reapply(planFor(target, 'v2'), by, null)).toEqual(DONE);
+          expect(await workload.reapply(planFor(target, 'v2'), by, null, 50)).toEqual(DONE);
         },
       ],
       ['where stable is gone', 1, () => world.kube.call('DELETE', world.paths.deployment)],

@@ -529,6 +529,25 @@ export function storeContract(name: string, open: OpenStores): void {
         expect(await since('done', store)).toBeNull();
       });
 
+      it('know apart since when it fails with what lasts, whatever else fails in between', async () => {
+        const name = aService();
+        const since = async (work: 'done' | 'failed' | 'lasting', by = other) => {
+          const taken = await by.lease(name, 60_000);
+          await taken?.release(work);
+          return { failing: taken?.failingSince ?? null, lasting: taken?.lastingSince ?? null };
+        };
+        await since('failed');
+        const first = await store.now();
+        expect(await since('lasting')).toMatchObject({ lasting: null });
+        const { failing, lasting } = await since('failed', store);
+        expect(lasting).toBeGreaterThanOrEqual(Math.max(first, failing ?? Number.POSITIVE_INFINITY));
+        expect(await since('lasting')).toEqual({ failing, lasting });
+        expect(await since('done')).toEqual({ failing, lasting });
+        expect(await since('lasting')).toEqual({ failing: null, lasting: null });
+        // What lasts fails as well.
+        expect(await since('done')).toEqual({ failing: expect.any(Number), lasting: expect.any(Number) });
+      });
+
       it('keep a lease that is renewed, and never take one back that ran out', async () => {
         const name = aService();
         const first = await store.lease(name, 150);

@@ -671,6 +671,27 @@ export function twinPreflightContract(make: () => Promise<WorkloadWorld>): void 
       });
     });
 
+    it('warns of annotations that the Kubernetes Services of a rollout do not get, those of tools left out', async () => {
+      await world.kube.merge(world.paths.service, {
+        metadata: {
+          annotations: {
+            'cloud.google.com/backend-config': '{}',
+            'meta.helm.sh/release-name': 'world',
+            'external-dns.alpha.kubernetes.io/hostname': 'world.example.com',
+          },
+        },
+      });
+      const looked = await world.workload.preflight(world.target, IMAGE);
+      expect(looked).toMatchObject({
+        ok: true,
+        warnings: [
+          expect.stringMatching(
+            /^Service \S+\/world has annotations that world-stable and world-canary, .* are without: cloud\.google\.com\/backend-config\./,
+          ),
+        ],
+      });
+    });
+
     it.each(warnings)('warns of %s that covers stable only', async (_, change, said) => {
       await change(world);
       const looked = await world.workload.preflight(world.target, IMAGE);

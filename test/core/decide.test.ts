@@ -223,6 +223,16 @@ describe('answers', () => {
     const message = 'HTTPRoute hello/other still sends to world-v1';
     const told = [{ key: 'result' }, { key: 'root' }, { note: { kind: 'disputed', message } }];
 
+    it('says so under a key that no other record of this rollout gives, though both count alike', () => {
+      const { rollout, now } = createStory().until('succeeded');
+      const keysAt = (at: number) => {
+        const decided = decide(rollout, { type: 'disputed', message }, at);
+        return decided.ok ? decided.messages.map(({ key }) => key) : [];
+      };
+      expect(keysAt(now)).toEqual(['result', 'root', expect.stringMatching(/^note:/)]);
+      expect(keysAt(now + HOUR)[2]).not.toBe(keysAt(now)[2]);
+    });
+
     it('says so when it ends', () => {
       const story = createStory().until('promoting clean');
       const decided = decide(story.rollout, { type: 'cleaned', seq: story.rollout.seq, disputed: message }, story.now);

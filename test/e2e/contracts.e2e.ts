@@ -25,6 +25,9 @@ const OLDER = [
 ] as const;
 
 routerContract('gateway-api', () => gatewayWorld(kubeconfig, kube));
+routerContract('gateway-api, by v1beta1', () =>
+  gatewayWorld(kubeconfig, kube, 'twin', { 'gateway.networking.k8s.io': 'v1beta1' }),
+);
 routerContract('gateway-api, versions', () => gatewayWorld(kubeconfig, kube, 'versioned'));
 for (const [name, system] of Object.entries(SYSTEMS)) routerContract(name, () => routeWorld(kubeconfig, kube, system));
 for (const [name, group, version] of OLDER)

@@ -1,11 +1,11 @@
 /** The manifests on a real API server: valid, restricted, and enough for everything the bot does, with nothing to spare. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { purposeOf } from '../../src/adapters/kubernetes/needs.ts';
 import { diagnose } from '../../src/cli/doctor.ts';
 import { type Account, createAccount, type Manifest, type Rule, readManifests, roleRules } from './support/account.ts';
@@ -57,6 +57,38 @@ describe('applied as they are', () => {
     const config = all.find(({ kind }) => kind === 'ConfigMap');
     const { services } = parse(String(Object(config?.data)['sluice.yaml']));
     expect(Object.keys(services)).toEqual(['world']);
+  });
+});
+
+describe('the examples of traffic systems', () => {
+  const names = { hello: `e2e-examples-${suffix}` };
+  const folder = (name: string) => join('manifests/examples', name);
+  const worlds = readdirSync('manifests/examples').filter((name) => existsSync(join(folder(name), 'world.yaml')));
+  const tryOut = (manifests: readonly Manifest[]) => {
+    const args = ['apply', '--server-side', '--dry-run=server', '--validate=strict', '--warnings-as-errors', '-f', '-'];
+    return kubectl(args, manifests.map((one) => stringify(moved(one, names))).join('---\n'));
+  };
+  const worldOf = (name: string): readonly Manifest[] =>
+    parseAllDocuments(readFileSync(join(folder(name), 'world.yaml'), 'utf8')).map((document) => document.toJS());
+
+  beforeAll(() => kube.create('/api/v1/namespaces', { metadata: { name: names.hello } }));
+  afterAll(() => kube.delete(`/api/v1/namespaces/${names.hello}`));
+
+  it.each(worlds)('%s: the API server takes its world, and the rights of the bot in it', (name) => {
+    const world = worldOf(name);
+    const rights = existsSync(join(folder(name), 'kustomization.yaml')) ? readManifests(folder(name)) : [];
+    const taken = tryOut([...world, ...rights])
+      .trim()
+      .split('\n');
+    expect(taken).toHaveLength(world.length + rights.length);
+    expect(taken).toEqual(taken.map(() => expect.stringContaining('serverside-applied (server dry run)')));
+  });
+
+  it('a field that nobody knows would be told', () => {
+    const [first, ...others] = worldOf('istio-subsets').toReversed();
+    expect(first?.kind).toBe('VirtualService');
+    const wrong = { ...first, spec: { ...Object(first?.spec), htpp: [] } } as Manifest;
+    expect(() => tryOut([...others, wrong])).toThrow(/htpp/);
   });
 });
 
@@ -151,7 +183,7 @@ describe("with the ServiceAccount's rights only", () => {
     };
     const tryOut = () => answerTo('world v2 short --dry-run');
 
-    it.each(eachVerb())(
+    it.each(eachVerb().filter(([, resource]) => resource !== WARNED))(
       'without %s %s it cannot %s: says so, and touches nothing',
       async (verb, resource, to, line) => {
         const before = await world.marks();
@@ -165,6 +197,20 @@ describe("with the ServiceAccount's rights only", () => {
         await account.allow(world.namespace, roleRules());
         // It would be refused as busy, had a rollout been recorded.
         await until('the right counts again', async () => (await tryOut()).startsWith('*Dry run: world v2'));
+      },
+    );
+
+    it.each(eachVerb().filter(([, resource]) => resource === WARNED))(
+      'without %s %s it cannot %s: warns, and would begin',
+      async (verb, resource, to, line) => {
+        await account.allow(world.namespace, without(verb, resource));
+        const said = `The bot may not ${verb} ${resource} in namespace ${world.namespace}, so it cannot ${to}: add to its Role: ${line}`;
+        await until('the API server has heard of it', async () => (await tryOut()).includes(`Warning: ${said}`));
+        expect(await tryOut()).toMatch(/^\*Dry run: world v2/);
+        expect(await doctor({ SLACK_BOT_TOKEN: undefined })).toContain(`warn service world: ${said}`);
+        expect(await doctorOfCluster()).toEqual([]);
+        await account.allow(world.namespace, roleRules());
+        await until('the right counts again', async () => !(await tryOut()).includes(resource));
       },
     );
 
@@ -230,6 +276,8 @@ describe("with the ServiceAccount's rights only", () => {
 
 /** Only for routes in other namespaces than their service. */
 const ELSEWHERE = 'referencegrants';
+/** A rollout goes without: most clusters have no such policies. */
+const WARNED = 'backendtlspolicies';
 
 /** Verb, resource, what does not work without it, and what is to be added to the Role. */
 function eachVerb(): readonly (readonly [string, string, string, string])[] {

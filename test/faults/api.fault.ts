@@ -37,7 +37,8 @@ describe('one write of the route fails: it is made once, and nobody is bothered'
     expect(fault.hits()).toBe(1);
     if ('retryAfterS' in effect) expect(performance.now() - asked).toBeGreaterThan(1_900);
     if ('ms' in effect) await pause(effect.ms - (performance.now() - asked));
-    expect(stage.weights).toEqual([0, 50, 100]);
+    // The claim and one for each step.
+    expect(stage.writes).toEqual([0, 50, 100]);
     expect(stage.slack.transcript()).not.toMatch(/Re-apply|aborted|refused by/i);
   });
 });

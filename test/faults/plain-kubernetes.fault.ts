@@ -330,26 +330,46 @@ describe('back to a revision that the cluster itself has', () => {
     config: { strategies: { rolling: [{ weight: 100, gate: true }] } },
   });
 
-  test('rolls its template out again; the one that is live is told so', async () => {
-    const { stage, told, said, image } = set();
-    const deployment = () => stage.get(kinds.deployments, 'world');
+  const deployment = () => set().stage.get(kinds.deployments, 'world');
+  /** By hand, past the bot; gives the Deployment as it was before. */
+  const serve = async (version: string) => {
+    const { stage } = set();
     const found = deployment();
     if (!found) throw new Error('no Deployment');
-    // By hand, past the bot.
     const [container] = found.spec.template.spec.containers;
-    const containers = [{ ...container, name: 'world', image: 'buoyantio/world:v0' }];
+    const containers = [{ ...container, name: 'world', image: `buoyantio/world:${version}` }];
     const template = { ...found.spec.template, spec: { ...found.spec.template.spec, containers } };
     stage.playground.store.update(kinds.deployments, { ...found, spec: { ...found.spec, template } }, 'main');
     await stage.slack.until(() => deployment()?.status?.updatedReplicas === 4 && deployment()?.status?.replicas === 4, {
-      what: 'v0 serves',
+      what: `${version} serves`,
       ...soon,
     });
+    return found;
+  };
+
+  test('rolls its template out again; the one that is live is told so', async () => {
+    const { stage, told, said, image } = set();
+    const found = await serve('v0');
     await stage.slack.command('ana', 'rollback world to 2');
     await told('ana', /is live already/);
     await stage.slack.command('ana', 'rollback world to 1');
     await said(/rolled back to v1/i);
     expect(image('world')).toBe('buoyantio/world:v1');
     expect(deployment()?.spec.template).toEqual(found.spec.template);
+  });
+
+  test('is refused while the Deployment is paused: the reason, and nothing is touched', async () => {
+    const { stage, told } = set();
+    await serve('v0');
+    const found = deployment();
+    if (!found) throw new Error('no Deployment');
+    const spec = { ...found.spec, paused: true };
+    stage.playground.store.update(kinds.deployments, { ...found, spec }, 'main');
+    await stage.slack.command('ana', 'rollback world to 1');
+    await told('ana', /not started.*Deployment hello\/world is paused: kubectl rollout resume it first/s);
+    expect(stage.slack.root()).toBeUndefined();
+    const { annotations } = found.metadata;
+    expect([deployment()?.spec, deployment()?.metadata.annotations]).toEqual([spec, annotations]);
   });
 });
 

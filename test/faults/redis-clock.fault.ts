@@ -41,7 +41,6 @@ describe.runIf(canSetClock)("Redis' clock is set", () => {
     value = '9';
     await now.weightIs(0, 20_000);
     await now.back(/all traffic is on v1/i);
-    await now.wholeStory();
   }, 150_000);
 
   test('an hour back, and the process dies with the rollout in hand: another goes on at once, and an abort that is typed counts', async () => {
@@ -55,7 +54,6 @@ describe.runIf(canSetClock)("Redis' clock is set", () => {
     await now.stage.slack.command('bo', 'abort world');
     await now.weightIs(0);
     await now.back(/all traffic is on v1/i);
-    await now.wholeStory();
   }, 90_000);
 
   test('an hour ahead at a gate: nothing moves by itself, and people decide as ever', async () => {
@@ -67,6 +65,5 @@ describe.runIf(canSetClock)("Redis' clock is set", () => {
     await now.approve('bo', 'Promote');
     await now.live();
     expect(now.stage.weights).toEqual([0, 50, 100, 0]);
-    await now.wholeStory();
   }, 90_000);
 });

@@ -34,7 +34,6 @@ describe('the bot on three nodes', () => {
     await now.approve('bo', 'Approve 100%');
     await now.approve('bo', 'Promote');
     await now.live();
-    await now.wholeStory();
   });
 
   test('an abort is recorded and works at once', async () => {
@@ -44,7 +43,6 @@ describe('the bot on three nodes', () => {
     await now.weightIs(0, 2_000);
     await now.told('bo', /all traffic goes back/i);
     await now.back(/is aborted by @bo/i);
-    await now.wholeStory();
   });
 
   test('frozen as a whole: nothing is recorded, an abort goes straight to the cluster', async () => {
@@ -75,7 +73,6 @@ describe('the bot on three nodes with replicas', () => {
     await now.insist('bo', 'Approve 100%');
     await now.approve('bo', 'Promote');
     await now.live();
-    await now.wholeStory();
   });
 
   test('each primary dies, and its replica takes over', async () => {

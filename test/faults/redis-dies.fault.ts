@@ -56,7 +56,6 @@ test('killed right after an abort was acknowledged: it is carried out', async ()
   await now.weightIs(0, 5_000);
   await now.redis.restart();
   await now.back(/aborted by @bo/i);
-  await now.wholeStory();
 });
 
 test('away while somebody approves: told that it is not recorded, and nothing moves; the same button works later', async () => {
@@ -70,5 +69,4 @@ test('away while somebody approves: told that it is not recorded, and nothing mo
   await now.approve('bo', 'Approve 100%');
   await now.approve('bo', 'Promote');
   await now.live();
-  await now.wholeStory();
 });

@@ -42,7 +42,6 @@ describe('one address that leads to another server', () => {
     await now.insist('bo', 'Approve 100%');
     await now.approve('bo', 'Promote');
     await now.live();
-    await now.wholeStory();
   });
 
   test('the old one stays connected as a replica: its first refusal leads to the new one', async () => {
@@ -103,7 +102,6 @@ describe('Sentinels', () => {
     await now.approve('bo', 'Approve 100%');
     await now.approve('bo', 'Promote');
     await now.live();
-    await now.wholeStory();
   });
 
   test('while nobody is primary an abort goes straight to the cluster, and is told when somebody is', async () => {
@@ -115,6 +113,5 @@ describe('Sentinels', () => {
     await now.weightIs(0, 3_000);
     await now.redis.takenOver();
     await now.back(/is aborted by @bo/i);
-    await now.wholeStory();
   });
 });

@@ -59,7 +59,6 @@ test.each(faults)('%s: an approval is answered as not recorded, and has no effec
   ).toBe(true);
   await now.abort('bo');
   await now.back(/aborted by @bo/i);
-  await now.wholeStory();
 });
 
 test.each(faults)(
@@ -73,7 +72,6 @@ test.each(faults)(
     await now.told('bo', /written straight to the cluster/);
     await end();
     await now.back(/aborted by @bo/i);
-    await now.wholeStory();
   },
 );
 

@@ -60,6 +60,8 @@ const BY_SYSTEM: readonly Row[] = [
   ['smi', 'create trafficsplits', 'before the start', 'did not start', 'aborted'],
   ['smi', 'patch trafficsplits', 'at the last gate', 'halted', 'approved'],
   ['smi', 'watch trafficsplits', 'at the last gate', 'stood still', 'approved'],
+  // As in a mesh without ServiceProfiles.
+  ['smi', 'watch serviceprofiles', 'at the last gate', 'nothing', 'approved'],
   ['istio', 'patch virtualservices', 'at the last gate', 'halted', 'approved'],
   ['istio', 'watch virtualservices', 'at the last gate', 'stood still', 'approved'],
   ['istio, by subsets', 'patch destinationrules', 'at the last gate', 'stood still', 'approved'],
@@ -86,13 +88,13 @@ const AFTER_REFUSAL = /^get (services|trafficsplits|virtualservices|destinationr
 
 const LONG = { timeoutMs: 60_000 };
 
-/** As if what fails had begun to fail half a minute ago, and no longer: then any other fault would be told, too. */
+/** As if what only people can mend had begun to fail half a minute ago. */
 const hurry = ({ corner: { url, env } }: Stage) =>
   withRedis(url, async (redis) => {
     const [seconds] = await redis.time();
     const ago = Number(seconds) * 1_000 - ABORT_STALLED_MS;
     for (const left of await redis.keys(`${createKeys(env).lease('tick:world-*')}:left`))
-      if (Number((await redis.hget(left, 'failing')) ?? 0) > ago) await redis.hset(left, 'failing', ago);
+      if (Number((await redis.hget(left, 'lasting')) ?? 0) > ago) await redis.hset(left, 'lasting', ago);
   });
 
 /** One right of the bot on this stage. */

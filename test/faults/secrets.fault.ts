@@ -15,6 +15,7 @@ import type { KubeObject } from '../../playground/api-server/objects.ts';
 import { readChannel } from '../scenarios/support/channel.ts';
 import { type Stage, setStage } from '../scenarios/support/stage.ts';
 import { type PrivateRedis, startPrivateRedis, withRedis } from '../support/redis.ts';
+import { replayAll } from '../support/replay.ts';
 
 const PASSWORD = 'canary-of-redis-3f9a';
 const LONG = 90_000;
@@ -181,6 +182,12 @@ describe('a bot', () => {
     const all = Object.values(kinds).flatMap((kind: Kind<KubeObject>) => store.list(kind));
     expect(all.length).toBeGreaterThan(3);
     expect(found(JSON.stringify(all))).toEqual([]);
+  });
+
+  it('recorded what replays to what Redis holds', async () => {
+    const { rollouts, problems } = await replayAll({ url: redis.url, env: stage.corner.env });
+    expect(problems).toEqual([]);
+    expect(rollouts).toBe(1);
   });
 
   it('wrote a log with which its records can be checked', async () => {

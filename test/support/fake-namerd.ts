@@ -55,10 +55,17 @@ export async function startFakeNamerd() {
     for (const listener of listeners) listener(namespace);
   }
 
-  function readOf(namespace: string): Stored | undefined {
+  /** As names are followed in it: what is read, but no read counts. */
+  function shownOf(namespace: string): Stored | undefined {
     const lag = before.get(namespace);
-    if (lag && lag.reads-- > 0) return lag.was;
-    return stored.get(namespace);
+    return lag && lag.reads > 0 ? lag.was : stored.get(namespace);
+  }
+
+  function readOf(namespace: string): Stored | undefined {
+    const shown = shownOf(namespace);
+    const lag = before.get(namespace);
+    if (lag) lag.reads--;
+    return shown;
   }
 
   const server = createServer(async (request, response) => {
@@ -85,9 +92,10 @@ export async function startFakeNamerd() {
   function answerTo(method: string, url: URL, headers: IncomingMessage['headers'], body: string): Answer {
     if (url.pathname.startsWith(DTABS)) return dtabAnswer(method, url.pathname.slice(DTABS.length), headers, body);
     const namespace = /^\/api\/1\/delegate\/(.+)$/.exec(url.pathname)?.[1];
-    const path = parsePrefix(url.searchParams.get('path') ?? '');
-    if (namespace === undefined || !path.ok) return { status: namespace === undefined ? 404 : 400 };
-    const node = delegate(stored.get(namespace)?.dtab ?? [], path.value, 0);
+    const path = parseTree(url.searchParams.get('path') ?? '');
+    if (namespace === undefined) return { status: 404 };
+    if (!path.ok || path.value.kind !== 'leaf') return { status: 400 };
+    const node = delegate(shownOf(namespace)?.dtab ?? [], path.value.path, 0);
     return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(node) };
   }
 

@@ -3,15 +3,16 @@
  * the state that is stored, by a chain of hashes that verifies. May look while a bot runs.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Redis } from 'ioredis';
 import { verifyChain } from '../../src/adapters/redis/chain.ts';
+import { connectBounded, disconnect, type RedisClient } from '../../src/adapters/redis/connect.ts';
 import { createKeys } from '../../src/adapters/redis/keys.ts';
 import { createStore, type RedisStore } from '../../src/adapters/redis/store.ts';
 import type { RecordedEvent } from '../../src/app/ports/store.ts';
 import { begin, decide } from '../../src/core/decide.ts';
-import { serviceOf } from '../../src/core/id.ts';
 import { isAbortable, isTerminal, type Rollout } from '../../src/core/rollout.ts';
-import { recordingLog, withRedis } from './redis.ts';
+import { recordingLog } from './redis.ts';
+
+const ANSWER_MS = 5_000;
 
 export type Replayed = {
   readonly rollouts: number;
@@ -20,25 +21,27 @@ export type Replayed = {
   readonly problems: readonly string[];
 };
 
-/** Replays all rollouts of `env` in the Redis at `url`. */
+/** Replays all rollouts of `env` in the Redis at `url`, whichever kind it is. */
 export async function replayAll({ url, env }: { readonly url: string; readonly env: string }): Promise<Replayed> {
-  const store = createStore({ url, env, log: recordingLog() });
+  const log = recordingLog();
+  const store = createStore({ url, env, log });
+  const redis = connectBounded(url, 'replay', log, ANSWER_MS);
   try {
-    return await withRedis(url, async (redis) => {
-      const ids = await rolloutsOf(redis, env);
-      const replayed = await Promise.all(ids.map((id) => replayOne(redis, store, env, id)));
-      return {
-        rollouts: ids.length,
-        events: replayed.reduce((sum, { events }) => sum + events, 0),
-        problems: replayed.flatMap(({ problems }) => problems),
-      };
-    });
+    // The nodes of a Redis Cluster are known only then.
+    await store.reach();
+    const ids = await store.kept();
+    const replayed = await Promise.all(ids.map((id) => replayOne(redis, store, env, id)));
+    return {
+      rollouts: ids.length,
+      events: replayed.reduce((sum, { events }) => sum + events, 0),
+      problems: replayed.flatMap(({ problems }) => problems),
+    };
   } finally {
-    await store.close();
+    await Promise.all([store.close(), disconnect(redis)]);
   }
 }
 
-async function replayOne(redis: Redis, store: RedisStore, env: string, id: string) {
+async function replayOne(redis: RedisClient, store: RedisStore, env: string, id: string) {
   const problem = (what: string, events = 0) => ({ events, problems: [`${id}: ${what}`] });
   // In this order: events are only ever added, so those of the state that was read are all there.
   const hash = await redis.hgetall(createKeys(env).rollout(id).state);
@@ -95,15 +98,4 @@ export function replay([first, ...rest]: readonly RecordedEvent[]): Rollout | st
     rollout = decided.rollout;
   }
   return rollout;
-}
-
-async function rolloutsOf(redis: Redis, env: string): Promise<readonly string[]> {
-  const ids = new Set<string>();
-  for await (const keys of redis.scanStream({ match: `sluice:{${env}/*}:ro:*`, count: 1_000 })) {
-    for (const key of keys as string[]) {
-      const id = /:ro:([^:]+)(?::ev)?$/.exec(key)?.[1];
-      if (id !== undefined && serviceOf(id) !== null) ids.add(id);
-    }
-  }
-  return [...ids];
 }

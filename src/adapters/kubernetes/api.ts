@@ -49,6 +49,8 @@ export type Cluster = {
   view<T extends Held>(kind: Kind<T>, namespace: string, labels?: string): View<T>;
   /** Versions in which an API group is served, the server's favourite first; empty: not at all. Asked every ten minutes. */
   versions(group: string): Promise<readonly string[]>;
+  /** Whether the API server has a kind, in its version; every account may ask. */
+  serves(kind: Pick<Kind, 'group' | 'version' | 'plural'>): Promise<boolean>;
   /** Last known copy, when its kind is being watched. */
   peek<T extends Held>(kind: Kind<T>, ref: Ref): T | null;
   /** Told soon after watched objects of rollouts changed. Opens nothing by itself. Answers how to stop. */
@@ -68,6 +70,8 @@ const groupBody = z.object({
   preferredVersion: z.object({ version: z.string() }).optional(),
   versions: z.array(z.object({ version: z.string() })),
 });
+
+const resourcesBody = z.object({ resources: z.array(z.object({ name: z.string() })) });
 
 const listBody = z.object({
   metadata: z.object({ resourceVersion: z.string() }),
@@ -256,6 +260,13 @@ export function createApi(connection: Connection, log: Log): Cluster {
         learnVersions(group).catch((error: unknown) => log.debug({ group, err: error }, 'API versions not read again'));
       }
       return known.versions;
+    },
+    async serves(kind) {
+      const subject = `API group ${apiVersion(kind)}`;
+      const answer = await send(subject, 'GET', `/apis/${apiVersion(kind)}`, {});
+      if (answer.status === 404) return false;
+      if (answer.status >= 400) throw toFault(subject, answer.status, answer.body);
+      return resourcesBody.parse(answer.body).resources.some(({ name }) => name === kind.plural);
     },
     peek: (kind, ref) => opened(kind, ref.namespace)?.peek(ref.name) ?? null,
     onChange: changes.listen,

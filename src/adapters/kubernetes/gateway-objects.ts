@@ -52,7 +52,11 @@ export const journalSchema = z.array(journalEntry);
 
 const httpRoute = z.looseObject({
   metadata,
-  spec: z.looseObject({ parentRefs: z.array(parentRef).optional(), rules: z.array(rule).optional() }),
+  spec: z.looseObject({
+    parentRefs: z.array(parentRef).optional(),
+    hostnames: z.array(z.string()).optional(),
+    rules: z.array(rule).optional(),
+  }),
   status: z
     .looseObject({
       parents: z

@@ -24,8 +24,8 @@ export type Own = z.infer<typeof ownSchema>;
 const OWN = ['strategy', 'minReadySeconds', 'progressDeadlineSeconds', 'paused'] as const;
 
 /**
- * `next`: the template that is rolled out, from the canary's making on. `returning`: somebody let another template run on, and
- * the pods of before come back first.
+ * `next`: the template that is rolled out, from the canary's making on. `told`: what it was told of that last, nothing at first:
+ * a share of new pods, or all of them. `returning`: somebody let something else run on, and the pods of before come back first.
  */
 const journalSchema = z.object({
   service: z.string(),
@@ -35,6 +35,7 @@ const journalSchema = z.object({
     .unknown()
     .transform((value) => (value === undefined ? undefined : parseTemplate(value)))
     .optional(),
+  told: z.enum(['share', 'all']).optional(),
   returning: z.literal(true).optional(),
 });
 export type InPlaceJournal = {
@@ -42,6 +43,7 @@ export type InPlaceJournal = {
   readonly template: PodTemplate;
   readonly own: Own;
   readonly next?: PodTemplate | undefined;
+  readonly told?: 'share' | 'all' | undefined;
   readonly returning?: true | undefined;
 };
 

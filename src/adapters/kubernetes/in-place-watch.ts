@@ -7,7 +7,7 @@ import type { Drift } from '../../core/rollout.ts';
 import type { Cluster } from './cluster.ts';
 import { marksLost } from './fence.ts';
 import { isHeld, level, podsFor, readJournal } from './in-place-fields.ts';
-import { isMade, strangeTemplate } from './in-place-writes.ts';
+import { isMade, strangeIn } from './in-place-writes.ts';
 import { nameOf } from './kinds.ts';
 import { readMarks } from './marks.ts';
 import {
@@ -235,5 +235,5 @@ function driftOf(object: Deployment | null, target: Target, fence: Fence): Drift
   // Another holder's: for the writes to find out.
   if (marks && (marks.rollout !== fence.rollout || marks.epoch > fence.epoch)) return null;
   if (!marks || !journal || marks.epoch < fence.epoch) return marksLost(subject);
-  return strangeTemplate(object, journal) ?? (object.spec.replicas === 0 ? found('it was scaled to 0') : null);
+  return strangeIn(object, journal) ?? (object.spec.replicas === 0 ? found('it was scaled to 0') : null);
 }

@@ -1,6 +1,7 @@
 /** What each operation of a rollout in place writes to the Deployment, or why it does not. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Fence } from '../../app/ports/cluster.ts';
+import type { Drift } from '../../core/rollout.ts';
 import {
   barrier,
   beforeClaim,
@@ -67,15 +68,15 @@ export function growTo(object: Deployment, by: Fence, pods: number): Intent {
   if (typeof met === 'object') return met;
   const journal = readJournal(object);
   if (met === 'unmarked' || !journal) return drifted(marksLost(nameIn(object)));
+  const strange = strangeIn(object, journal);
+  if (strange) return drifted(strange);
   // Not by the marks: making and pausing are two writes of one stage.
   if (level(object, journal) < pods) {
-    const strange = strangeTemplate(object, journal);
-    if (strange) return drifted(strange);
-    if (!journal.returning) return { ops: [...rollTo(object, journal, pods), ...underFence(object, by)] };
+    const isShare = Number.isFinite(pods);
+    const { returning, ...arrived } = journal;
     // Rolled out now, the new pods that run already would all count as the first batch.
-    if (Number.isFinite(pods) && rollingBack(object) !== null) return DONE;
-    const { returning: _, ...arrived } = journal;
-    const restore = JSON.stringify(arrived);
+    if (returning && isShare && rollingBack(object) !== null) return DONE;
+    const restore = JSON.stringify({ ...arrived, told: isShare ? 'share' : 'all' });
     return { ops: [...rollTo(object, journal, pods), ...underFence(object, by, { restore })] };
   }
   if (!isHeld(object)) return DONE;
@@ -92,17 +93,19 @@ export function growTo(object: Deployment, by: Fence, pods: number): Intent {
 export const isMade = (object: Deployment, pods: number): boolean =>
   isTakenUp(object) && (object.status?.updatedReplicas ?? 0) >= pods;
 
-/** Somebody else's template; null: it is the one before or the next. */
-export function strangeTemplate(object: Deployment, journal: InPlaceJournal) {
+/** What somebody else made of it; null: its template is the one that it was told to have, and what holds that at its share is there. */
+export function strangeIn(object: Deployment, journal: InPlaceJournal): Drift | null {
   const { template } = object.spec;
-  if ([journal.template, journal.next].some((one) => isDeepStrictEqual(template, one))) return null;
+  const found = (difference: string): Drift => ({ object: nameIn(object), difference, weight: null });
+  if (isDeepStrictEqual(template, journal.told ? journal.next : journal.template)) {
+    if (journal.told !== 'share' || isHeld(object)) return null;
+    return found('what holds it at its share, minReadySeconds, was taken off: it rolls on to new pods only');
+  }
   const images = template.spec.containers.map(({ image = '' }) => image).join(', ');
   const where = firstDifference(journal.next ?? journal.template, template).join('.');
-  return {
-    object: nameIn(object),
-    difference: `its pod template was changed (${images}), by somebody or by a webhook of the cluster, first at ${where}`,
-    weight: null,
-  };
+  return found(
+    `its pod template was changed (${images}), by somebody or by a webhook of the cluster, first at ${where}`,
+  );
 }
 
 /** Path of the first field in which two differ; its value may be a secret. */
@@ -130,7 +133,7 @@ export function settle(
   const journal = readJournal(object);
   if (!overwrite && (met === 'unmarked' || !journal)) return drifted(marksLost(nameIn(object)));
   const next = journal?.next ?? wanted(journal?.template ?? object.spec.template);
-  const strange = journal && !overwrite ? strangeTemplate(object, { ...journal, next }) : null;
+  const strange = journal && !overwrite ? strangeIn(object, { ...journal, next }) : null;
   if (strange) return drifted(strange);
   return { ops: [...giveBack(object, next, ownFields(object, journal)), ...underFence(object, by)] };
 }
@@ -153,31 +156,37 @@ export function undo(object: Deployment, by: Fence, noted: PodTemplate | null): 
 }
 
 /**
- * Marks and journal again, and, in place of a template of somebody else, that of before. Where a batch was held it is paused:
+ * Marks and journal again, and, in place of what is somebody else's, the template of before. Where a batch was held it is paused:
  * nothing rolls until the step's own write. Where nothing held it any more the old pods come back first, also from the next
- * template itself. `lost`: for an object that lost its journal.
+ * template itself, unless all `pods` are wanted new. `lost`: for an object that lost its journal.
  */
 export function reapply(
   object: Deployment,
   by: Fence,
+  pods: number,
   lost: Pick<InPlaceJournal, 'service' | 'template' | 'next'> | null,
 ): Intent {
   const marks = readMarks(object);
   const stopped = barrier(marks, by);
   if (stopped) return stopped;
   const own = readJournal(object);
-  const journal: InPlaceJournal | null = own ?? (lost && { ...lost, own: ownFields(object, null) });
+  const journal = own ?? (lost && { ...lost, own: ownFields(object, null), told: toldIn(object, pods, lost.next) });
   if (!journal) throw new Error(`${nameIn(object)} has just lost its journal`);
-  // With its own journal it may be at a step of 100%; without, nobody knows who let all of its pods go.
-  const ranOn = !own && level(object, journal) === Number.POSITIVE_INFINITY;
-  const strange = ranOn || strangeTemplate(object, journal) !== null;
-  if (own && !strange && marks?.epoch === by.epoch) return DONE;
-  const returning = strange && !isHeld(object);
-  const back = strange
-    ? giveBack(object, journal.template, { ...journal.own, ...(!returning && { paused: true }) })
-    : [];
-  const noted = returning ? { ...journal, returning } : journal;
-  return { ops: [...back, ...underFence(object, by, own && !returning ? {} : { restore: JSON.stringify(noted) })] };
+  if (strangeIn(object, journal)) {
+    const { told: _, ...before } = journal;
+    const returning = !isHeld(object);
+    const fields = { ...journal.own, ...(!returning && { paused: true }) };
+    const restore = JSON.stringify({ ...before, ...(returning && { returning }) });
+    return { ops: [...giveBack(object, journal.template, fields), ...underFence(object, by, { restore })] };
+  }
+  if (own && marks?.epoch === by.epoch) return DONE;
+  return { ops: underFence(object, by, own ? {} : { restore: JSON.stringify(journal) }) };
+}
+
+/** Without its journal nobody knows who let all of its pods go: only where they are wanted so it was told. */
+function toldIn(object: Deployment, pods: number, next: InPlaceJournal['next']): InPlaceJournal['told'] {
+  if (!isDeepStrictEqual(object.spec.template, next)) return undefined;
+  return isHeld(object) || Number.isFinite(pods) ? 'share' : 'all';
 }
 
 /** Only the terminal marks stay; what holds it would hold its owners' next rollout too. */

@@ -75,17 +75,18 @@ export function createInPlace({ cluster, log }: { cluster: Cluster; log: Log }):
     promote: (plan, fence, overwrite) =>
       send(plan.target, (object) => settle(object, fence, wantedOf(plan), overwrite)),
 
-    async reapply(plan, fence, noted) {
+    async reapply(plan, fence, noted, weight) {
       const { target } = plan;
       const known = await cluster.get(Deployments, deploymentOf(target));
-      if (!known || readJournal(known)) return send(target, (object) => reapply(object, fence, null));
+      const put = (lost: Parameters<typeof reapply>[3]) =>
+        send(target, (object) => reapply(object, fence, podsFor(weight, object.spec.replicas), lost));
+      if (!known || readJournal(known)) return put(null);
       const serving = await findServing(cluster, target);
       if (!serving.ok) return refused(serving.refusal);
       const before = noted ? parseTemplate(noted) : known.spec.template;
       const stored = await storedOf(plan, before);
       if (!stored.ok) return refused(stored.refusal);
-      const lost = { service: serving.service.metadata.name, template: before, next: stored.template };
-      return send(target, (object) => reapply(object, fence, lost));
+      return put({ service: serving.service.metadata.name, template: before, next: stored.template });
     },
 
     // A rolling update back always leaves pods that answer, and there is nothing to route: the traffic goes with the pods.

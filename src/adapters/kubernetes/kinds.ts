@@ -9,6 +9,7 @@ export const metadata = z.looseObject({
   uid: z.string(),
   resourceVersion: z.string(),
   generation: z.number().optional(),
+  creationTimestamp: z.string().nullish(),
   labels: strings.optional(),
   annotations: strings.optional(),
   ownerReferences: z

@@ -15,7 +15,14 @@ import {
   Services,
 } from './objects.ts';
 import type { Need } from './rights.ts';
-import { BackendTLSPolicies, DestinationRules, Ingresses, TrafficSplits, VirtualServices } from './route-objects.ts';
+import {
+  BackendTLSPolicies,
+  DestinationRules,
+  Ingresses,
+  ServiceProfiles,
+  TrafficSplits,
+  VirtualServices,
+} from './route-objects.ts';
 
 const SEEN = ['get', 'list', 'watch'] as const;
 const EDITED = [...SEEN, 'patch'] as const;
@@ -76,9 +83,13 @@ export const SUBSETS: readonly Need[] = [
   { kind: DestinationRules, verbs: ['list'], to: 'see which settings the traffic needs' },
   { kind: DestinationRules, verbs: ['get', 'watch', 'patch'], to: 'give the canary a subset of its own' },
 ];
-/** Without it they are not looked at: few clusters have such policies at all. */
-export const TLS_POLICIES: readonly Need[] = [
-  { kind: BackendTLSPolicies, verbs: ['list'], to: 'see which pods are asked by TLS', isOptional: true },
+/** A rollout begins without it, and says that they are not looked at: few clusters have such policies at all. */
+const TLS_POLICIES: readonly Need[] = [
+  { kind: BackendTLSPolicies, verbs: ['list'], to: 'see which pods are asked by TLS' },
+];
+/** Without it nobody knows whether Linkerd has a split: as in meshes without ServiceProfiles. */
+export const PROFILES: readonly Need[] = [
+  { kind: ServiceProfiles, verbs: ['list', 'watch'], to: 'see whether Linkerd has the weights' },
 ];
 
 /** All of them, for whatever target. */
@@ -89,6 +100,7 @@ export const NEEDS: readonly Need[] = [
   ...GRANTS,
   ...SUBSETS,
   ...TLS_POLICIES,
+  ...PROFILES,
 ];
 
 /** What does not work without this right, as in `Need`; undefined: nothing that is known. */

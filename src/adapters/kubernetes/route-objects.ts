@@ -21,13 +21,18 @@ export const TrafficSplits: Kind<TrafficSplit> = of(
 /** Stored the same way in all versions, so any that is served will do. */
 export const SPLIT_VERSIONS = ['v1alpha4', 'v1alpha3', 'v1alpha2', 'v1alpha1'] as const;
 
+const override = z.looseObject({ authority: z.string(), weight: z.union([z.number(), z.string()]) });
 const serviceProfile = z.looseObject({
   metadata,
-  spec: z
-    .looseObject({ routes: z.array(z.unknown()).nullish(), dstOverrides: z.array(z.unknown()).nullish() })
-    .nullish(),
+  spec: z.looseObject({ routes: z.array(z.unknown()).nullish(), dstOverrides: z.array(override).nullish() }).nullish(),
 });
-export const ServiceProfiles = of('ServiceProfile', 'linkerd.io/v1alpha2', 'serviceprofiles', serviceProfile);
+export type ServiceProfile = z.infer<typeof serviceProfile>;
+export const ServiceProfiles: Kind<ServiceProfile> = of(
+  'ServiceProfile',
+  'linkerd.io/v1alpha2',
+  'serviceprofiles',
+  serviceProfile,
+);
 
 const destination = z.looseObject({ host: z.string(), subset: z.string().optional(), port: z.unknown().optional() });
 export type Destination = z.infer<typeof destination>;
@@ -66,11 +71,12 @@ export const VirtualServices: Kind<VirtualService> = of(
 /** One entry of `spec.subsets`: pods behind the host that have these labels. The journal is the one that was added. */
 export const subsetJournal = z.looseObject({ name: z.string(), labels: z.record(z.string(), z.string()).optional() });
 export type Subset = z.infer<typeof subsetJournal>;
+const trafficPolicy = z.looseObject({ tls: z.unknown().optional() });
 const destinationRule = z.looseObject({
   metadata,
   spec: z.looseObject({
     host: z.string(),
-    trafficPolicy: z.looseObject({ tls: z.unknown().optional() }).nullish(),
+    trafficPolicy: trafficPolicy.extend({ portLevelSettings: z.array(trafficPolicy).nullish() }).nullish(),
     subsets: z.array(subsetJournal).nullish(),
   }),
 });
@@ -83,17 +89,20 @@ export const DestinationRules: Kind<DestinationRule> = of(
 );
 export const ISTIO_VERSIONS = ['v1', 'v1beta1', 'v1alpha3'] as const;
 
-const ingressBackend = z.looseObject({ service: z.looseObject({ name: z.string() }).optional() });
+const ingressBackend = z.looseObject({
+  service: z.looseObject({ name: z.string(), port: z.unknown().optional() }).optional(),
+});
+export type IngressBackend = z.infer<typeof ingressBackend>;
 const ingressPath = z.looseObject({ path: z.string().optional(), backend: ingressBackend });
 const ingressRule = z.looseObject({
   host: z.string().optional(),
   http: z.looseObject({ paths: z.array(ingressPath) }).optional(),
 });
-export type IngressRule = z.infer<typeof ingressRule>;
 const ingress = z.looseObject({
   metadata,
   spec: z.looseObject({
     ingressClassName: z.string().optional(),
+    defaultBackend: ingressBackend.optional(),
     rules: z.array(ingressRule).optional(),
     tls: z.array(z.unknown()).optional(),
   }),

@@ -90,13 +90,22 @@ const SHARED = ['app.kubernetes.io/name', 'app.kubernetes.io/component', 'app.ku
  * The labels of an object that are true of its copy too: what its owners find it by, or a policy of the cluster wants it to have.
  * A key without a prefix is private to the owners. Any other key but these is some tool's, and a copy that carries it may be
  * taken for the tool's own and pruned: `app.kubernetes.io/instance` by Argo CD, those of Helm, Flux, kapp, `kubectl apply`'s
- * sets. A `version` is that of the original. No annotations: they are about one object (`last-applied-configuration`).
+ * sets. A `version` is that of the original.
  * https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
  */
 export const ownersLabels = ({ metadata: { labels = {} } }: Held): Labels =>
   Object.fromEntries(
     Object.entries(labels).filter(([key]) => SHARED.includes(key) || (!key.includes('/') && key !== 'version')),
   );
+
+/** Annotations that say what a tool, or Kubernetes itself, did with this one object. */
+const OF_ONE =
+  /^(?:(?:kubectl|deployment|(?:internal\.)?config)\.kubernetes\.io|external-dns\.[\w.-]+|(?:[\w-]+\.)*(?:argoproj\.io|fluxcd\.io|helm\.sh|k14s\.io|cattle\.io|sluice\.dev))\//;
+const OF_ONE_TOO = ['kubernetes.io/change-cause', 'cloud.google.com/neg-status'];
+
+/** The annotations of an object that are true of one in its place: how a proxy, a mesh or a cloud is to treat it. */
+export const ownersAnnotations = ({ metadata: { annotations = {} } }: Held): Labels =>
+  Object.fromEntries(Object.entries(annotations).filter(([key]) => !OF_ONE.test(key) && !OF_ONE_TOO.includes(key)));
 
 export function canaryDeployment(
   stable: Deployment,

@@ -29,6 +29,7 @@ import {
   canaryLabels,
   canaryName,
   noLabel,
+  ownersAnnotations,
   sharedService,
   stableName,
 } from './twin-canary.ts';
@@ -85,6 +86,7 @@ export async function lookAtWorkload(
     warnings: [
       ...revertWarnings(Deployments, deployment),
       ...keptWarnings(deployment, container, imagePattern),
+      ...(shared ? [] : annotationWarnings(target, service)),
       ...(label ? coverWarnings(deployment, label, around, 'the canary') : []),
     ],
   };
@@ -125,6 +127,25 @@ function labelRefusals(
       ({ metadata }) =>
         `Kubernetes Service ${metadata.namespace}/${metadata.name} would send to canary pods too: add ${label.key}: ${label.stable} to its selector.`,
     );
+}
+
+/** What stands for the Kubernetes Service while a rollout runs is made without them: it is there for a while only. */
+function annotationWarnings(target: Target, service: Service): string[] {
+  const sides = { stable: stableName(target), canary: canaryName(target) };
+  const asked = {
+    'gateway-api': [sides.stable, sides.canary],
+    smi: [sides.stable, sides.canary],
+    istio: [sides.stable, sides.canary],
+    'ingress-nginx': [sides.canary],
+    // Those who ask go by names and pods.
+    namerd: [],
+    kubernetes: [],
+  }[target.traffic.router];
+  const keys = Object.keys(ownersAnnotations(service));
+  if (asked.length === 0 || keys.length === 0) return [];
+  return [
+    `${nameOf(Services, service.metadata)} has annotations that ${asked.join(' and ')}, asked in its place while a rollout runs, are without: ${keys.join(', ')}. What a proxy, a mesh or a cloud reads there is missing meanwhile; the workload versioned copies them.`,
+  ];
 }
 
 const named = <T extends Held>(kind: Kind<T>, objects: readonly T[], ...names: readonly string[]) =>

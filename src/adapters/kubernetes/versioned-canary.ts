@@ -10,6 +10,7 @@ import {
   type CanaryLabel,
   canaryDeployment,
   newTemplate,
+  ownersAnnotations,
   ownersLabels,
   sideServices,
 } from './twin-canary.ts';
@@ -62,10 +63,16 @@ export function versionDrafts(
 ): VersionDrafts {
   const { target, steps } = plan;
   const template = newTemplate(plan, target.container, readRestore(live)?.template ?? live.spec.template);
-  const made = canaryDeployment(live, template, label, steps[0]?.route.weight ?? 0, fence);
+  const copy = canaryDeployment(live, template, label, steps[0]?.route.weight ?? 0, fence);
   const own = sideServices(service, label, fence).canary;
-  // It stays, and stands for the one of before: what finds that by its labels (a ServiceMonitor, say) has to find this, too.
-  const side = { ...own, labels: { ...ownersLabels(service), ...own.labels } };
+  // They stay, and stand for those of before: what finds these by their labels (a ServiceMonitor, say) has to find them, too, and
+  // what is told by annotations how to treat these treats them alike.
+  const made = { ...copy, annotations: { ...ownersAnnotations(live), ...copy.annotations } };
+  const side = {
+    ...own,
+    labels: { ...ownersLabels(service), ...own.labels },
+    annotations: { ...ownersAnnotations(service), ...own.annotations },
+  };
   if (!existing) return { deployment: made, service: side };
   // Its selector stays as it is, and only pods with these labels are its own.
   const { matchLabels = {} } = existing.spec.selector;

@@ -52,13 +52,13 @@ declare module 'ioredis' {
       keptMs: number,
       untriedMs: number,
       uncountedFrom: number | '',
-    ): Result<readonly [abandoned: number, failingSince: string | null], Context>;
+    ): Result<readonly [abandoned: number, failing: string | null, lasting: string | null], Context>;
     sluiceBegin(lease: string, left: string, token: string): Result<null, Context>;
     sluiceRelease(
       lease: string,
       left: string,
       token: string,
-      work: 'done' | 'failed' | 'undone' | 'untried',
+      work: 'done' | 'failed' | 'lasting' | 'undone' | 'untried',
       keptMs: number,
     ): Result<number, Context>;
     sluiceRenew(lease: string, token: string, ms: number): Result<number, Context>;

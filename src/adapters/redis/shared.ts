@@ -29,11 +29,13 @@ export function createSharedStore(redis: RedisClient, keys: Keys): SharedStore {
       const token = randomUUID();
       const left = `${key}:left`;
       const counted = uncountedFrom ?? '';
-      const [abandoned, failing] = await redis.sluiceLease(key, left, token, ms, LEFT_KEPT_MS, UNTRIED_MS, counted);
+      const taken = await redis.sluiceLease(key, left, token, ms, LEFT_KEPT_MS, UNTRIED_MS, counted);
+      const [abandoned, failing, lasting] = taken;
       if (abandoned < 0) return null;
       return {
         abandoned,
         failingSince: failing === null ? null : Number(failing),
+        lastingSince: lasting === null ? null : Number(lasting),
         async begin() {
           await redis.sluiceBegin(key, left, token);
         },

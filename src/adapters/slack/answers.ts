@@ -9,8 +9,7 @@ import type { Actor } from '../../core/plan.ts';
 import { isAbortable, openGate, type Rollout } from '../../core/rollout.ts';
 import { commandError, dryRun, help, history, meant, names } from './command-words.ts';
 import { code, codeBlock, count, date, either, ended, mention, plain, utc, who } from './mrkdwn.ts';
-import { noWordsFor } from './unknown.ts';
-import { doingOf, MAX, nameOf, serviceOf, stableOf, standstillOf, stateOf, stepCount, versionOf } from './words.ts';
+import { doingNow, MAX, nameOf, serviceOf, stableOf, standstillOf, stateNow, stepCount, versionOf } from './words.ts';
 
 type Of<K extends Answer['kind']> = Extract<Answer, { kind: K }>;
 
@@ -104,7 +103,9 @@ export function say(answer: Answer): string {
     case 'fault':
       return `Something broke on Sluice's side. Look at the thread before you try again; the log has it under ${code(answer.reference, 80)}.`;
     default:
-      return noWordsFor(answer satisfies never);
+      // A newer one decided it, and died before it was told.
+      answer satisfies never;
+      return 'Only a newer Sluice has words for the answer. Look at the thread whether it happened.';
   }
 }
 
@@ -126,7 +127,7 @@ function refused({ service, version, refusals }: Of<'refused'>): string {
 function busy({ holder, link }: Of<'busy'>): string {
   const { plan } = holder;
   const where = link === null ? plain(holder.id, 80) : `<${link}|${plain(holder.id, 80)}>`;
-  return `${serviceOf(plan)} is busy: ${person(plan.requester)} is rolling out ${versionOf(plan)}, step ${stepCount(holder)}, ${stateOf(holder)} (${where}). Wait until it ends, or abort it with ${code(`/deploy abort ${plan.target.service}`, 100)}.`;
+  return `${serviceOf(plan)} is busy: ${person(plan.requester)} is rolling out ${versionOf(plan)}, step ${stepCount(holder)}, ${stateNow(holder)} (${where}). Wait until it ends, or abort it with ${code(`/deploy abort ${plan.target.service}`, 100)}.`;
 }
 
 function notAllowed({ verb, service, groups }: Of<'not allowed'>): string {
@@ -174,18 +175,18 @@ function statusLine(rollout: Rollout, link: string | null): string {
   const step = isAbortable(rollout) ? `step ${stepCount(rollout)}, ${route.weight}%, ` : '';
   const until = deadline ? ` until ${date(deadline)}` : '';
   const id = plain(rollout.id, 80);
-  return `• *${nameOf(plan)}*: ${step}${doingOf(rollout)}${until}${standstillOf(rollout)}; by ${person(plan.requester)} (${link === null ? id : `<${link}|${id}>`})`;
+  return `• *${nameOf(plan)}*: ${step}${doingNow(rollout)}${until}${standstillOf(rollout)}; by ${person(plan.requester)} (${link === null ? id : `<${link}|${id}>`})`;
 }
 
 function rejected(rejection: Rejection, rollout: Rollout, verb: Of<'rejected'>['verb']): string {
   const name = nameOf(rollout.plan);
   switch (rejection.kind) {
     case 'ended':
-      return `The rollout of ${name} has ended (${stateOf(rollout)}), so there is nothing to ${verb}.`;
+      return `The rollout of ${name} has ended (${stateNow(rollout)}), so there is nothing to ${verb}.`;
     case 'stale':
       return verb === 'roll back'
         ? `This button is out of date: another rollout changed ${serviceOf(rollout.plan)} since. Use ${code(`/deploy rollback ${rollout.plan.target.service}`, 120)}.`
-        : `Too late: ${name} has moved on (${stateOf(rollout)}). Look at the newest message of its thread.`;
+        : `Too late: ${name} has moved on (${stateNow(rollout)}). Look at the newest message of its thread.`;
     case 'gate closed':
       return gateClosed(rejection, rollout);
     case 'four eyes':
@@ -201,16 +202,17 @@ function rejected(rejection: Rejection, rollout: Rollout, verb: Of<'rejected'>['
         ? 'The change cannot be accepted, since it is not one of weights. Re-apply or abort.'
         : `${rejection.found}% cannot be accepted: only ${rejection.low}% to ${rejection.high}% lies between the steps before and after. Re-apply or abort.`;
     case 'already aborting':
-      return `${name} is aborting already: ${stateOf(rollout)}.`;
+      return `${name} is aborting already: ${stateNow(rollout)}.`;
     case 'already promoted':
       return `${name} is promoted already, so there is nothing to abort. To go back, use ${code(`/deploy rollback ${rollout.plan.target.service}`, 120)}.`;
     default:
-      return noWordsFor(rejection satisfies never);
+      rejection satisfies never;
+      return `Nothing happened. Only a newer Sluice has words for why. ${name}: ${stateNow(rollout)}.`;
   }
 }
 
 function gateClosed({ gate }: Extract<Rejection, { kind: 'gate closed' }>, rollout: Rollout): string {
-  const now = `${nameOf(rollout.plan)}: ${stateOf(rollout)}.`;
+  const now = `${nameOf(rollout.plan)}: ${stateNow(rollout)}.`;
   if (!gate) return `No such gate is open. ${now}`;
   const { decision } = gate;
   if (!decision) return `This gate asks for another decision. ${now}`;

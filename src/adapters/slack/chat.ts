@@ -48,6 +48,7 @@ export function createChat(deps: Deps): Chat {
     retract,
     find,
     permalink,
+    home,
     channel: directory.channel,
     groupMembers: directory.groupMembers,
     isFullMember: directory.isFullMember,
@@ -94,16 +95,20 @@ export function createChat(deps: Deps): Chat {
 
   async function post(rollout: Rollout, key: MessageKey, message: Message): Promise<string> {
     const root = key === 'root' ? null : placeOf(rollout, 'root');
-    const channel = root?.channel ?? (await homeOf(rollout));
+    const channel = root?.channel ?? (await ownChannel(rollout));
     const ts = await postTo(channel, { ...message, metadata: markOf(rollout, key), thread: root?.ts ?? null });
     return writePlace({ channel, ts }, rollout.plan.channel);
   }
 
+  async function home(rollout: Rollout): Promise<string> {
+    return placeOf(rollout, 'root')?.channel ?? ownChannel(rollout);
+  }
+
   /** A rollout that was written down again while Slack was away knows its channel by the name in the configuration. */
-  async function homeOf({ plan: { channel } }: Rollout): Promise<string> {
+  async function ownChannel({ plan: { channel } }: Rollout): Promise<string> {
     if (isChannelId(channel)) return channel;
-    const home = await directory.channel(channel);
-    return home.ok ? home.id : channel;
+    const own = await directory.channel(channel);
+    return own.ok ? own.id : channel;
   }
 
   type Posted = Pick<Message, 'text' | 'blocks' | 'broadcast'> & {
@@ -130,13 +135,13 @@ export function createChat(deps: Deps): Chat {
 
   /** A gate nobody can see must still be decidable: its buttons work from any channel. */
   async function fallBack(rollout: Rollout, key: MessageKey, message: Message, error: string): Promise<Sent> {
-    const channel = await otherChannel(rollout);
+    const own = await ownChannel(rollout);
+    const channel = await otherThan(own);
     if (channel === null) return { kind: 'impossible', error };
+    const shut = isChannelId(own) ? `<#${own}>` : `#${plain(own, 80)}`;
     const note: KnownBlock = {
       type: 'context',
-      elements: [
-        { type: 'mrkdwn', text: `Shown here because <#${rollout.plan.channel}> cannot be used (${plain(error, 40)}).` },
-      ],
+      elements: [{ type: 'mrkdwn', text: `Shown here because ${shut} cannot be used (${plain(error, 40)}).` }],
     };
     return attempted(async () => {
       const { text, blocks } = message;
@@ -146,10 +151,10 @@ export function createChat(deps: Deps): Chat {
     });
   }
 
-  async function otherChannel({ plan }: Rollout): Promise<string | null> {
+  async function otherThan(own: string): Promise<string | null> {
     if (deps.fallbackChannel === null) return null;
     const other = await directory.channel(deps.fallbackChannel);
-    return other.ok && other.id !== plan.channel ? other.id : null;
+    return other.ok && other.id !== own ? other.id : null;
   }
 
   /** Says how it ended as a value where that is known; throws where it is not. */
@@ -195,13 +200,13 @@ export function createChat(deps: Deps): Chat {
   async function find(rollout: Rollout, key: MessageKey): Promise<string | null> {
     const root = placeOf(rollout, 'root');
     if (key !== 'root' && !root) return null;
-    const place = root ?? { channel: await homeOf(rollout) };
+    const place = root ?? { channel: await ownChannel(rollout) };
     const found = (await search(rollout, key, place)) ?? (await searchElsewhere(rollout, key));
     return found && writePlace(found, rollout.plan.channel);
   }
 
   async function searchElsewhere(rollout: Rollout, key: MessageKey): Promise<Place | null> {
-    const channel = await otherChannel(rollout);
+    const channel = await otherThan(await ownChannel(rollout));
     return channel === null ? null : search(rollout, key, { channel });
   }
 }

@@ -5,7 +5,7 @@ import type { Plan, Preview, Route, Step, Target } from '../../core/plan.ts';
 import { type AbortCause, openGate, type Rollout } from '../../core/rollout.ts';
 import { previewRequest } from '../../core/traffic.ts';
 import { capital, code, date, duration, ended, plain, who } from './mrkdwn.ts';
-import { noWordsFor } from './unknown.ts';
+import { noWordsFor, wordsOr } from './unknown.ts';
 
 /** Budgets of foreign text, in characters as typed. */
 export const MAX = { name: 63, version: 60, reason: 300, message: 600 } as const;
@@ -152,6 +152,14 @@ export function doingOf(rollout: Rollout): string {
       return noWordsFor(phase satisfies never);
   }
 }
+
+/** Both for answers, which have words for everything. */
+export const doingNow = (rollout: Rollout): string =>
+  wordsOr(
+    `${plain(rollout.phase.kind, MAX.name)}, in a way that only a newer Sluice has words for; see the thread`,
+    () => doingOf(rollout),
+  );
+export const stateNow = (rollout: Rollout): string => `${doingNow(rollout)}${standstillOf(rollout)}`;
 
 /** What has the traffic after an abort: a change of stable that somebody else made is left as it is. */
 export function stableNow({ plan, phase }: Rollout): string {

@@ -10,23 +10,24 @@ import { type Held, type Kind, nameOf, type Ref } from '../kubernetes/kinds.ts';
 
 const COPIES = 'HTTPRouteRequestMirror';
 const SHARE = 'HTTPRouteRequestPercentageMirror';
+const SEVERAL = 'HTTPRouteRequestMultipleMirrors';
 
-/** `shared`: less than all requests are to be copied. */
+/** `isCopied`: its requests go to somebody already; `shared`: less than all requests are to be copied. */
 export async function mirrorRefusals(
   cluster: Cluster,
-  routes: readonly HTTPRoute[],
+  routes: readonly { readonly route: HTTPRoute; readonly isCopied: boolean }[],
   shared: boolean,
 ): Promise<readonly string[]> {
-  const needed = shared ? [COPIES, SHARE] : [COPIES];
-  const parents = routes.flatMap(({ metadata, spec }) =>
+  const parents = routes.flatMap(({ route: { metadata, spec }, isCopied }) =>
     (spec.parentRefs ?? []).map((parent) => ({
       parent,
-      subject: nameOf(HTTPRoutes, metadata),
+      subject: `${nameOf(HTTPRoutes, metadata)}${isCopied ? ', which copies requests already' : ''}`,
       home: metadata.namespace,
+      needed: [COPIES, ...(shared ? [SHARE] : []), ...(isCopied ? [SEVERAL] : [])],
     })),
   );
   const found = await Promise.all(
-    parents.map(async ({ parent, subject, home }) => {
+    parents.map(async ({ parent, subject, home, needed }) => {
       const why = await whyNot(cluster, parent, home, needed);
       return why === null ? [] : [`Mirroring through ${subject}: ${why}`];
     }),

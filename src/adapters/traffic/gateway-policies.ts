@@ -7,20 +7,25 @@ import { sidesOf } from '../../core/sides.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import { ApiFault } from '../kubernetes/errors.ts';
 import { nameOf } from '../kubernetes/kinds.ts';
-import { TLS_POLICIES } from '../kubernetes/needs.ts';
 import { BackendTLSPolicies, TLS_POLICY_VERSIONS, type TlsPolicy } from '../kubernetes/route-objects.ts';
+import type { Look } from './dialect.ts';
 
-export async function policyRefusals(cluster: Cluster, target: Target, service: string): Promise<readonly string[]> {
+export async function lookAtTlsPolicies(
+  cluster: Cluster,
+  target: Target,
+  service: string,
+): Promise<Pick<Look, 'refusals' | 'warnings'>> {
   const { stable, canary } = sidesOf(target);
-  const policies = await policiesIn(cluster, target.namespace);
+  const { policies, warnings } = await policiesIn(cluster, target.namespace);
   const bare = [stable, canary].filter((side) => !policies.some((one) => holdsFor(one, side)));
-  if (bare.length === 0) return [];
-  return policies
-    .filter((one) => holdsFor(one, service))
-    .map(
+  const lost = bare.length > 0 ? policies.filter((one) => holdsFor(one, service)) : [];
+  return {
+    refusals: lost.map(
       ({ metadata }) =>
         `${nameOf(BackendTLSPolicies, metadata)} holds for ${service} and not for ${bare.join(' and ')}, which carry the traffic of a rollout: without its TLS settings requests fail. Add ${bare.join(' and ')} to its targetRefs.`,
-    );
+    ),
+    warnings,
+  };
 }
 
 function holdsFor(
@@ -30,16 +35,21 @@ function holdsFor(
   return targetRefs.some((one) => one.kind === 'Service' && one.name === name);
 }
 
-/** Mostly one LIST where the bot may; none where not, since few clusters have such policies at all. */
-async function policiesIn(cluster: Cluster, namespace: string) {
-  const missing = await cluster.missingRights(namespace, TLS_POLICIES);
-  const served = missing.length > 0 ? [] : await cluster.versions(BackendTLSPolicies.group);
+/** Mostly one LIST. Where the bot may not, a warning that says so, unless there is nothing to look at. */
+async function policiesIn(
+  cluster: Cluster,
+  namespace: string,
+): Promise<{ readonly policies: readonly TlsPolicy[]; readonly warnings: readonly string[] }> {
+  const served = await cluster.versions(BackendTLSPolicies.group);
   for (const version of TLS_POLICY_VERSIONS.filter((one) => served.includes(one))) {
+    const kind = { ...BackendTLSPolicies, version };
     try {
-      return await cluster.list({ ...BackendTLSPolicies, version }, namespace);
+      return { policies: await cluster.list(kind, namespace), warnings: [] };
     } catch (error) {
       if (!(error instanceof ApiFault) || (error.status !== 404 && error.status !== 403)) throw error;
+      // Who may not look hears 403 also where there is no such kind.
+      if (error.status === 403 && (await cluster.serves(kind))) return { policies: [], warnings: [error.message] };
     }
   }
-  return [];
+  return { policies: [], warnings: [] };
 }

@@ -9,7 +9,8 @@ import { routeMissing, routesOf } from '../kubernetes/routed-services.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Look } from './dialect.ts';
 import { mirrorRefusals } from './gateway-mirror.ts';
-import { policyRefusals } from './gateway-policies.ts';
+import { lookAtOthers } from './gateway-others.ts';
+import { lookAtTlsPolicies } from './gateway-policies.ts';
 import { lookAtPreviews } from './gateway-previews.ts';
 import { journalOf, refersTo, rulesOf } from './gateway-rules.ts';
 import { lookAtStatus } from './gateway-status.ts';
@@ -33,14 +34,16 @@ export async function lookAtRoutes(
   );
   const mirrors = wanted.flatMap(({ mirror }) => mirror ?? []);
   const found = objects.flatMap((object) => object ?? []);
-  const unmirrored = mirrors.length > 0 ? await mirrorRefusals(cluster, found, Math.min(...mirrors) < 100) : [];
+  const copied = found.map((route) => ({ route, isCopied: copies(route, target, service) }));
+  const unmirrored = mirrors.length > 0 ? await mirrorRefusals(cluster, copied, Math.min(...mirrors) < 100) : [];
+  const policies = await lookAtTlsPolicies(cluster, target, service);
   return {
-    refusals: [
-      ...looks.flatMap(({ refusals }) => refusals),
-      ...unmirrored,
-      ...(await policyRefusals(cluster, target, service)),
+    refusals: [...looks.flatMap(({ refusals }) => refusals), ...unmirrored, ...policies.refusals],
+    warnings: [
+      ...looks.flatMap(({ warnings }) => warnings),
+      ...(await lookAtOthers(cluster, target, found, service)),
+      ...policies.warnings,
     ],
-    warnings: looks.flatMap(({ warnings }) => warnings),
     several: looks.flatMap(({ several }) => several),
   };
 }
@@ -94,6 +97,15 @@ async function judgeRules(
         ]
       : [];
   return { refusals, warnings, several };
+}
+
+/** Whether one of the rules that a rollout routes copies its requests to somebody already. */
+function copies(object: HTTPRoute, target: Target, service: string): boolean {
+  const isServing = servingTest(target, service, object.metadata.namespace);
+  return rulesOf(object).some(
+    ({ backendRefs = [], filters = [] }) =>
+      backendRefs.some(isServing) && filters.some(({ requestMirror }) => requestMirror !== undefined),
+  );
 }
 
 /** Linkerd takes no notice of an HTTPRoute while the Kubernetes Service that is its parent has a ServiceProfile. */

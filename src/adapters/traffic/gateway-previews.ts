@@ -47,7 +47,7 @@ function lookalikes(subject: string, rules: readonly Rule[], journal: Journal, p
   const isTaken = (rule: Rule) =>
     isOf(journal, rule)
       ? made.some((matches) => isDeepStrictEqual(matches, rule.matches))
-      : matchesOf(rule).some((match) => made.flat().some((one) => isDeepStrictEqual(meaning(one), meaning(match))));
+      : matchesOf(rule).some((match) => made.flat().some((one) => isSameMatch(one, match)));
   return rules.flatMap((rule, index) =>
     isTaken(rule)
       ? [
@@ -81,6 +81,9 @@ const isOf = (journal: Journal, { matches, backendRefs }: Rule) =>
   journal.some((entry) => isDeepStrictEqual([entry.matches, entry.backendRefs], [matches, backendRefs]));
 
 const pathOf = ({ matches }: Rule) => matches?.[0]?.path?.value ?? '/';
+
+/** Whether they match the same requests, however each is written. */
+export const isSameMatch = (one: Match, other: Match) => isDeepStrictEqual(meaning(one), meaning(other));
 
 /** The same for all that match the same: what is left out, the order, and the case of a header's name tell nothing. */
 const meaning = ({ path: { type = 'PathPrefix', value = '/' } = {}, method, headers, queryParams }: Match) => ({

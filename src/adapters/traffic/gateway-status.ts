@@ -4,7 +4,7 @@ import { type Condition, nameOf } from '../kubernetes/kinds.ts';
 import type { Look, RouteStatus } from './dialect.ts';
 
 /**
- * Confirmed when for each parent at least one controller answered, and all that did accepted the route, resolved its
+ * Confirmed when for each parent at least one controller answered, and all that did accepted all of the route, resolved its
  * backends, and have seen the newest generation. A condition without `observedGeneration` (Linkerd's) counts as it stands.
  */
 export function routeStatus({ metadata, spec, status }: HTTPRoute): RouteStatus {
@@ -55,20 +55,30 @@ const parentName = ({ kind = 'Gateway', name, namespace, sectionName }: ParentRe
 function answerOf(conditions: readonly Condition[], generation: number): RouteStatus {
   const current = (type: string) =>
     conditions.find((one) => one.type === type && (one.observedGeneration ?? generation) >= generation);
-  const [accepted, resolved] = [current('Accepted'), current('ResolvedRefs')];
-  const refusal = [accepted, resolved].find((one) => one?.status === 'False' && one.reason !== 'Pending');
+  const [accepted, resolved, partly] = [current('Accepted'), current('ResolvedRefs'), current('PartiallyInvalid')];
+  const refusal =
+    [accepted, resolved].find((one) => one?.status === 'False' && one.reason !== 'Pending') ??
+    // Which rules it dropped, or left as they were before, only its words say: a rollout's may be among them.
+    (partly?.status === 'True' ? partly : undefined);
   if (refusal) {
     return {
       kind: 'rejected',
-      message: `${refusal.type} is False: ${refusal.reason ?? ''} ${refusal.message ?? ''}`.trim(),
+      message: `${refusal.type} is ${refusal.status}: ${refusal.reason ?? ''} ${refusal.message ?? ''}`.trim(),
     };
   }
   const stale = conditions.some(({ type }) => type === 'ResolvedRefs') && !resolved;
   return { kind: accepted?.status === 'True' && !stale ? 'confirmed' : 'pending' };
 }
 
+/** Whether two routes have a parent in common, of which one may want a part only. */
+export function sharesParent(one: HTTPRoute, other: HTTPRoute): boolean {
+  const placed = ({ metadata, spec }: HTTPRoute) =>
+    (spec.parentRefs ?? []).map((parent) => ({ ...parent, namespace: parent.namespace ?? metadata.namespace }));
+  return placed(one).some((a) => placed(other).some((b) => sameParent(a, b) || sameParent(b, a)));
+}
+
 /** Controllers write defaults into the parent they answer for, and Linkerd calls the core group `core`. */
-function sameParent(wanted: ParentRef, found: ParentRef, home: string): boolean {
+function sameParent(wanted: ParentRef, found: ParentRef, home?: string): boolean {
   const kind = (ref: ParentRef) => ref.kind ?? 'Gateway';
   const group = (ref: ParentRef) => {
     const given = ref.group ?? (kind(ref) === 'Service' ? '' : 'gateway.networking.k8s.io');

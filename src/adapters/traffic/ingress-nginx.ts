@@ -15,14 +15,12 @@ import { nameOf, type Ref, refOf } from '../kubernetes/kinds.ts';
 import { isOurs, type Op, pointer, readMarks, test } from '../kubernetes/marks.ts';
 import { Deployments, type Service } from '../kubernetes/objects.ts';
 import { belongsTo, otherOwner } from '../kubernetes/owners.ts';
-import { type Ingress, Ingresses, type IngressRule } from '../kubernetes/route-objects.ts';
+import { type Ingress, Ingresses } from '../kubernetes/route-objects.ts';
 import { dryWarnings } from '../kubernetes/run-dry.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Dialect, Look, Made, RouterDeps } from './dialect.ts';
+import { backendsOf, CLASS, warnOfOthers } from './ingress-others.ts';
 import { createObjectRouter } from './object-router.ts';
-
-/** By which an older controller finds the Ingresses that are its own. */
-const CLASS = 'kubernetes.io/ingress.class';
 
 /** The canary Ingress is made for the rollout: there is nothing of before to come back to. `made`: a sum of what it was made as. */
 type Journal = { readonly made: string } | 'foreign';
@@ -94,8 +92,8 @@ function dialectOf(prefix: string, canary: string): Dialect<Ingress, Journal> {
     shows: (object, _journal, route) => shows(object, route),
     isForeign,
     isRestored: (object) => isForeign(object) || shows(object, STABLE_ROUTE),
-    missing: ({ spec }) =>
-      (spec.rules ?? []).some((rule) => backendsOf(rule).includes(canary)) ? null : `no path of it sends to ${canary}`,
+    missing: (object) =>
+      backendsOf(object).some(({ name }) => name === canary) ? null : `no path of it sends to ${canary}`,
     canSay: (object) => !isForeign(object),
     describe: (object, _journal, written) =>
       Object.entries(saying(written))
@@ -142,8 +140,6 @@ const isForeign = (object: Ingress) => !isOurs(object) && readMarks(object) === 
 const FOREIGN = 'it exists and was not made by Sluice: delete it or give it another name';
 
 const show = (value: string | undefined) => (value === undefined ? 'absent' : `"${value}"`);
-
-const backendsOf = ({ http }: IngressRule) => (http?.paths ?? []).flatMap(({ backend }) => backend.service?.name ?? []);
 
 /** The paths of the stable Ingress that send to the Kubernetes Service, sending to the canary's instead. */
 async function make(
@@ -213,11 +209,9 @@ async function look(cluster: Cluster, target: Target, [canary = null]: readonly 
   const isSticky =
     found.metadata.annotations?.[`${prefix}/affinity`] === 'cookie' &&
     canary?.metadata.annotations?.[`${prefix}/affinity-canary-behavior`] !== 'legacy';
+  const others = ingresses.filter(({ metadata }) => ![stable.name, canaryOf(target).name].includes(metadata.name));
   // One canary for each rule at most: the controller takes any of them.
-  const rivals = ingresses.filter(
-    (one) =>
-      isCanary(one) && one.metadata.name !== canaryOf(target).name && pathsOf(one).some((path) => paths.includes(path)),
-  );
+  const rivals = others.filter((one) => isCanary(one) && pathsOf(one).some((path) => paths.includes(path)));
   return {
     refusals: [
       ...rivals.map(
@@ -237,6 +231,7 @@ async function look(cluster: Cluster, target: Target, [canary = null]: readonly 
             `${subject} has session affinity: who met the canary stays with it after an abort, until its pods are gone. Set ${prefix}/affinity-canary-behavior to legacy on ${nameOf(Ingresses, canaryOf(target))} if that should not be.`,
           ]
         : []),
+      ...warnOfOthers(found, others, service),
       ...dryWarnings(deployment, 'ingress-nginx answers 503 meanwhile, for the canary too'),
     ],
     several:

@@ -29,6 +29,7 @@ import { servedKind } from '../kubernetes/served.ts';
 import { findServing, type Serving } from '../kubernetes/serving.ts';
 import { canaryLabel, noLabel } from '../kubernetes/twin-canary.ts';
 import type { RouterDeps } from './dialect.ts';
+import { destinationsOf } from './istio-others.ts';
 import { destinationName, httpOf, isHost, isRestored, parseJournal } from './istio-rules.ts';
 import { splitOf } from './istio-split.ts';
 import {
@@ -65,16 +66,16 @@ function wishFor(target: Target, { deployment, service }: Found, stable: string)
     if (!label) return no(noLabel(target, service));
     const subset = subsetOf(object, stable);
     if (!subset) return no(`${subject} has no subset ${stable}, which the routes send to: add it.`);
+    const pods = deployment.spec.template.metadata?.labels ?? {};
+    const strange = Object.entries(subset.labels ?? {}).filter(([one, value]) => pods[one] !== value);
+    if (strange.length > 0)
+      return no(
+        `${subject}: no pod of Deployment ${target.deployment} is in its subset ${stable}: its labels ${strange.map((one) => one.join(': ')).join(', ')} are not theirs. Let the routes send to the subset of its pods, or name the other Deployment in service ${target.service}.`,
+      );
     const { key } = label;
     if (subset.labels?.[key] !== label.stable)
       return no(
         `${subject}: canary pods would be in its subset ${stable}, too: add ${key}: ${label.stable} to its labels.`,
-      );
-    const pods = deployment.spec.template.metadata?.labels ?? {};
-    const strange = Object.entries(subset.labels).filter(([one, value]) => pods[one] !== value);
-    if (strange.length > 0)
-      return no(
-        `${subject}: no pod of Deployment ${target.deployment} is in its subset ${stable}: its labels ${strange.map((one) => one.join(': ')).join(', ')} are not theirs.`,
       );
     const { canary } = sidesOf(target);
     if (subsetOf(object, canary))
@@ -136,13 +137,12 @@ async function leaks(
     return isHost({ host }, name, namespace, home) && labels !== undefined && labels[label.key] === undefined;
   };
   const all = await cluster.list(await servedKind(cluster, VirtualServices, ISTIO_VERSIONS), home);
-  return all.flatMap(({ metadata, spec: { http = [], tls = [], tcp = [] } }) => {
-    const open = [...http, ...tls, ...tcp].flatMap(({ route = [] }) => route).map(({ destination }) => destination);
-    const found = [...new Set(open.filter(isOpen).map(destinationName))];
+  return all.flatMap((one) => {
+    const found = [...new Set(destinationsOf(one).filter(isOpen).map(destinationName))];
     return found.length === 0
       ? []
       : [
-          `${nameOf(VirtualServices, metadata)} sends to ${found.join(' and to ')}, where canary pods are, too: let it send to subset ${stable}, so that they get nothing before they have a share.`,
+          `${nameOf(VirtualServices, one.metadata)} sends to ${found.join(' and to ')}, where canary pods are, too: let it send to subset ${stable}, so that they get nothing before they have a share.`,
         ];
   });
 }

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { TrafficRouter } from '../../app/ports/router.ts';
-import type { Target } from '../../core/plan.ts';
+import type { Route, Target } from '../../core/plan.ts';
 import { SUPPORT } from '../../core/support.ts';
 import { subsetRule } from '../../core/traffic.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
@@ -22,6 +22,7 @@ import {
 import { servedKind } from '../kubernetes/served.ts';
 import { findServing } from '../kubernetes/serving.ts';
 import type { Look, RouterDeps } from './dialect.ts';
+import { destinationsOf, warnOfOthers } from './istio-others.ts';
 import { lookAtPolicies } from './istio-policies.ts';
 import {
   describe,
@@ -65,10 +66,8 @@ export function createIstioRouter(deps: RouterDeps): TrafficRouter {
             ...entry,
             route: route.map((to) => ({ ...to, destination: splitFor(journal).canary(to.destination) })),
           })),
-        sendsToStable: ({ spec: { http = [], tls = [], tcp = [] } }) =>
-          [...http, ...tls, ...tcp]
-            .flatMap(({ route = [] }) => route)
-            .some(({ destination }) => isHost(destination, target.deployment, target.namespace, home)),
+        sendsToStable: (object) =>
+          destinationsOf(object).some((to) => isHost(to, target.deployment, target.namespace, home)),
         read: (object, journal) => readRoute(httpOf(object), journal, splitFor(journal)),
         shows: (object, journal, route) => shows(httpOf(object), journal, splitFor(journal), route),
         isRestored: (object) => isRestored(httpOf(object), splitFor(parseJournal(readMarks(object)?.restore))),
@@ -108,6 +107,7 @@ async function look(
   cluster: Cluster,
   target: Target,
   [object = null]: readonly (VirtualService | null)[],
+  wanted: readonly Route[],
 ): Promise<Look> {
   const { ref, http: names } = trafficOf(target);
   const subject = nameOf(VirtualServices, ref);
@@ -182,17 +182,26 @@ async function look(
   const split = splitOf(target, ref.namespace, journal);
   const beyond =
     subsetRule(target) === null
-      ? await lookAtPolicies(cluster, target, service)
+      ? await lookAtPolicies(cluster, target, service, ref.namespace)
       : await lookAtSubsets(cluster, target, serving, journal);
-  const copying = routedOf(http, journal, split).filter((one) => hasForeignMirror(one, split));
+  const copying = routedOf(http, journal, split)
+    .filter((one) => hasForeignMirror(one, split))
+    .map((one) => `${subject}: its route ${titleOf(one)} copies requests already`);
+  const copies = wanted.some(({ mirror }) => mirror !== null);
   return {
-    refusals: beyond.refusals,
+    refusals: [
+      ...beyond.refusals,
+      ...(copies
+        ? copying.map(
+            (what) =>
+              `${what}, so it cannot copy to the canary too: take its mirror out, or use a strategy without one.`,
+          )
+        : []),
+    ],
     warnings: [
       ...beyond.warnings,
-      ...copying.map(
-        (one) =>
-          `${subject}: its route ${titleOf(one)} copies requests already, so a step with a mirror will be refused.`,
-      ),
+      ...(copies ? [] : copying.map((what) => `${what}, so a step with a mirror would be refused.`)),
+      ...(await warnOfOthers(cluster, target, service, journal)),
       ...beside.map(
         (kind) =>
           `${subject}: its ${kind} routes send to ${service} too, and only HTTP routes are split: those requests meet the new version at the promotion, without a canary.`,

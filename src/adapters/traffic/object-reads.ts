@@ -20,15 +20,16 @@ export function createReads<T extends Held, Journal>(
       const found = (await handles.watched(target)).flatMap(({ object, ...one }) =>
         object ? [{ ...one, object }] : [],
       );
-      if (found.length === 0 || found.length < routes.refs(target).length) return null;
-      if (found.every(({ object }) => isMarkedSettled(object))) {
+      if (found.length === 0) return null;
+      const marks = newestMarks(found.map(({ object }) => object));
+      const areAllThere = found.length === routes.refs(target).length;
+      if (areAllThere && found.every(({ object }) => isMarkedSettled(object))) {
         const whole = found.every(({ object, intents }) => intents.isSettled(object));
-        const marks = newestMarks(found.map(({ object }) => object));
         return { route: whole ? { ...STABLE_ROUTE, weight: 100 } : null, marks, settled: true };
       }
       const read = found.map(({ dialect, intents, object }) => dialect.read(object, intents.journalOf(object)));
       const same = read.every((route) => JSON.stringify(route) === JSON.stringify(read[0]));
-      return { route: (same && read[0]) || null, marks: newestMarks(found.map(({ object }) => object)) };
+      return { route: (same && read[0]) || null, marks };
     },
 
     async confirmed(target) {

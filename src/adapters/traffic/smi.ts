@@ -26,20 +26,28 @@ import { findServing, selectsPods } from '../kubernetes/serving.ts';
 import type { Dialect, Look, RouterDeps } from './dialect.ts';
 import { profilesOf, routesOfParent } from './linkerd.ts';
 import { createObjectRouter } from './object-router.ts';
+import { createProfiles, hasWeights } from './smi-profiles.ts';
 
 /** Backends as they were; empty: not known. */
 type Journal = readonly SplitBackend[];
 
 export function createSmiRouter(deps: RouterDeps): TrafficRouter {
-  return createObjectRouter<TrafficSplit, Journal>(deps, {
+  const { cluster } = deps;
+  const kindOf = () => servedKind(cluster, TrafficSplits, SPLIT_VERSIONS);
+  const profiles = createProfiles(cluster);
+  const router = createObjectRouter<TrafficSplit, Journal>(deps, {
     supports: SUPPORT.smi,
-    kind: (cluster) => servedKind(cluster, TrafficSplits, SPLIT_VERSIONS),
+    kind: kindOf,
     refs: (target) => [splitOf(target)],
-    look,
+    async look(_cluster, target, objects) {
+      // First: what is watched is not listed.
+      await profiles.begin(target.namespace);
+      return look(cluster, target, objects);
+    },
     dialect: (target) => dialectOf(sidesOf(target)),
     /**
-     * Sends everything where it went without a split. Linkerd takes the root Service as a backend of its own (it does so in
-     * its own guide for fault injection); while the canary has a weight, `<deployment>-stable` stands in its place.
+     * Sends everything where it went without a split. Linkerd takes the root Service as a backend of its own, as its own guide
+     * does (https://linkerd.io/2.12/tasks/fault-injection/); while the canary has a weight, `<deployment>-stable` stands in its place.
      */
     make: async (_cluster, _target, ref, root) => {
       const { name: service, namespace } = root.metadata;
@@ -52,6 +60,23 @@ export function createSmiRouter(deps: RouterDeps): TrafficRouter {
       };
     },
   });
+  return {
+    ...router,
+
+    async confirmed(target) {
+      const { namespace, name } = splitOf(target);
+      const split = await cluster.view(await kindOf(), namespace).get(name);
+      const found = split && (await profiles.all(namespace));
+      if (!split || !found) return router.confirmed(target);
+      return { kind: hasWeights(split, found, sidesOf(target).canary) ? 'confirmed' : 'pending' };
+    },
+
+    async drift(...given) {
+      // Used, so that they stay watched from step to step: to begin anew is a request.
+      profiles.all(splitOf(given[0]).namespace).catch(() => null);
+      return router.drift(...given);
+    },
+  };
 }
 
 function splitOf({ traffic }: Target): Ref {

@@ -68,7 +68,10 @@ export type TrafficRouter = {
    * none. Goes with `settle`.
    */
   sendsToStable?(target: Target): Promise<readonly string[]>;
-  /** The route as it is; null when it is not a shape that Sluice writes. Reads the watched copy when there is one. */
+  /**
+   * The route as it is; its `route` is null when it is not a shape that Sluice writes. Of several objects those that are there
+   * speak, or nobody would take the traffic back in them; null: there is none. Reads the watched copy when there is one.
+   */
   getRoute(target: Target): Promise<{
     readonly route: Route | null;
     readonly marks: Marks | null;

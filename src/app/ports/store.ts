@@ -49,15 +49,17 @@ export type Lease = {
   readonly abandoned: number;
   /** Redis TIME at which the work under it failed first, ms; null: it came to its end the last time, or nobody tried for minutes. */
   readonly failingSince: number | null;
+  /** The same of the first failure that only people can mend. */
+  readonly lastingSince: number | null;
   /** Counts an uncounted holder; see `Store.lease`. */
   begin(): Promise<void>;
   /** Prolongs it by its full time, if it is still held. */
   renew(): Promise<void>;
   /**
-   * `work`: what became of it, `done` when left out; `undone` tells nothing new, and `untried` leaves all as it was. false: the
-   * lease had run out, so somebody else may have done the same meanwhile.
+   * `work`: what became of it, `done` when left out; `lasting`: it failed, and only people can mend that; `undone` tells nothing
+   * new, and `untried` leaves all as it was. false: the lease had run out, so somebody else may have done the same meanwhile.
    */
-  release(work?: 'done' | 'failed' | 'undone' | 'untried'): Promise<boolean>;
+  release(work?: 'done' | 'failed' | 'lasting' | 'undone' | 'untried'): Promise<boolean>;
 };
 
 export type Store = {
@@ -134,7 +136,7 @@ export type Store = {
   sent(id: string, entries: readonly string[]): Promise<void>;
   /** Marks that a post is on its way, so that after a crash it is looked for before it is repeated; false: it was marked before. */
   markSending(id: string, key: MessageKey): Promise<boolean>;
-  /** Slack has refused the post: there is nothing to look for. */
+  /** The post was not made, or Slack has refused it: there is nothing to look for. */
   unmarkSending(id: string, key: MessageKey): Promise<void>;
 
   /**

@@ -68,9 +68,9 @@ export type Workload = {
   drift(plan: Plan, fence: Fence): Promise<Drift | null>;
   /**
    * Takes back what `drift` found: stable has its marks, journal and template again. `before`: what it ran when it was claimed,
-   * for an object that lost its own journal.
+   * for an object that lost its own journal; `weight`: percent that the canary is to have next.
    */
-  reapply(plan: Plan, fence: Fence, before: Release['template'] | null): Promise<Written>;
+  reapply(plan: Plan, fence: Fence, before: Release['template'] | null, weight: number): Promise<Written>;
   /** P2: stable gets the canary's template. */
   promote(plan: Plan, fence: Fence, overwrite: boolean): Promise<Written>;
   /** Like `canaryState`: `ready` only where stable runs what `promote` of this plan wrote. */

@@ -144,6 +144,17 @@ it('does not ask again where only what is optional was missing', async () => {
   expect(seen).toHaveLength(1);
 });
 
+it.each<[string, object, number, boolean]>([
+  ['has a kind', { resources: [{ name: 'backendtlspolicies' }] }, 200, true],
+  ['has the version, but not the kind', { resources: [{ name: 'httproutes' }] }, 200, false],
+  ['has no such version', {}, 404, false],
+])('tells where the API server %s', async (_, body, status, has) => {
+  answer = (_, response) => json(response, body, status);
+  const kind = { group: 'gateway.networking.k8s.io', version: 'v1', plural: 'backendtlspolicies' };
+  expect(await cluster.serves(kind)).toBe(has);
+  expect(seen.map(({ url }) => url.pathname)).toEqual(['/apis/gateway.networking.k8s.io/v1']);
+});
+
 it('names an object that cannot be read again when it was gone meanwhile', async () => {
   const broken = { ...service('4'), spec: { ports: 'http' } };
   const warn = vi.spyOn(silent, 'warn');

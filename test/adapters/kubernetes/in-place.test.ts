@@ -4,7 +4,7 @@ import type { Deployment, NewObject } from '../../../playground/api-server/objec
 import { createPlayground } from '../../../playground/playground.ts';
 import { createInPlace } from '../../../src/adapters/kubernetes/in-place.ts';
 import { achieved, podsFor } from '../../../src/adapters/kubernetes/in-place-fields.ts';
-import { strangeTemplate } from '../../../src/adapters/kubernetes/in-place-writes.ts';
+import { strangeIn } from '../../../src/adapters/kubernetes/in-place-writes.ts';
 import type { PodTemplate } from '../../../src/adapters/kubernetes/objects.ts';
 import type { Workload } from '../../../src/app/ports/workload.ts';
 import type { Target } from '../../../src/core/plan.ts';
@@ -54,7 +54,7 @@ it.each<[string, PodTemplate, string]>([
   const metadata = { name: 'world', namespace: 'hello', uid: 'u', resourceVersion: '1' };
   const object = { metadata, spec: { replicas: 4, selector: {}, template: found, progressDeadlineSeconds: 600 } };
   const journal = { service: 'world', template: template({ image: 'world:v1' }), own: {}, next: template({}) };
-  expect(strangeTemplate(object, journal)?.difference.split('first at ')[1]).toBe(where);
+  expect(strangeIn(object, journal)?.difference.split('first at ')[1]).toBe(where);
 });
 
 function template(container: object): PodTemplate {

@@ -4,15 +4,10 @@ import { NEEDS, purposeOf } from '../../../src/adapters/kubernetes/needs.ts';
 import { grantedIn } from '../../support/granted.ts';
 
 const GRANTED = grantedIn('manifests');
-/** A rollout begins without them; whoever looks says what is not looked at. */
-const OPTIONAL = /^serviceprofiles$/;
 
-it.each(GRANTED.filter(({ plural }) => !OPTIONAL.test(plural)))(
-  'without $verb $plural people read what does not work',
-  ({ verb, ...kind }) => {
-    expect(purposeOf(verb, kind)).toMatch(/^[a-z].*\w$/);
-  },
-);
+it.each(GRANTED)('without $verb $plural people read what does not work', ({ verb, ...kind }) => {
+  expect(purposeOf(verb, kind)).toMatch(/^[a-z].*\w$/);
+});
 
 it('of no right is said in two ways what it is for', () => {
   const said = NEEDS.flatMap(({ kind, verbs, to }) =>

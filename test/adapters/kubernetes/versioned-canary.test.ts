@@ -58,14 +58,44 @@ describe('the label that tells the pods of two versions apart', () => {
 it('both its objects carry what their owners find them by', () => {
   const live = deployment({ app: 'world', version: '1.4.0' });
   const labels = { team: 'x', version: '1.4.0', 'argocd.argoproj.io/instance': 'shop' };
-  const service = { metadata: { ...metadata, labels }, spec: { selector: { app: 'world', version: '1.4.0' } } };
+  const annotations = {
+    'prometheus.io/scrape': 'true',
+    'cloud.google.com/backend-config': '{}',
+    owner: 'shop',
+    'kubectl.kubernetes.io/last-applied-configuration': '{}',
+    'deployment.kubernetes.io/revision': '7',
+    'kubernetes.io/change-cause': 'v1',
+    'cloud.google.com/neg-status': '{}',
+    'argocd.argoproj.io/tracking-id': 'shop',
+    'kustomize.toolkit.fluxcd.io/prune': 'disabled',
+    'fluxcd.io/sync-checksum': 'x',
+    'meta.helm.sh/release-name': 'shop',
+    'helm.sh/resource-policy': 'keep',
+    'external-dns.alpha.kubernetes.io/hostname': 'world.example.com',
+    'sluice.dev/rollout': 'world-bbbbbb',
+  };
+  const service = {
+    metadata: { ...metadata, labels, annotations },
+    spec: { selector: { app: 'world', version: '1.4.0' } },
+  };
   const of = target('1.4.0', '1.5.0');
   const label = versionLabel(live, of, null);
   if (!label) throw new Error('no label');
-  const found = { live: { ...live, metadata: { ...metadata, labels } }, service, existing: null };
+  const found = { live: { ...live, metadata: { ...metadata, labels, annotations } }, service, existing: null };
   const drafts = versionDrafts(planFor(of, '1.5.0'), found, label, fence);
   const wanted = { team: 'x', version: '1.5.0', 'app.kubernetes.io/managed-by': 'sluice' };
   expect(drafts.deployment.labels).toEqual(wanted);
   expect(drafts.service.labels).toEqual(wanted);
+  const copied = {
+    'prometheus.io/scrape': 'true',
+    'cloud.google.com/backend-config': '{}',
+    owner: 'shop',
+    'sluice.dev/rollout': fence.rollout,
+    'sluice.dev/epoch': '1',
+    'sluice.dev/seq': '2',
+    'sluice.dev/phase': 'active',
+  };
+  expect(drafts.deployment.annotations).toEqual(copied);
+  expect(drafts.service.annotations).toEqual(copied);
   expect(drafts.service.spec.selector).toEqual({ app: 'world', version: '1.5.0' });
 });

@@ -13,6 +13,7 @@ import type { Rollout } from '../../../src/core/rollout.ts';
 import { aService, loaded } from '../../contracts/store.ts';
 import { BO, samplePlan } from '../../support/played.ts';
 import { recordingLog, redisCorner } from '../../support/redis.ts';
+import { search } from '../../support/search.ts';
 
 const corner = redisCorner();
 const aStore = () => createStore({ ...corner, log: recordingLog() });
@@ -280,22 +281,20 @@ const setUp = () => ({
   real: { service: aService(), seen: new Map(), entries: new Map(), leases: new Map() } satisfies Real as Real,
 });
 
-const LIMITS = { interruptAfterTimeLimit: 4_000, markInterruptAsFailure: false } as const;
-
 it('the store does what its model does, whoever acts in whatever order', async () => {
-  await fc.assert(
+  const played = await search(
     fc.asyncProperty(commands, async (given) => {
       const state = setUp();
       await create(0, 'a', null).run(state.model, state.real);
       await fc.asyncModelRun(() => state, given);
       await compare(state.model, state.real);
     }),
-    { numRuns: 300, ...LIMITS },
+    { least: 60, most: 300, withinMs: 4_000 },
   );
-  process.stdout.write(`model of the store: ${JSON.stringify(Object.fromEntries(happened))}\n`);
+  process.stdout.write(`model of the store: ${played} runs, ${JSON.stringify(Object.fromEntries(happened))}\n`);
   // Not vacuous: everything has happened.
   expect([...happened.keys()].toSorted()).toEqual([
     ...['abort first', 'abort recorded', 'busy', 'conflict', 'create gone', 'created', 'exists'],
     ...['save gone', 'saved abort', 'saved end', 'saved note'],
   ]);
-}, 20_000);
+}, 60_000);

@@ -94,6 +94,15 @@ describe('the store on Redis', () => {
     expect(await store.pendingOutbox(1_000)).toContain(id);
   });
 
+  it("what failed before Redis' clock was set back by an hour fails anew", async () => {
+    const name = aService();
+    await (await store.lease(name, 1_000))?.release('lasting');
+    const ahead = (await store.now()) + 3_600_000;
+    const left = `${createKeys(env).lease(name)}:left`;
+    await withRedis(url, async (redis) => redis.hset(left, { failing: ahead, lasting: ahead }));
+    expect(await store.lease(name, 1_000)).toMatchObject({ failingSince: null, lastingSince: null });
+  });
+
   it('a full inbox takes nothing more, and loses nothing', async () => {
     const service = aService();
     const { inbox } = createKeys(env).service(service);

@@ -139,9 +139,12 @@ async function formOf({ rollouts }: Golden): Promise<unknown> {
 
 const TELLING = new Set(['type', 'kind', 'stage', 'key', 'verdict', 'resume']);
 
+/** Older ones have no time in the key of a note. */
+const NOTE = /^(note:\d+):\d+$/;
+
 function form(value: unknown, key = ''): unknown {
   if (Array.isArray(value)) return value.map((one) => form(one));
   if (typeof value !== 'object' || value === null)
-    return TELLING.has(key) ? value : value === null ? null : typeof value;
+    return TELLING.has(key) ? (NOTE.exec(`${value}`)?.[1] ?? value) : value === null ? null : typeof value;
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, form(one, name)]));
 }

@@ -3,6 +3,7 @@ import { say } from '../../../src/adapters/slack/answers.ts';
 import type { Answer } from '../../../src/app/answers.ts';
 import type { CommandError } from '../../../src/core/command.ts';
 import type { Rejection } from '../../../src/core/event.ts';
+import type { Rollout } from '../../../src/core/rollout.ts';
 import { writesOf } from '../../../src/core/writes.ts';
 import { checkMessage } from '../../support/fake-slack/limits.ts';
 import { hurts } from '../../support/fake-slack/reading.ts';
@@ -193,6 +194,39 @@ it.each(answers.map((answer) => [[answer.kind, ...detailOf(answer)].join(', '), 
     expect(text.length).toBeLessThan(1500);
   },
 );
+
+describe('an older Sluice, while a newer one runs too, says in neutral words', () => {
+  const newer: Pick<Rollout, 'phase'> = JSON.parse(
+    `{ "phase": { "kind": "aborted", "since": ${T0}, "cause": { "kind": "made up" }, "from": "at 10%" } }`,
+  );
+  const unknown = { ...running, ...newer, gates: [] };
+  const state = 'aborted, in a way that only a newer Sluice has words for; see the thread';
+  const rejected = (kind: string): Answer => ({
+    ...{ kind: 'rejected', verb: 'approve', rollout: unknown },
+    rejection: JSON.parse(`{ "kind": "${kind}", "gate": null }`),
+  });
+
+  it.each<[string, Answer, string]>([
+    ['that a rollout has ended', rejected('ended'), `has ended (${state})`],
+    ['that a rollout has moved on', rejected('stale'), `has moved on (${state})`],
+    ['that a gate is closed', rejected('gate closed'), `No such gate is open. world v2: ${state}.`],
+    ['that it aborts already', rejected('already aborting'), `aborting already: ${state}.`],
+    ['why it refuses', rejected('made up'), `Only a newer Sluice has words for why. world v2: ${state}.`],
+    ['who is busy', { kind: 'busy', holder: unknown, link }, state],
+    ['what it was told to say', JSON.parse('{ "kind": "made up" }'), 'Only a newer Sluice has words for the answer'],
+  ])('%s', (_, answer, words) => {
+    expect(say(answer)).toContain(words);
+  });
+
+  it('what runs, and the others as ever', () => {
+    const rollouts = [unknown, running].map((one) => ({ rollout: one, link: null }));
+    const [first, second] = say({
+      ...{ kind: 'status', rollouts, unreadable: [], more: 0, service: null, live: null },
+    }).split('\n');
+    expect(first).toContain(`• *world v2*: ${state}; by <@U0ANA>`);
+    expect(second).toContain('waiting for approval at gate 2 of 4');
+  });
+});
 
 /** Every string in the answer that came from outside. */
 function hostile<T>(value: T, words: string): T;

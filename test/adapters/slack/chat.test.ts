@@ -208,6 +208,39 @@ describe('when Slack does not do as asked', () => {
     expect(fake.thread()).toHaveLength(1);
   });
 
+  it.each<[string, string, object]>([
+    ['the channel it knows by id', 'C0DEPLOYS', { channel: 'C0DEPLOYS' }],
+    ['the channel it knows by its name only', 'C0DEPLOYS', { channel: 'deploys' }],
+    ['the name where Slack knows none', 'nowhere', { channel: 'nowhere' }],
+  ])('a rollout is at home in %s', async (_, home, more) => {
+    expect(await bench.chat.home({ ...waiting(), plan: plan(more) })).toBe(home);
+  });
+
+  it('a rollout is at home where its first message stands', async () => {
+    const state = { ...waiting(), plan: plan({ channel: 'C0NOWHERE' }) };
+    expect(await bench.chat.home(withMessages(state, { root: await shown(state, 'root') }))).toBe('C0GENERAL');
+  });
+
+  it.each([
+    ['C0NOWHERE', '<#C0NOWHERE>'],
+    ['nowhere', '#nowhere'],
+  ])('says in the fallback channel that %s cannot be used', async (channel, words) => {
+    await shown({ ...waiting(), plan: plan({ channel }) }, 'root');
+    const [there] = fake.workspace.messages;
+    expect(there?.channel).toBe('C0GENERAL');
+    expect(JSON.stringify(there?.blocks)).toContain(`Shown here because ${words} cannot be used (channel_not_found).`);
+  });
+
+  it('posts nothing twice where the fallback channel is its own, known by its name only', async () => {
+    const state = { ...waiting(), plan: plan({ channel: 'general' }) };
+    const root = await shown(state, 'root');
+    fake.fail({ kind: 'error', error: 'is_archived' }, { method: 'chat.postMessage' });
+    const before = fake.calls.length;
+    const sent = await bench.chat.show(withMessages(state, { root }), { key: 'gate:1' });
+    expect(sent).toEqual({ kind: 'impossible', error: 'is_archived' });
+    expect(fake.calls.slice(before).filter(({ method }) => method === 'chat.postMessage')).toHaveLength(1);
+  });
+
   it('finds nothing without the scope to look', async () => {
     fake.fail({ kind: 'error', error: 'missing_scope' }, { method: 'conversations.history' });
     expect(await bench.chat.find(waiting(), 'root')).toBeNull();

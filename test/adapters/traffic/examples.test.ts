@@ -10,10 +10,11 @@ import { missingRolloutRights } from '../../../src/adapters/kubernetes/rollout-r
 import { createWorkloads } from '../../../src/adapters/kubernetes/workloads.ts';
 import { createRouter, routerNameOf } from '../../../src/adapters/traffic/index.ts';
 import { locate, targetOf } from '../../../src/app/locate.ts';
+import { diagnose } from '../../../src/cli/doctor.ts';
 import { stepsOf } from '../../../src/core/config.ts';
 import { parseConfig } from '../../../src/core/parse-config.ts';
 import { refusals } from '../../../src/core/support.ts';
-import { openKube } from '../../cluster/kube.ts';
+import { type Kube, openKube } from '../../cluster/kube.ts';
 import { silent } from '../../cluster/world.ts';
 
 const PATHS: Readonly<Record<string, string>> = {
@@ -25,15 +26,41 @@ const PATHS: Readonly<Record<string, string>> = {
   HTTPRoute: '/apis/gateway.networking.k8s.io/v1/namespaces/hello/httproutes',
 };
 
-describe.each<[folder: string, service: string, ...warnings: RegExp[]]>([
-  ['smi', 'world'],
-  ['istio', 'world'],
-  ['istio-subsets', 'world', /no VirtualService directs/],
-  ['ingress-nginx', 'world'],
-  ['kubernetes', 'world'],
-  ['kubernetes', 'hello'],
-  ['versioned', 'world'],
-])('the example of %s, service %s', (router, name, ...warnings) => {
+type Example = {
+  /** Of the object that has the name of the service and says where its requests go, and doctor's words when that is gone. */
+  readonly route: string;
+  readonly lost: readonly string[];
+  readonly warnings?: readonly RegExp[];
+};
+const absent = (object: string, key: string, service = 'world') =>
+  `${object} does not exist: name an existing one in traffic.${key} of service ${service}.`;
+const unserved = (name: string) =>
+  `No Kubernetes Service in namespace hello selects the pods of Deployment hello/${name}: make one, and route to it.`;
+const bySubsets = { warnings: [/no VirtualService directs/] };
+
+describe.each<[folder: string, service: string, Example]>([
+  // Its TrafficSplit is made when it is missing.
+  ['smi', 'world', { route: 'Service', lost: [unserved('world')] }],
+  ['istio', 'world', { route: 'VirtualService', lost: [absent('VirtualService hello/world', 'virtualService')] }],
+  [
+    'istio-subsets',
+    'world',
+    { route: 'VirtualService', lost: [absent('VirtualService hello/world', 'virtualService')], ...bySubsets },
+  ],
+  [
+    'istio-subsets',
+    'world',
+    { route: 'DestinationRule', lost: [absent('DestinationRule hello/world', 'destinationRule')], ...bySubsets },
+  ],
+  ['ingress-nginx', 'world', { route: 'Ingress', lost: [absent('Ingress hello/world', 'ingress')] }],
+  ['kubernetes', 'world', { route: 'Service', lost: [unserved('world'), absent('Service hello/world', 'service')] }],
+  [
+    'kubernetes',
+    'hello',
+    { route: 'Service', lost: [unserved('hello'), absent('Service hello/hello', 'service', 'hello')] },
+  ],
+  ['versioned', 'world', { route: 'HTTPRoute', lost: [absent('HTTPRoute hello/world', 'route')] }],
+])('the example of %s, service %s', (router, name, { route, lost, warnings = [] }) => {
   const folder = join('manifests/examples', router);
   const read = (name: string) => readFileSync(join(folder, name), 'utf8');
   const parsed = parseConfig(parse(read('sluice.yaml')));
@@ -43,17 +70,18 @@ describe.each<[folder: string, service: string, ...warnings: RegExp[]]>([
 
   let playground: Awaited<ReturnType<typeof createPlayground>>;
   let cluster: Cluster;
+  let kube: Kube;
   beforeAll(async () => {
     playground = await createPlayground({ readyAfterMs: 20, drainMs: 20, world: false });
     cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
-    const kube = openKube(playground.kubeconfig);
+    kube = openKube(playground.kubeconfig);
     const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'hello' } };
     await kube.call('POST', '/api/v1/namespaces', namespace);
     for (const manifest of parseAllDocuments(read('world.yaml')).map((one) => one.toJS()))
       await kube.call('POST', PATHS[manifest.kind] ?? '', manifest);
-    await kube.close();
   });
   afterAll(async () => {
+    await kube.close();
     await cluster.close();
     await playground.stop();
   });
@@ -80,6 +108,19 @@ describe.each<[folder: string, service: string, ...warnings: RegExp[]]>([
       ok: true,
       facts: { version: '0.1.6', container: name },
     });
+  });
+
+  it('doctor finds it well, and says what is to be done when what routes it is gone', async () => {
+    const environment = { KUBECONFIG: playground.kubeconfig, SLUICE_CONFIG: join(folder, 'sluice.yaml') };
+    const look = async () => (await diagnose(environment)).filter(({ subject }) => subject === `service ${name}`);
+    const [first, ...others] = await look();
+    expect(first).toMatchObject({ level: 'ok', text: expect.stringMatching(/ serves 0\.1\.6, routed by /) });
+    expect(others).toMatchObject(warnings.map((words) => ({ level: 'warn', text: expect.stringMatching(words) })));
+    const path = `${PATHS[route]}/${name}`;
+    const { metadata: _, status: __, ...object } = await kube.get(path);
+    await kube.call('DELETE', path);
+    expect(await look()).toEqual(lost.map((text) => ({ level: 'fail', subject: `service ${name}`, text })));
+    await kube.call('POST', PATHS[route] ?? '', { ...object, metadata: { name } });
   });
 
   it('gives the bot the rights that a rollout needs', async () => {

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
 import { createTwin } from '../../../src/adapters/kubernetes/twin.ts';
 import { createGatewayApiRouter } from '../../../src/adapters/traffic/gateway-api.ts';
+import { createBlindAbort } from '../../../src/app/blind.ts';
 import type { Fence } from '../../../src/app/ports/cluster.ts';
 import type { TrafficRouter } from '../../../src/app/ports/router.ts';
 import type { Workload } from '../../../src/app/ports/workload.ts';
@@ -251,6 +252,37 @@ export function gatewayApiSuite(kubeconfig: string, kube: Kube): void {
         await kube.call('DELETE', second);
         expect(await router.reset(both, fence(3, 2), {}, true)).toEqual(DONE);
         expect(await canaryWeight(world.paths.route)).toBeNull();
+      });
+
+      it('are told as held where one is gone: an abort without Redis gives stable its old template back before traffic', async () => {
+        await router.claim(both, fence(1));
+        await workload.claim(both, fence(1));
+        const { spec } = await kube.get(world.paths.deployment);
+        await workload.createCanary(planFor(both, 'v2'), fence(2));
+        await router.setRoute(both, weight(100), fence(3), false);
+        expect(await workload.promote(planFor(both, 'v2'), fence(4), false)).toEqual(DONE);
+        await kube.call('DELETE', second);
+        await until(
+          async () => (await workload.isPromoted(both, 'world-1')) && (await router.drift(both, weight(100), fence(3))),
+        );
+        const abort = createBlindAbort({ routerOf: () => router, workloadOf: () => workload });
+        expect((await abort(both, 'world-1', 'U0BO@now')).kind).toMatch(/done|waiting/);
+        expect((await kube.get(world.paths.deployment)).spec.template).toEqual(spec.template);
+      });
+
+      it('show what those have that are left, so that a share that is put back there is seen', async () => {
+        await router.claim(both, fence(1));
+        await router.setRoute(both, weight(10), fence(2), false);
+        const { spec } = await kube.get(world.paths.route);
+        await kube.call('DELETE', second);
+        await expect.poll(() => router.drift(both, weight(10), fence(2))).toMatchObject({ difference: 'it is gone' });
+        expect(await router.getRoute(both)).toMatchObject({ route: weight(10), marks: { seq: 2, phase: 'active' } });
+        expect(await router.reset(both, fence(3, 2), {}, true)).toEqual(DONE);
+        await expect.poll(() => router.getRoute(both)).toMatchObject({ route: weight(0), marks: { epoch: 2 } });
+        await kube.merge(world.paths.route, { spec: { rules: spec.rules } });
+        await expect.poll(() => router.getRoute(both)).toMatchObject({ route: weight(10) });
+        await kube.call('DELETE', world.paths.route);
+        await expect.poll(() => router.getRoute(both)).toBeNull();
       });
     });
 

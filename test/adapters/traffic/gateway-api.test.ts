@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createPlayground } from '../../../playground/playground.ts';
 import { type Cluster, createCluster } from '../../../src/adapters/kubernetes/cluster.ts';
 import { createGatewayApiRouter } from '../../../src/adapters/traffic/gateway-api.ts';
+import { overtakers } from '../../../src/adapters/traffic/gateway-others.ts';
 import { lookAtRoutes } from '../../../src/adapters/traffic/gateway-preflight.ts';
 import type { Route } from '../../../src/core/plan.ts';
 import { type Json, openKube } from '../../cluster/kube.ts';
@@ -142,16 +143,119 @@ describe('HTTPRoutes on other clusters', () => {
     await kube.call('POST', policies, { ...besides, spec: attached('world-canary') });
     expect(await router.preflight(world.target, [])).toMatchObject({ ok: true });
     await kube.call('DELETE', `${policies}/sides`);
-    // Who may not look, or has no such kind, is not asked for either.
-    playground.api.rights.deny({ verb: 'list', resource: 'backendtlspolicies' });
-    const blind = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
-    expect(await createGatewayApiRouter({ cluster: blind, log: silent }).preflight(world.target, [])).toMatchObject({
-      ok: true,
-    });
-    await blind.close();
-    playground.api.rights.allowEverything();
     await kube.merge(`${policies}/world`, { spec: attached('world', 'world-stable', 'world-canary') });
     expect(await router.preflight(world.target, [])).toMatchObject({ ok: true });
+  });
+
+  it('are warned about where nobody can say what policies give to the service, unless there is no such kind', async () => {
+    playground.api.rights.deny({ verb: 'list', resource: 'backendtlspolicies' });
+    const look = (cluster: Cluster) => createGatewayApiRouter({ cluster, log: silent }).preflight(world.target, []);
+    expect(await look(cluster)).toMatchObject({
+      ok: true,
+      warnings: [
+        expect.stringMatching(
+          /^The bot may not list backendtlspolicies in namespace \S+, so it cannot see which pods are asked by TLS: add to its Role: - \{.*verbs: \[list\] \}$/,
+        ),
+      ],
+    });
+    expect(await look({ ...cluster, serves: async () => false })).toMatchObject({ ok: true, warnings: [] });
+    playground.api.rights.allowEverything();
+  });
+});
+
+describe('HTTPRoutes beside those of the rollout', () => {
+  let world: World;
+  let cluster: Cluster;
+  beforeEach(async () => {
+    world = await makeWorld(kube);
+    cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
+  });
+  afterEach(async () => {
+    await cluster.close();
+    await unmakeWorld(kube, world);
+  });
+
+  const path = (value: string) => ({ path: { type: 'PathPrefix', value } });
+  const besides = async (to: Json, matched = '/admin') => {
+    const { apiVersion, spec } = await kube.get(world.paths.route);
+    const rules = [{ matches: [path(matched)], backendRefs: [{ port: 80, ...to }] }];
+    await kube.call('POST', world.paths.route.slice(0, world.paths.route.lastIndexOf('/')), {
+      apiVersion,
+      kind: 'HTTPRoute',
+      metadata: { name: 'other' },
+      spec: { ...spec, rules },
+    });
+  };
+  const looked = async (target = world.target) => {
+    const found = await createGatewayApiRouter({ cluster, log: silent }).preflight(target, []);
+    return found.ok ? found.warnings : found.refusals;
+  };
+
+  it('are warned about where they send to the same Kubernetes Service, since no weight is for them', async () => {
+    await besides({ name: 'world' });
+    expect(await looked()).toEqual([
+      expect.stringMatching(/^HTTPRoute \S+\/other sends to world too.* at the promotion.*traffic\.routes/),
+    ]);
+    const { namespace } = world.target;
+    const both = { router: 'gateway-api' as const, routes: [`${namespace}/world`, `${namespace}/other`] };
+    expect(await looked({ ...world.target, traffic: both })).toEqual([]);
+  });
+
+  it.each<[string, Json]>([
+    ['to another Kubernetes Service', { name: 'else' }],
+    ['to one of another namespace with the same name', { name: 'world', namespace: 'else' }],
+    ['nothing to it', { name: 'world', weight: 0 }],
+  ])('are nothing to warn about where they send %s', async (_, to) => {
+    await besides(to);
+    expect(await looked()).toEqual([]);
+  });
+
+  it.each<[string, (spec: Json) => Json, boolean]>([
+    ['that matches the same', (spec) => spec, true],
+    [
+      'that matches the same, in other words',
+      (spec) => ({ ...spec, rules: [{ backendRefs: spec.rules[0].backendRefs }] }),
+      true,
+    ],
+    [
+      'that is of one listener of the parent',
+      (spec) => ({ ...spec, parentRefs: [{ ...spec.parentRefs[0], sectionName: 'web' }] }),
+      true,
+    ],
+    ['for another host', (spec) => ({ ...spec, hostnames: ['other.example.com'] }), false],
+    ['of another parent', (spec) => ({ ...spec, parentRefs: [{ name: 'inner' }] }), false],
+    ['for another path', (spec) => ({ ...spec, rules: [{ ...spec.rules[0], matches: [path('/admin')] }] }), false],
+  ])('an older one %s', async (_, change, isTold) => {
+    const route = await kube.get(world.paths.route);
+    const spec = { ...route.spec, rules: [{ matches: [path('/')], backendRefs: [{ name: 'else', port: 80 }] }] };
+    const other = { ...route, metadata: { ...route.metadata, name: 'other' }, spec: change(spec) };
+    const of = (created: string, object: Json) => ({
+      ...object,
+      metadata: { ...object.metadata, creationTimestamp: created },
+    });
+    const said = /^HTTPRoute \S+\/other is older .*matches the same requests \(\/\).*HTTPRoute \S+\/world/;
+    const older = overtakers([of('2026-01-02T00:00:00Z', route)], [of('2026-01-01T00:00:00Z', other)], () => true);
+    expect(older).toEqual(isTold ? [expect.stringMatching(said)] : []);
+    expect(overtakers([of('2026-01-01T00:00:00Z', route)], [of('2026-01-02T00:00:00Z', other)], () => true)).toEqual(
+      [],
+    );
+  });
+
+  it('an older one is found among those of the namespace', async () => {
+    await besides({ name: 'else' }, '/');
+    const route = await kube.get(world.paths.route);
+    const young = { ...route, metadata: { ...route.metadata, creationTimestamp: '2999-01-01T00:00:00Z' } };
+    expect(await lookAtRoutes(cluster, world.target, [young], [])).toMatchObject({
+      refusals: [],
+      warnings: [expect.stringMatching(/^HTTPRoute \S+\/other is older/)],
+    });
+  });
+
+  it('one as old goes by its name', async () => {
+    const route = await kube.get(world.paths.route);
+    const named = (name: string) => ({ ...route, metadata: { ...route.metadata, name } });
+    expect(overtakers([route], [named('a')], () => true)).toHaveLength(1);
+    expect(overtakers([route], [named('z')], () => true)).toEqual([]);
   });
 });
 

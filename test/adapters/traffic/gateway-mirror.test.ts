@@ -21,6 +21,7 @@ const CLASS = '/apis/gateway.networking.k8s.io/v1/gatewayclasses/proxy';
 const ROUTE = '/apis/gateway.networking.k8s.io/v1/namespaces/hello/httproutes/world';
 const COPIES = 'HTTPRouteRequestMirror';
 const SHARE = 'HTTPRouteRequestPercentageMirror';
+const SEVERAL = 'HTTPRouteRequestMultipleMirrors';
 
 const playground = await createPlayground({ readyAfterMs: 20, drainMs: 20 });
 const kube = openKube(playground.kubeconfig);
@@ -84,6 +85,19 @@ describe('a Gateway', () => {
     ]);
     expect(await told()).toEqual([]);
   });
+});
+
+it('a rule that copies to somebody else already is not mirrored, unless the class makes several copies', async () => {
+  const { spec } = await kube.get(ROUTE);
+  const filters = [{ type: 'RequestMirror', requestMirror: { backendRef: { name: 'audit', port: 80 } } }];
+  await kube.merge(ROUTE, { spec: { rules: spec.rules.map((rule: object) => ({ ...rule, filters })) } });
+  expect(await told(20)).toEqual([
+    `Mirroring through HTTPRoute hello/world, which copies requests already: GatewayClass proxy does not list ${SEVERAL} in status.supportedFeatures, so its controller may fail the requests; leave mirror out.`,
+  ]);
+  expect(await told()).toEqual([]);
+  features(...named(COPIES, SHARE, SEVERAL));
+  expect(await told(20)).toEqual([]);
+  await kube.merge(ROUTE, { spec });
 });
 
 it.each([

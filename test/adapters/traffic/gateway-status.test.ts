@@ -54,6 +54,21 @@ it.each<[string, HTTPRoute, string]>([
     'rejected',
   ],
   [
+    'it dropped some of the rules',
+    route([gateway], [parent(gateway, [...good, condition('PartiallyInvalid', 'True', 3, 'UnsupportedValue')])]),
+    'rejected',
+  ],
+  [
+    'it took all of the rules',
+    route([gateway], [parent(gateway, [...good, condition('PartiallyInvalid', 'False')])]),
+    'confirmed',
+  ],
+  [
+    'it dropped some of the rules of before',
+    route([gateway], [parent(gateway, [...good, condition('PartiallyInvalid', 'True', 2)])]),
+    'confirmed',
+  ],
+  [
     'Linkerd calls the core group core, adds the namespace and counts no generations',
     route(
       [{ group: '', kind: 'Service', name: 'world', port: 80 }],
@@ -89,6 +104,14 @@ it('says why in the words of the controller', () => {
   expect(status).toEqual({
     kind: 'rejected',
     message: 'controller c of Gateway default/public: ResolvedRefs is False: BackendNotFound in words',
+  });
+});
+
+it('says which rules are left out', () => {
+  const partly = condition('PartiallyInvalid', 'True', 3, 'UnsupportedValue');
+  expect(routeStatus(route([gateway], [parent(gateway, [...good, partly])]))).toEqual({
+    kind: 'rejected',
+    message: 'controller c of Gateway default/public: PartiallyInvalid is True: UnsupportedValue in words',
   });
 });
 

@@ -389,6 +389,20 @@ describe('before anything is touched', () => {
     });
     expect(await router.preflight(target)).toMatchObject(refused(/VirtualService .*\/public sends to world,/));
   });
+
+  it.each([
+    ['one', [/selects canary pods/, /VirtualService .*\/public sends to world too, past this rollout/]],
+    ['none', [/selects canary pods/]],
+  ])('is warned about that another VirtualService sends to the subset of stable: %s', async (subset, warnings) => {
+    await kube.call('POST', virtual.replace(/\/world$/, ''), {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: 'public' },
+      spec: { hosts: ['world.example'], http: [{ route: [{ destination: { host: 'world', subset } }] }] },
+    });
+    const said = warnings.map((words) => expect.stringMatching(words));
+    expect(await router.preflight(target)).toMatchObject({ ok: true, warnings: said });
+  });
 });
 
 describe('the workload', () => {

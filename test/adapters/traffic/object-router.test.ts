@@ -126,6 +126,17 @@ describe('ingress-nginx', () => {
     expect(await other.drift(target, to(50), fence(5))).toBeNull();
   });
 
+  it('makes its Ingress again where somebody took it away between rollouts', async () => {
+    const { target, claimed, router } = await given(SYSTEMS['ingress-nginx']);
+    await router.claim(target, fence(1));
+    await router.release(target, fence(2));
+    await kube.call('DELETE', claimed);
+    const next = fence(1, 2, 'world-2');
+    expect(await router.preflight(target)).toMatchObject({ ok: true });
+    expect(await router.claim(target, next)).toMatchObject(DONE);
+    expect((await kube.get(claimed)).metadata.annotations).toMatchObject({ [`${NGINX}/canary`]: 'true' });
+  });
+
   it('does not take an Ingress of that name that somebody made since the look', async () => {
     const { target, claimed, router } = await given(SYSTEMS['ingress-nginx']);
     expect(await router.preflight(target)).toMatchObject({ ok: true });
@@ -179,6 +190,37 @@ describe('ingress-nginx', () => {
       warnings: said.map((text) => expect.stringMatching(text)),
     });
   });
+
+  it.each<[string, (spec: Json) => Json, readonly string[]]>([
+    ['by the same port, so that they share it', (spec) => spec, ['share its weight']],
+    ['by another name of the port, so that they do not', (spec) => portOf(spec, { number: 80 }), ['without a canary']],
+    ['of another class, so that they do not', (spec) => ({ ...spec, ingressClassName: 'else' }), ['without a canary']],
+    [
+      'for whatever no path fits',
+      ({ ingressClassName }) => ({ ingressClassName, defaultBackend: backend({ name: 'http' }) }),
+      ['share its weight'],
+    ],
+    ['no, it is about another Kubernetes Service', (spec) => ({ ...spec, rules: [toOther(spec)] }), []],
+  ])('warns of other Ingresses of the service: %s', async (_, change, said) => {
+    const { namespace } = world.target;
+    await given(SYSTEMS['ingress-nginx'], (body) => {
+      const spec = change(body.spec);
+      const rules = spec.rules?.map((rule: Json) => ({ ...rule, host: 'admin.example.com' }));
+      return { ...body, metadata: { name: 'admin' }, spec: { ...spec, ...(rules && { rules }) } };
+    });
+    const { target, router } = await given(SYSTEMS['ingress-nginx']);
+    expect(await router.preflight(target)).toMatchObject({
+      ok: true,
+      warnings: said.map((words) => expect.stringMatching(`Ingress ${namespace}/admin sends to world too: .*${words}`)),
+    });
+    expect(calls).not.toContain('list');
+  });
+  const backend = (port: Json) => ({ service: { name: 'world', port } });
+  const portOf = ({ rules: [rule], ...spec }: Json, port: Json): Json => ({
+    ...spec,
+    rules: [{ ...rule, http: { paths: [{ ...rule.http.paths[0], backend: backend(port) }] } }],
+  });
+  const toOther = ({ rules: [rule] }: Json): Json => ({ ...rule, http: { paths: [rule.http.paths[1]] } });
 
   it('warns where sessions stay with the canary after an abort', async () => {
     const { target, claimed, router } = await given(SYSTEMS['ingress-nginx'], (body) => {
@@ -295,11 +337,57 @@ describe('istio', () => {
     });
   });
 
-  const rule = async (host: string, trafficPolicy: Json) =>
-    kube.call('POST', `/apis/networking.istio.io/v1/namespaces/${world.target.namespace}/destinationrules`, {
+  const copying = { mirror: { host: 'audit' }, mirrorPercentage: { value: 100 } };
+  it.each<[string, Json, number | null, object]>([
+    ['refuses a step that copies', copying, 50, { ok: false, refusals: [expect.stringMatching(/route api copies/)] }],
+    [
+      'refuses a step that copies, beside a list of copies,',
+      { mirrors: [{ destination: { host: 'audit' } }] },
+      50,
+      { ok: false, refusals: [expect.stringMatching(/route api copies/)] },
+    ],
+    ['warns', copying, null, { ok: true, warnings: [expect.stringMatching(/route api copies/)] }],
+    ['says nothing', {}, 50, { ok: true, warnings: [] }],
+  ])('%s where a route copies to somewhere already: %j, wanted %j', async (_, copies, mirror, seen) => {
+    const { target, router } = await given(SYSTEMS.istio, (body) => {
+      Object.assign(body.spec.http[1], copies);
+      return body;
+    });
+    const wanted = [STABLE_ROUTE, { ...STABLE_ROUTE, mirror }];
+    expect(await router.preflight(target, wanted)).toMatchObject(seen);
+    // What is accepted can be written, and what is refused cannot.
+    await router.claim(target, fence(1));
+    const { kind } = await router.setRoute(target, { ...STABLE_ROUTE, mirror }, fence(2), false);
+    expect(kind).toBe('ok' in seen && seen.ok ? 'done' : 'refused');
+  });
+
+  it('warns of other VirtualServices whose users would meet the new version without a canary', async () => {
+    const { namespace } = world.target;
+    const beside = (name: string, spec: Json) => given({ ...SYSTEMS.istio, given: (ns) => renamed(ns, name, spec) });
+    const renamed = (ns: string, name: string, spec: Json): Json =>
+      Object.fromEntries(
+        Object.entries(SYSTEMS.istio.given(ns)).map(([path, body]) => [path, { ...body, metadata: { name }, spec }]),
+      );
+    const route = (host: string) => [{ destination: { host } }];
+    await beside('admin', { hosts: ['admin.example'], http: [{ route: route('other') }, { route: route('world') }] });
+    await beside('sockets', { hosts: ['world'], tcp: [{ route: route(`world.${namespace}.svc.cluster.local`) }] });
+    await beside('elsewhere', { hosts: ['else'], http: [{ route: route('world.else') }] });
+    const { target, router } = await given(SYSTEMS.istio);
+    const looked = await router.preflight(target);
+    expect(looked).toMatchObject({
+      ok: true,
+      warnings: [
+        expect.stringMatching(`VirtualService ${namespace}/admin, VirtualService ${namespace}/sockets .*world`),
+      ],
+    });
+    expect(calls.filter((verb) => verb === 'list')).toHaveLength(1);
+  });
+
+  const rule = async (host: string, trafficPolicy: Json, namespace = world.target.namespace) =>
+    kube.call('POST', `/apis/networking.istio.io/v1/namespaces/${namespace}/destinationrules`, {
       apiVersion: 'networking.istio.io/v1',
       kind: 'DestinationRule',
-      metadata: { name: host },
+      metadata: { name: host.split('.')[0] },
       spec: { host, trafficPolicy },
     });
 
@@ -308,6 +396,19 @@ describe('istio', () => {
       'refuses',
       { tls: { mode: 'SIMPLE' } },
       { ok: false, refusals: [expect.stringMatching(/world and not for world-stable and world-canary.*TLS/)] },
+    ],
+    [
+      'refuses, for one port of it,',
+      { portLevelSettings: [{ port: { number: 80 }, tls: { mode: 'SIMPLE' } }] },
+      { ok: false, refusals: [expect.stringMatching(/world and not for world-stable and world-canary.*TLS/)] },
+    ],
+    [
+      'warns of',
+      { portLevelSettings: [{ port: { number: 80 }, loadBalancer: { simple: 'RANDOM' } }] },
+      {
+        ok: true,
+        warnings: [expect.stringMatching(/world and not for world-stable and world-canary.*policy is missing/)],
+      },
     ],
     [
       'warns of',
@@ -324,6 +425,61 @@ describe('istio', () => {
     await rule('world-stable', policy);
     await rule('world-canary', policy);
     expect(await router.preflight(target)).toMatchObject({ ok: true, warnings: [] });
+  });
+});
+
+describe('istio, with the VirtualService in another namespace', () => {
+  const TLS = { trafficPolicy: { tls: { mode: 'SIMPLE' } } };
+  const READ = { verb: 'list', resource: 'destinationrules' } as const;
+  let edge: World;
+  beforeEach(async () => {
+    edge = await makeWorld(kube, { route: false });
+  });
+  afterEach(async () => {
+    playground.api.rights.allowEverything();
+    await unmakeWorld(kube, edge);
+  });
+  const rule = (namespace: string, name: string, spec: Json = TLS) =>
+    kube.call('POST', `/apis/networking.istio.io/v1/namespaces/${namespace}/destinationrules`, {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'DestinationRule',
+      metadata: { name },
+      spec: { host: `${name}.${world.target.namespace}.svc.cluster.local`, ...spec },
+    });
+  const abroad = async () => {
+    const [home, away] = [world.target.namespace, edge.target.namespace];
+    const http = [{ route: [{ destination: { host: `world.${home}.svc.cluster.local` } }] }];
+    for (const [path, body] of Object.entries(SYSTEMS.istio.given(away)))
+      await kube.call('POST', path, { ...(body as object), spec: { hosts: ['world.example'], http } });
+    const target: Target = { ...world.target, traffic: SYSTEMS.istio.traffic(away) };
+    return { home, away, target, router: replica(target.traffic) };
+  };
+  const sides = async (namespace: string) => {
+    for (const side of ['world-stable', 'world-canary']) await rule(namespace, side);
+  };
+
+  it('refuses a rule with TLS for its clients, until one of theirs or of the service holds for the two sides', async () => {
+    const { home, away, target, router } = await abroad();
+    await rule(away, 'world');
+    const refusals = [expect.stringMatching(`DestinationRule ${away}/world .*world-stable and world-canary.*TLS`)];
+    expect(await router.preflight(target)).toMatchObject({ ok: false, refusals });
+    await sides(home);
+    expect(await router.preflight(target)).toMatchObject({ ok: true, warnings: [] });
+  });
+
+  it('does not take theirs for those of clients beside the service', async () => {
+    const { home, away, target, router } = await abroad();
+    await rule(home, 'world');
+    await sides(away);
+    const refusals = [expect.stringMatching(`DestinationRule ${home}/world .*TLS`)];
+    expect(await router.preflight(target)).toMatchObject({ ok: false, refusals });
+  });
+
+  it('warns where it may not look beside the service', async () => {
+    const { home, target, router } = await abroad();
+    playground.api.rights.deny({ ...READ, namespace: home });
+    const warnings = [expect.stringMatching(`in namespace ${home} may .*allow list on destinationrules`)];
+    expect(await router.preflight(target)).toMatchObject({ ok: true, warnings });
   });
 });
 

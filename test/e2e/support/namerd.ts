@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CANARY_ID, type Dtabs, STABLE_ID } from '../../cluster/namerd-world.ts';
+import { until } from '../../cluster/world.ts';
 import { lines } from './kube.ts';
 
 type Started = { readonly url: string; readonly proxy?: string; close(): void };
@@ -39,14 +40,19 @@ export async function startNamerd(options: readonly string[] = []) {
       return (await (await fetch(at(namespace), { headers: { accept: TEXT } })).text()).trim();
     },
     async put(namespace, text) {
+      const before = await versionOf(namespace);
       const answer = await fetch(at(namespace), { method: 'PUT', headers: { 'content-type': TEXT }, body: text });
       if (!answer.ok) throw new Error(`PUT ${namespace}: ${answer.status} ${await answer.text()}`);
+      await until(async () => (await versionOf(namespace)) !== before);
     },
     async remove(namespace) {
       await fetch(at(namespace), { method: 'DELETE' });
+      await until(async () => (await versionOf(namespace)) === null);
     },
   };
   const at = (namespace: string) => `${namerd.url}/api/1/dtabs/${namespace}`;
+  /** As it is shown, which may be the one of before a write for a moment. */
+  const versionOf = async (namespace: string) => (await fetch(at(namespace))).headers.get('etag');
 
   return {
     ...namerd,

@@ -1,5 +1,6 @@
 /** A whole stage: world, Slack, Redis, Prometheus, bots and an observer, set up for one file of scenarios. */
-import { afterAll, afterEach, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { replayAll } from '../../support/replay.ts';
 import { createAccount } from './account.ts';
 import { type Bot, createInstallation } from './bot.ts';
 import { type History, watchHistory } from './history.ts';
@@ -20,6 +21,8 @@ export type Options = {
 };
 
 const LOG_LINES = 80;
+/** What `sluice.yaml` means where it names none. */
+const ENV = 'default';
 const PREVIEW = { preview: { header: 'x-canary: always' }, test: true, gate: true };
 const STRATEGIES: Readonly<Record<string, readonly { readonly weight?: number; readonly [what: string]: unknown }[]>> =
   {
@@ -96,7 +99,7 @@ async function setStage({ replicas = 1, interval = '1s', alsoServices = [], syst
 
 /**
  * One stage for the tests of a file; after a test that failed, and may have left it in any state, a new one. Shows what was
- * seen in the failed test.
+ * seen in the failed test; what the others left in Redis is replayed.
  */
 export function useStage(options: Options = {}): () => Stage {
   let stage: Stage | undefined;
@@ -104,7 +107,11 @@ export function useStage(options: Options = {}): () => Stage {
     stage = await setStage(options);
   });
   afterEach(async ({ task }) => {
-    if (task.result?.state !== 'fail' || !stage) return;
+    if (!stage) return;
+    if (task.result?.state !== 'fail') {
+      expect((await replayAll({ url: stage.redis.url, env: ENV })).problems).toEqual([]);
+      return;
+    }
     await tell(stage);
     await stage.close();
     stage = undefined;

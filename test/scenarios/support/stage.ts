@@ -158,6 +158,10 @@ export async function setStage({ readyAfterMs = 150, service = {}, config = {}, 
     const weight = canaryWeight(object as HttpRoute);
     if (weight !== weights.at(-1)) weights.push(weight);
   });
+  const writes: number[] = [];
+  playground.store.guard((_, kind, object) => {
+    if (kind === kinds.httpRoutes) writes.push(canaryWeight(object as HttpRoute));
+  });
 
   return {
     playground,
@@ -175,6 +179,8 @@ export async function setStage({ readyAfterMs = 150, service = {}, config = {}, 
     users: (perSecond: number) => playground.load({ perSecond, host: HOST }),
     /** Canary weights of the route in the order they were set, from the first change on. */
     weights,
+    /** The same of each write that the API server took, also of one that changed nothing: what is done twice stands twice. */
+    writes,
     get: <T extends KubeObject>(kind: Kind<T>, name: string) => playground.store.get(kind, NAMESPACE, name),
     async stop() {
       unsubscribe();

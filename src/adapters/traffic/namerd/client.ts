@@ -3,6 +3,7 @@
  * Content-Length: namerd takes a chunked one for an empty dtab.
  */
 import { z } from 'zod';
+import { Delegation } from './delegation.ts';
 
 /** One dentry as namerd prints it: `/host/world` and `/srv/world`, weights at two decimals. */
 export type Entry = { readonly prefix: string; readonly dst: string };
@@ -20,16 +21,13 @@ export type Put =
   /** namerd cannot read what was sent. */
   | { readonly kind: 'refused'; readonly message: string };
 
-/** What a name leads to: services with addresses, in the order of namerd's answer. */
-export type Bound = { readonly id: string; readonly addresses: number };
-
 export type NamerdClient = {
   /** `address` as `dtabAddress` makes it. null: there is no such namespace. */
   read(address: string): Promise<Dtab | null>;
   /** `mayEmpty`: nothing is to be left, on purpose. */
   write(address: string, entries: readonly Entry[], version: string, mayEmpty?: boolean): Promise<Put>;
   /** Where `path` leads in a namespace; `waiting`: a namer is not ready. */
-  bound(url: string, namespace: string, path: string): Promise<readonly Bound[] | 'waiting'>;
+  delegate(url: string, namespace: string, path: string): Promise<Delegation | 'waiting'>;
 };
 
 const TIMEOUT_MS = 3_000;
@@ -39,20 +37,6 @@ const MAX_BODY_BYTES = 1_000_000;
 const JSON_TYPE = 'application/json';
 
 const Entries = z.array(z.object({ prefix: z.string(), dst: z.string() }));
-
-const Delegation = z.object({
-  bound: z.object({ id: z.string(), addr: z.object({ addrs: z.array(z.unknown()).optional() }).optional() }).optional(),
-  get alt() {
-    return z.array(Delegation).optional();
-  },
-  get union() {
-    return z.array(z.object({ tree: Delegation })).optional();
-  },
-  get delegate() {
-    return Delegation.optional();
-  },
-});
-type Node = z.output<typeof Delegation>;
 
 export function createNamerdClient(): NamerdClient {
   return {
@@ -80,23 +64,14 @@ export function createNamerdClient(): NamerdClient {
       throw new Error(`PUT ${address}: HTTP ${status}`);
     },
 
-    async bound(url, namespace, path) {
+    async delegate(url, namespace, path) {
       const at = `${url}/api/1/delegate/${namespace}?path=${encodeURIComponent(path)}`;
       const { status, text } = await ask(at, {});
       if (status === 503) return 'waiting';
       if (status !== 200) throw new Error(`${at}: HTTP ${status}`);
-      return boundOf(understand(at, Delegation, text));
+      return understand(at, Delegation, text);
     },
   };
-}
-
-function boundOf({ bound, alt = [], union = [], delegate }: Node): readonly Bound[] {
-  return [
-    ...(bound ? [{ id: bound.id, addresses: bound.addr?.addrs?.length ?? 0 }] : []),
-    ...alt.flatMap(boundOf),
-    ...union.flatMap(({ tree }) => boundOf(tree)),
-    ...(delegate ? boundOf(delegate) : []),
-  ];
 }
 
 async function ask(url: string, request: RequestInit) {

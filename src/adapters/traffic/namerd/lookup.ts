@@ -1,5 +1,5 @@
 /** Following names through a dtab. Pure. */
-import type { Dentry, Path, Tree } from './dtab.ts';
+import { type Dentry, type Path, showPath, type Tree } from './dtab.ts';
 
 /** One step from a path, as Finagle takes it: every dentry whose prefix matches, the last one first; the rest is appended. */
 export function lookUp(dtab: readonly Dentry[], path: Path): Tree {
@@ -10,7 +10,8 @@ export function lookUp(dtab: readonly Dentry[], path: Path): Tree {
   return trees.length === 1 ? only : { kind: 'alt', trees };
 }
 
-const matches = (prefix: Path, path: Path) =>
+/** Whether a dentry of this prefix has a say in a path; `*` in the path stands for any label. */
+export const matches = (prefix: Path, path: Path) =>
   prefix.length <= path.length && prefix.every((label, index) => label === '*' || label === path[index]);
 
 const append = (tree: Tree, rest: Path) => mapLeaves(tree, (path) => [...path, ...rest]);
@@ -28,6 +29,8 @@ export function leaves(tree: Tree): readonly Path[] {
       return [];
   }
 }
+
+export const names = (tree: Tree, path: Path) => leaves(tree).some((leaf) => showPath(leaf) === showPath(path));
 
 /** The tree with other paths in its leaves. */
 export function mapLeaves(tree: Tree, change: (path: Path) => Path): Tree {

@@ -4,11 +4,12 @@ import type { RouteFacts } from '../../../app/ports/router.ts';
 import type { Target } from '../../../core/plan.ts';
 import { sidesOf } from '../../../core/sides.ts';
 import { heldMessage } from '../../kubernetes/fence.ts';
-import type { Bound, Entry, NamerdClient } from './client.ts';
+import { partsAskedBefore, troubleAtRest } from './at-rest.ts';
+import type { Entry, NamerdClient } from './client.ts';
+import { boundOf } from './delegation.ts';
 import { type Dentry, type Path, parsePrefix, parseTree, showPath } from './dtab.ts';
 import { leaves, lookUp } from './lookup.ts';
 import { type Place, placesOf, type Seen, see } from './marks.ts';
-import { troubleAtRest } from './writes.ts';
 
 /** A chain of dentries longer than this leads in a circle. */
 const LONGEST_CHAIN = 50;
@@ -46,7 +47,9 @@ async function lookAt(client: NamerdClient, target: Target, place: Place): Promi
     const trouble = troubleAtRest(seen);
     if (trouble) return refuse(trouble);
     const wrong = canaryTrouble(seen, target);
-    return wrong ? refuse(wrong) : await lookAtStable(client, seen);
+    if (wrong) return refuse(wrong);
+    const { refusals, warnings } = await lookAtStable(client, seen);
+    return { refusals, warnings: [...partsAskedBefore(seen), ...warnings] };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return refuse(`${subject} cannot be looked at (${why}): check traffic.url of service ${target.service}.`);
@@ -63,9 +66,9 @@ function errorIn({ prefix, dst }: Entry): readonly string[] {
 async function lookAtStable(client: NamerdClient, { own, place }: Seen): Promise<Looked> {
   const { subject, path, url, namespace } = place;
   const answers = await Promise.all(
-    (own ? leaves(own.tree) : []).map((leaf) => client.bound(url, namespace, showPath(leaf))),
+    (own ? leaves(own.tree) : []).map((leaf) => client.delegate(url, namespace, showPath(leaf))),
   );
-  const bound = answers.flatMap((answer): readonly Bound[] => (answer === 'waiting' ? [] : answer));
+  const bound = answers.flatMap((answer) => (answer === 'waiting' ? [] : boundOf(answer)));
   if (bound.some(({ addresses }) => addresses > 0)) return refuse();
   if (answers.includes('waiting')) {
     return {

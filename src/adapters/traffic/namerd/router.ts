@@ -11,7 +11,7 @@ import type { Cluster } from '../../kubernetes/cluster.ts';
 import { all, DONE, marksLost, refused } from '../../kubernetes/fence.ts';
 import { locateVersions } from '../../kubernetes/versioned-names.ts';
 import { createNamerdClient, type NamerdClient } from './client.ts';
-import { showPath } from './dtab.ts';
+import { createConfirming } from './confirm.ts';
 import { foreseeDtab } from './foresee.ts';
 import { heldRoute, markedServices, type Place, placesOf, readMarks, type Seen, versionsNamed } from './marks.ts';
 import { lookAtDtabs } from './preflight.ts';
@@ -43,7 +43,13 @@ type Deps = {
 
 export function createNamerdRouter(deps: Deps): TrafficRouter {
   const { log, env = 'default', client = createNamerdClient() } = deps;
-  const { read, write } = createWriter(client, log);
+  const { read, ...writer } = createWriter(client, log);
+  const confirming = createConfirming(client);
+
+  const write: typeof writer.write = (place, ...how) => {
+    confirming.forget(place);
+    return writer.write(place, ...how);
+  };
 
   /** As often as something routed is left: an older write may have landed just before. */
   async function giveBack(place: Place, intend: (seen: Seen) => Intent, gone: Written): Promise<Written> {
@@ -64,12 +70,6 @@ export function createNamerdRouter(deps: Deps): TrafficRouter {
     } catch (error) {
       log.warn({ dtab: place.subject, err: error }, 'a raised dtab could not be lowered again');
     }
-  }
-
-  /** The canary's name is bound: without that namerd would give its share to stable, silently. */
-  async function isBound({ url, namespace, canary }: Place): Promise<boolean> {
-    const bound = await client.bound(url, namespace, showPath(canary));
-    return bound !== 'waiting' && bound.some(({ addresses }) => addresses > 0);
   }
 
   return {
@@ -110,12 +110,13 @@ export function createNamerdRouter(deps: Deps): TrafficRouter {
       for (const place of placesOf(target)) {
         let before: Route = STABLE_ROUTE;
         try {
-          const { seen: _, ...written } = await write(place, (seen) => {
+          const intend = (seen: Seen) => {
             // A second look after a write of unknown outcome finds this route already.
             if (seen.marks?.seq !== fence.seq) before = seen.route ?? STABLE_ROUTE;
             const noted = overwrite ? journal[place.subject] || null : null;
             return intendRoute(seen, route, fence, { overwrite, noted, env });
-          });
+          };
+          const { seen: _, ...written } = await write(place, intend, undefined, confirming.isSeen);
           if (written.kind !== 'done') {
             await lowerAll();
             return written;
@@ -161,10 +162,10 @@ export function createNamerdRouter(deps: Deps): TrafficRouter {
     async getRoute(target) {
       const seen = await Promise.all(placesOf(target).map(read));
       const found = seen.flatMap((one) => one ?? []);
-      if (found.length === 0 || found.length < seen.length) return null;
+      if (found.length === 0) return null;
       const all = found.flatMap(({ marks }) => marks ?? []);
       const [newest = null] = all.toSorted((a, b) => b.epoch - a.epoch || b.seq - a.seq);
-      if (found.every(({ settled }) => settled)) {
+      if (found.length === seen.length && found.every(({ settled }) => settled)) {
         const whole = found.every(isSettled);
         return { route: whole ? { ...STABLE_ROUTE, weight: 100 } : null, marks: newest, settled: true };
       }
@@ -174,13 +175,7 @@ export function createNamerdRouter(deps: Deps): TrafficRouter {
     },
 
     async confirmed(target) {
-      const answers = await Promise.all(
-        placesOf(target).map(async (place) => {
-          const seen = await read(place);
-          if (!seen) return false;
-          return (isRestored(seen) && !seen.route?.preview) || isBound(place);
-        }),
-      );
+      const answers = await Promise.all(placesOf(target).map((place) => confirming.isConfirmed(place, read)));
       return { kind: answers.every(Boolean) ? 'confirmed' : 'pending' };
     },
 

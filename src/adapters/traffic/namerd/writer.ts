@@ -23,11 +23,15 @@ export function createWriter(client: NamerdClient, log: Log) {
     return dtab && see(place, dtab.entries);
   };
 
-  /** Writes until namerd takes it or the dtab as read forbids it, and until a read shows it. */
+  /**
+   * Writes until namerd takes it or the dtab as read forbids it, and until a read shows it; `isSeen` may spare that read, as
+   * another look that shows it.
+   */
   async function write(
     place: Place,
     intend: (seen: Seen) => Intent,
     gone: Written = refused(`${place.subject} is gone`),
+    isSeen: (before: Seen, after: Seen) => Promise<boolean> = async () => false,
   ): Promise<Outcome> {
     let faults = 0;
     for (let tries = 0; tries < TRIES; tries++) {
@@ -44,7 +48,10 @@ export function createWriter(client: NamerdClient, log: Log) {
           return { kind: 'changed' };
         });
       if (put.kind === 'refused') return refused(put.message);
-      if (put.kind === 'taken') return shown(place, see(place, intent.entries).marks, seen.marks);
+      if (put.kind === 'taken') {
+        const written = see(place, intent.entries);
+        return (await isSeen(seen, written)) ? { ...DONE, seen: written } : shown(place, written.marks, seen.marks);
+      }
       await pause(tries);
     }
     throw new Error(`${place.subject} changed during each of ${TRIES} attempts to write it`);

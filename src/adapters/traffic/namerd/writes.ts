@@ -4,9 +4,10 @@ import type { Fence, Written } from '../../../app/ports/cluster.ts';
 import { type Route, STABLE_ROUTE } from '../../../core/plan.ts';
 import type { Drift } from '../../../core/rollout.ts';
 import { barrier, behind, DONE, drifted, heldMessage, marksLost, meetMarks, refused } from '../../kubernetes/fence.ts';
+import { askedBefore, troubleAtRest } from './at-rest.ts';
 import type { Entry } from './client.ts';
 import { type Branch, type Path, parseTree, sameTree, showPath, showTree, type Tree } from './dtab.ts';
-import { leaves, mapLeaves } from './lookup.ts';
+import { leaves, mapLeaves, names } from './lookup.ts';
 import { change, NONE, type Place, type Seen } from './marks.ts';
 
 export type Intent = { readonly entries: readonly Entry[] } | Written;
@@ -28,11 +29,10 @@ function render(weight: number, stable: Tree, canary: Path): Tree {
 }
 
 const isCanary = (tree: Tree, canary: Path) => tree.kind === 'leaf' && showPath(tree.path) === showPath(canary);
-const namesCanary = (tree: Tree, canary: Path) => leaves(tree).some((path) => showPath(path) === showPath(canary));
 
 /** The canary's share; null when it is no whole percent, or no shape that `render` writes. `stable` null: not known. */
 function weightOf(tree: Tree, stable: Tree | null, canary: Path): number | null {
-  const isStable = (part: Tree) => !namesCanary(part, canary) && (stable === null || sameTree(part, stable));
+  const isStable = (part: Tree) => !names(part, canary) && (stable === null || sameTree(part, stable));
   if (isCanary(tree, canary)) return 100;
   if (isStable(tree)) return 0;
   const [first, second, more] = tree.kind === 'union' ? tree.branches : [];
@@ -52,13 +52,13 @@ const treeOf = (text: string | null): Tree | null => {
 function restoreOf({ marks, own, place }: Seen): string | null {
   if (marks?.restore) return marks.restore;
   if (!own) return null;
-  if (!namesCanary(own.tree, place.canary)) return own.text;
+  if (!names(own.tree, place.canary)) return own.text;
   if (own.tree.kind !== 'union') return null;
-  const others = own.tree.branches.filter(({ tree }) => !namesCanary(tree, place.canary));
+  const others = own.tree.branches.filter(({ tree }) => !names(tree, place.canary));
   return others.length === 1 && others[0] ? showTree(others[0].tree) : null;
 }
 
-export const isRestored = ({ own, place }: Seen) => own === null || !namesCanary(own.tree, place.canary);
+export const isRestored = ({ own, place }: Seen) => own === null || !names(own.tree, place.canary);
 
 /** The route that the dtab shows; null when it is no shape that Sluice writes. */
 export function readRoute(seen: Seen): Route | null {
@@ -68,9 +68,12 @@ export function readRoute(seen: Seen): Route | null {
 }
 
 /** What differs from what Sluice wrote last. */
-export function driftOf({ own, marks, route, place }: Seen): Drift | null {
+export function driftOf(seen: Seen): Drift | null {
+  const { own, marks, route, place } = seen;
   const found = (difference: string, weight: number | null): Drift => ({ object: place.subject, difference, weight });
   if (!own) return found(`its dentry ${place.path} is gone`, null);
+  const other = askedBefore(seen);
+  if (other) return found(`its dentry ${other.prefix} => ${other.dst} is asked before ${place.path}`, null);
   const stable = treeOf(marks?.restore ?? null);
   if (!stable) return marksLost(place.subject);
   const written = render((route ?? STABLE_ROUTE).weight, stable, place.canary);
@@ -80,33 +83,6 @@ export function driftOf({ own, marks, route, place }: Seen): Drift | null {
 }
 
 // ---- operations ------------------------------------------------------------------------------------------------------
-
-/** Why a dentry is not taken, as a sentence; null: it may be. */
-export function troubleAtRest(seen: Seen): string | null {
-  const { own, entries, place } = seen;
-  const { subject, path, canary } = place;
-  if (!own) {
-    const text = entries.findLast(({ prefix }) => prefix === path)?.dst;
-    const parsed = text === undefined ? null : parseTree(text);
-    if (parsed && !parsed.ok) return `${subject}: dentry ${path} cannot be read: ${parsed.error}.`;
-    const near = entries.slice(0, 10).map(({ prefix }) => prefix);
-    return `${subject} has no dentry with the prefix ${path} (it has ${near.join(', ') || 'none'}): make one, or correct traffic.path.`;
-  }
-  if (entries.filter(({ prefix }) => prefix === path).length > 1)
-    return `${subject} has several dentries with the prefix ${path}: leave one, or it is unclear what would be set.`;
-  if (leaves(own.tree).some(([first]) => first === 'tmp'))
-    return `${subject}: ${path} => ${own.text} is managed by another pipeline, which marks with /tmp what it deploys: let it end, or put /srv back.`;
-  if (namesCanary(own.tree, canary))
-    return `${subject}: ${path} => ${own.text} names the canary ${showPath(canary)} without a rollout: put its own destination back.`;
-  if (hasUnion(own.tree))
-    return `${subject}: ${path} => ${own.text} is shared out already, so what is stable there is unclear: leave one destination.`;
-  if (leaves(own.tree).length === 0) return `${subject}: ${path} => ${own.text} leads nowhere: name a destination.`;
-  return null;
-}
-
-function hasUnion(tree: Tree): boolean {
-  return tree.kind === 'union' || (tree.kind === 'alt' && tree.trees.some(hasUnion));
-}
 
 export function intendClaim(seen: Seen, by: Fence, env: string): Intent {
   const { marks, place, own } = seen;

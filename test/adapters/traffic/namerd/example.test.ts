@@ -1,5 +1,6 @@
 /** manifests/examples/namerd, loaded and applied: nothing speaks against a rollout of it. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
@@ -7,6 +8,7 @@ import { createPlayground } from '../../../../playground/playground.ts';
 import { createCluster } from '../../../../src/adapters/kubernetes/cluster.ts';
 import { createTwin } from '../../../../src/adapters/kubernetes/twin.ts';
 import { createRouter } from '../../../../src/adapters/traffic/index.ts';
+import { diagnose } from '../../../../src/cli/doctor.ts';
 import { parseConfig } from '../../../../src/core/parse-config.ts';
 import { openKube } from '../../../cluster/kube.ts';
 import { silent } from '../../../cluster/world.ts';
@@ -25,7 +27,10 @@ afterAll(async () => {
   await namerd.stop();
 });
 
-test('the example can be rolled out', async () => {
+const folder = mkdtempSync(join(tmpdir(), 'sluice-namerd-example-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('the example can be rolled out, and doctor finds a dtab that is gone', async () => {
   const text = read('sluice.yaml').replace('http://namerd.default:4180', namerd.url);
   const parsed = parseConfig(parse(text));
   expect(parsed).toMatchObject({ ok: true });
@@ -56,4 +61,15 @@ test('the example can be rolled out', async () => {
     ok: true,
     facts: { version: '0.1.6', container: 'service' },
   });
+  const environment = { KUBECONFIG: playground.kubeconfig, SLUICE_CONFIG: join(folder, 'sluice.yaml') };
+  writeFileSync(environment.SLUICE_CONFIG, text);
+  const look = async () => (await diagnose(environment)).filter(({ subject }) => subject === 'service world');
+  expect(await look()).toMatchObject([{ level: 'ok', text: expect.stringMatching(/ serves 0\.1\.6, routed by dtab/) }]);
+  namerd.remove('external');
+  expect(await look()).toMatchObject([
+    {
+      level: 'fail',
+      text: `dtab external of ${namerd.url} does not exist: make it with namerctl dtab create external, or correct traffic.namespaces.`,
+    },
+  ]);
 });

@@ -45,6 +45,16 @@ describe('before anything starts', () => {
   it.each<[string, string, RegExp]>([
     ['no dentry to set', NAMER, /has no dentry with the prefix \/host\/world \(it has \/srv, \/host, \/svc\)/],
     ['two of them', `${dtab('/srv/world')};/host/world=>/srv/other`, /several dentries with the prefix/],
+    [
+      'a later one that is asked first',
+      `/host/world=>/srv/world;${NAMER}`,
+      /\/host => \/srv is asked before .*last in the dtab/,
+    ],
+    [
+      'a later one for every name there',
+      `${dtab('/srv/world')};/host/*=>/srv/any`,
+      /\/host\/\* => \/srv\/any is asked before/,
+    ],
     ['the pipeline that marks with /tmp', dtab('/tmp/world'), /managed by another pipeline/],
     ['the same in one branch', dtab('10*/tmp/world & 90*/srv/world'), /managed by another pipeline/],
     ['shares already', dtab('8*/srv/world & 2*/srv/other'), /shared out already/],
@@ -81,6 +91,52 @@ describe('before anything starts', () => {
   it('refuses a destination that nothing serves: the canary would get everything', async () => {
     namerd.put('internal', dtab('/srv/wrold'));
     expect(await refusal()).toMatch(/leads to nothing with endpoints/);
+  });
+
+  it.each<[string, Target['versioned'], string]>([
+    ['what serves', undefined, '/host/world => <name of what serves now>'],
+    ['the version that serves', { base: 'world', canary: 'world-v2' }, '/host/world => /srv/world-v1'],
+  ])(
+    'names the dtab of the published example that lacks the dentry, and the dentry with %s',
+    async (_, versioned, dentry) => {
+      namerd.put('external', '/host=>/#/io.l5d.k8s/default/http/hello;/svc/*=>/host');
+      const both = namerdTarget(namerd.url, ['internal', 'external']);
+      const said = await refusal(
+        versioned ? { ...both, deployment: 'world-v1', workload: 'versioned', versioned } : both,
+      );
+      expect(said).toContain(`add ${dentry} as its last one`);
+      expect(said).toContain('dtab external');
+      expect(said).toContain('take external out of traffic.namespaces');
+      const added = '/srv=>/#/io.l5d.k8s/hello/http;/svc/world=>/host/world;/host/world=>/srv/world';
+      namerd.put('external', `${namerd.get('external')};${added}`);
+      expect(await refusal(both)).toBeNull();
+    },
+  );
+
+  it('takes later dentries for other names, and for longer ones', async () => {
+    namerd.put('internal', `${dtab('/srv/world')};/host/other=>/srv/other;/host/world/v9=>/srv/v9;/host/*/*=>/srv`);
+    expect(await refusal()).toBeNull();
+  });
+
+  it('warns where one of the names that a wildcard stands for is asked before it', async () => {
+    namerd.put(
+      'internal',
+      '/host=>/#/io.l5d.k8s/hello/http;/svc/*=>/host/world;/svc/a/b=>/host;/svc/world=>/host/world',
+    );
+    const all: Target = {
+      ...target,
+      traffic: {
+        router: 'namerd',
+        url: namerd.url,
+        namespaces: ['internal'],
+        path: '/svc/*',
+        names: '/host/world-{version}',
+      },
+    };
+    expect(await router.preflight(all)).toMatchObject({
+      ok: true,
+      warnings: [expect.stringMatching(/\/svc\/world => \/host\/world is asked before \/svc\/\*/)],
+    });
   });
 
   it('takes a fallback as what is stable', async () => {
@@ -128,10 +184,11 @@ describe('writing', () => {
     expect(namerd.get('internal')).toBe(before);
   });
 
-  it('costs one write and two reads, always under a version', async () => {
+  it('costs one write and two reads, confirmed and always under a version', async () => {
     await started();
     namerd.requests.length = 0;
     await router.setRoute(target, weight(10), fence(2), false);
+    expect(await router.confirmed(target)).toEqual({ kind: 'confirmed' });
     expect(namerd.requests.map(({ method }) => method)).toEqual(['GET', 'PUT', 'GET']);
     expect(namerd.requests.filter(({ method, ifMatch }) => method === 'PUT' && ifMatch === undefined)).toEqual([]);
   });
@@ -261,8 +318,11 @@ describe('several dtab namespaces', () => {
   it('are aborted even when one is gone', async () => {
     await router.setRoute(both, weight(10), fence(2), false);
     namerd.remove('external');
+    expect(await router.getRoute(both)).toMatchObject({ route: weight(10), marks: { seq: 2 } });
     expect(await router.reset(both, fence(3, 2), {}, true)).toEqual(DONE);
     expect(own()).toBe('/srv/world');
+    namerd.remove('internal');
+    expect(await router.getRoute(both)).toBeNull();
   });
 });
 
@@ -284,6 +344,60 @@ describe('confirming', () => {
     await router.reset(target, fence(9), {}, false);
     expect((await router.confirmed(target)).kind).toBe('confirmed');
   });
+
+  it.each<[string, string, () => unknown]>([
+    ['stable is gone, so the canary gets everything', 'pending', () => namerd.services.set(STABLE_ID, 0)],
+    [
+      'another dentry is asked first',
+      'pending',
+      () => namerd.put('internal', `${namerd.get('internal')};/host/*=>/srv/world`),
+    ],
+    [
+      'one that is asked first leads nowhere',
+      'confirmed',
+      () => namerd.put('internal', `${namerd.get('internal')};/host/*=>/srv/nowhere`),
+    ],
+    ['everything is as written', 'confirmed', () => undefined],
+  ])('asks namerd what the weights come to: %s', async (_, kind, happens) => {
+    namerd.put('internal', dtab('/srv/nowhere | /srv/world'));
+    await started();
+    await router.setRoute(target, weight(7), fence(2), false);
+    happens();
+    // Another replica, which has not seen what the write of this one came to.
+    expect(await createNamerdRouter({ log: silent }).confirmed(target)).toEqual({ kind });
+  });
+
+  it.each<[string, number | 'cut']>([
+    ['waits for a namer', 503],
+    ['has no delegator', 501],
+    ['gives no answer', 'cut'],
+  ])('is for later where namerd %s: the write is read back instead', async (_, answer) => {
+    await started();
+    namerd.fail({ method: 'GET', answer, after: false, namespace: 'delegate/internal' });
+    expect(await router.setRoute(target, weight(10), fence(2), false)).toEqual(DONE);
+    namerd.requests.length = 0;
+    expect(await router.confirmed(target)).toEqual({ kind: 'confirmed' });
+    expect(namerd.requests.map(({ path }) => path)).toEqual(['/api/1/dtabs/internal', '/api/1/delegate/internal']);
+  });
+
+  it('is no longer known from the write before, once another one is tried', async () => {
+    await started();
+    await router.setRoute(target, weight(10), fence(2), false);
+    namerd.services.delete(CANARY_ID);
+    await router.setRoute(target, weight(10), fence(3), false);
+    expect(await router.confirmed(target)).toEqual({ kind: 'pending' });
+  });
+});
+
+it('tells while a rollout runs that another dentry is asked first now, and writes no weight past it', async () => {
+  await started();
+  await router.setRoute(target, weight(10), fence(2), false);
+  namerd.put('internal', `${namerd.get('internal')};/host=>/srv/other`);
+  const drift = { weight: null, difference: 'its dentry /host => /srv/other is asked before /host/world' };
+  expect(await router.drift(target, weight(10), fence(2))).toMatchObject(drift);
+  expect(await router.setRoute(target, weight(50), fence(3), false)).toMatchObject({ kind: 'drifted', drift });
+  expect(await router.reset(target, fence(4, 2), {}, true)).toEqual(DONE);
+  expect(own()).toBe('/srv/world');
 });
 
 describe('what is lost', () => {
