@@ -43,6 +43,8 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
   const doubtful = new Map<string, Set<MessageKey>>();
   /** What Slack has taken and Redis could not be told yet, by rollout. */
   const posts = new Map<string, Map<MessageKey, string>>();
+  /** Posts whose outcome is unknown, until their place is known. */
+  const unanswered = new Set<string>();
 
   /** Sends all that waits for a rollout; at once when called while it is sending. Never rejects. */
   async function flush(id: string): Promise<void> {
@@ -174,11 +176,23 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
     for (const key of doubtful.get(id) ?? []) {
       const loaded = await store.load(id);
       shown.add(key);
-      const isEditable = loaded?.rollout.messages[key] !== undefined && !/^(note|chart):/.test(key);
-      const left = isEditable ? await attempted(id, () => send(loaded.rollout, { key }), key) : 'nothing';
+      const isThere = loaded?.rollout.messages[key] !== undefined && !key.startsWith('chart:');
+      const left = isThere ? await attempted(id, () => putRight(loaded.rollout, key), key) : 'nothing';
       if (left !== 'nothing') return left;
     }
     doubtful.delete(id);
+    return 'nothing';
+  }
+
+  /** Somebody else has posted it meanwhile: it is drawn anew, and an own post that had no answer is taken back. */
+  async function putRight(rollout: Rollout, key: MessageKey): Promise<Left> {
+    const left = key.startsWith('note:') ? 'nothing' : await send(rollout, { key });
+    if (left !== 'nothing' || !unanswered.has(nameOf(rollout.id, key))) return left;
+    const wait = await rates.look();
+    if (wait > 0) return wait;
+    const own = await look(() => chat.findOther(rollout, key));
+    if (own !== null) await takeBack(rollout, key, own);
+    unanswered.delete(nameOf(rollout.id, key));
     return 'nothing';
   }
 
@@ -194,9 +208,12 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
       if (isFirst) await store.unmarkSending(rollout.id, outgoing.key);
       return wait;
     }
-    const known = mustLook ? await look(rollout, outgoing.key) : null;
+    const known = mustLook ? await look(() => chat.find(rollout, outgoing.key)) : null;
     if (known !== null) return adopt(rollout, outgoing, known);
+    const name = nameOf(rollout.id, outgoing.key);
+    if (!posted) unanswered.add(name);
     const sent = await chat.show(rollout, outgoing);
+    if (!posted) unanswered.delete(name);
     if (sent.kind === 'later') {
       log.info({ rollout: rollout.id, key: outgoing.key, ms: sent.ms }, 'Slack asks to wait');
       await rates.restMessage(rollout, posted, sent.ms);
@@ -220,9 +237,9 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
   }
 
   /** Where it stands; null: nowhere. */
-  async function look(rollout: Rollout, key: MessageKey): Promise<string | null> {
+  async function look(find: () => Promise<string | null>): Promise<string | null> {
     try {
-      return await chat.find(rollout, key);
+      return await find();
     } catch (error) {
       const ms = askedToWait(error);
       if (ms > 0) await rates.restLooks(ms);
@@ -242,13 +259,16 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
     const loaded = await store.load(id);
     const known = loaded?.rollout.messages[key];
     if (known === undefined) await delivered(id, key, ts);
-    else if (loaded && known !== ts && !key.startsWith('chart:')) {
-      log.warn({ rollout: id, key }, 'posted twice: taking the later one back');
-      await chat.retract(loaded.rollout, ts);
-    }
+    else if (loaded && known !== ts && !key.startsWith('chart:')) await takeBack(loaded.rollout, key, ts);
+    unanswered.delete(nameOf(id, key));
     const left = posts.get(id);
     left?.delete(key);
     if (left?.size === 0) posts.delete(id);
+  }
+
+  async function takeBack(rollout: Rollout, key: MessageKey, ts: string): Promise<void> {
+    log.warn({ rollout: rollout.id, key }, 'posted twice: taking the later one back');
+    await chat.retract(rollout, ts);
   }
 
   async function delivered(id: string, key: MessageKey, ts: string): Promise<void> {

@@ -24,6 +24,7 @@ async function outboxWith(
   messages = {},
   {
     find = async () => null,
+    findOther = async () => null,
     failing = 0,
     waitMs = () => 0,
     clock = () => performance.now(),
@@ -31,6 +32,7 @@ async function outboxWith(
     home = async () => 'C0HOME',
   }: {
     find?: () => Promise<string | null>;
+    findOther?: () => Promise<string | null>;
     failing?: number;
     waitMs?: (bucket: string) => number;
     clock?: () => number;
@@ -74,6 +76,7 @@ async function outboxWith(
       shown.push(rollout.messages[key] === undefined ? key : `edit of ${key}`);
       return answer(key);
     },
+    findOther,
     retract: async (_, ts) => void retracted.push(ts),
   });
   const recorded: Event[] = [];
@@ -153,6 +156,24 @@ it('a message that somebody else posted meanwhile is taken back', async () => {
   const { id, retracted, recorded, outbox } = await outboxWith(['gate:1'], standsStill, { root: '1' });
   await outbox.flush(id);
   expect({ retracted, recorded }).toEqual({ retracted: ['8'], recorded: [] });
+});
+
+it('a post that had no answer, and came through after that of somebody else, is taken back', async () => {
+  const standsStill = async (): Promise<Sent> => {
+    if (shown.length > 1) return { kind: 'sent', ts: '7' };
+    await record(corner.store, await loaded(corner.store, id), {
+      type: 'message_delivered',
+      key: 'gate:1',
+      ts: '7',
+    });
+    await withRedis(corner.url, (redis) => redis.del(createKeys(corner.env).lease(`outbox:${id}`)));
+    throw new Error('no answer within 3 s');
+  };
+  const others = { findOther: async () => '8' };
+  const { id, shown, retracted, outbox } = await outboxWith(['gate:1'], standsStill, { root: '1' }, others);
+  await outbox.flush(id);
+  expect(new Set(shown.slice(1))).toEqual(new Set(['edit of gate:1']));
+  expect(retracted).toEqual(['8']);
 });
 
 it('a message that Slack took while Redis went away is not posted again', async () => {

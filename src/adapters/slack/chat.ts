@@ -47,6 +47,7 @@ export function createChat(deps: Deps): Chat {
     show,
     retract,
     find,
+    findOther,
     permalink,
     home,
     channel: directory.channel,
@@ -202,6 +203,14 @@ export function createChat(deps: Deps): Chat {
     if (key !== 'root' && !root) return null;
     const place = root ?? { channel: await ownChannel(rollout) };
     const found = (await search(rollout, key, place)) ?? (await searchElsewhere(rollout, key));
+    return found && writePlace(found, rollout.plan.channel);
+  }
+
+  async function findOther(rollout: Rollout, key: MessageKey): Promise<string | null> {
+    const [known, root] = [placeOf(rollout, key), placeOf(rollout, 'root')];
+    if (!known || !root) return null;
+    const where = key === 'root' ? { channel: root.channel } : root;
+    const found = await search(rollout, key, where, known.ts);
     return found && writePlace(found, rollout.plan.channel);
   }
 

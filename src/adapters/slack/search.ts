@@ -18,8 +18,13 @@ export const markOf = ({ id }: Rollout, key: MessageKey) => ({
 type Where = Pick<Place, 'channel'> & Partial<Place>;
 
 export function createSearch(client: WebClient) {
-  /** null: not there, or not allowed to look. Throws on faults, with `retryAfterMs` where Slack asks to wait. */
-  return async function search(rollout: Rollout, key: MessageKey, { channel, ts }: Where): Promise<Place | null> {
+  /** `except`: the `ts` of one that is known. null: not there, or not allowed to look. Throws on faults, with `retryAfterMs` where Slack asks to wait. */
+  return async function search(
+    rollout: Rollout,
+    key: MessageKey,
+    { channel, ts }: Where,
+    except?: string,
+  ): Promise<Place | null> {
     try {
       let cursor: string | undefined;
       for (let page = 0; page < PAGES; page++) {
@@ -28,7 +33,7 @@ export function createSearch(client: WebClient) {
           ts === undefined
             ? await client.conversations.history({ ...options, ...since(rollout) })
             : await client.conversations.replies({ ...options, ts });
-        const found = answer.messages?.find((message) => isOurs(message, rollout.id, key));
+        const found = answer.messages?.find((message) => message.ts !== except && isOurs(message, rollout.id, key));
         if (found?.ts !== undefined) return { channel, ts: found.ts };
         cursor = answer.response_metadata?.next_cursor || undefined;
         if (!cursor) return null;

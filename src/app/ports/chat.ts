@@ -21,6 +21,8 @@ export type Chat = {
   retract(rollout: Rollout, ts: string): Promise<void>;
   /** Looks for a message whose outcome is unknown by its metadata; null: not there (or not allowed to look). */
   find(rollout: Rollout, key: MessageKey): Promise<string | null>;
+  /** Looks for a second one beside that of `rollout.messages`: of a post that had no answer, and came through all the same. */
+  findOther(rollout: Rollout, key: MessageKey): Promise<string | null>;
   /** Id of the channel that its messages go to; the configured name where Slack does not know it. Throws on faults. */
   home(rollout: Rollout): Promise<string>;
   /** Finds a channel by name or id; `problem`: why the bot cannot post there, with the remedy. Throws on faults. */

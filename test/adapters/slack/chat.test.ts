@@ -144,6 +144,17 @@ describe('when Slack does not do as asked', () => {
     expect(await bench.chat.find(state, 'result')).toBeNull();
   });
 
+  it.each(['root', 'gate:1'])('finds a second %s, and not the one that is known', async (key) => {
+    const asked = { ...waiting(), requestedAt: Date.now() };
+    const root = await shown(asked, 'root');
+    const first = key === 'root' ? root : await shown(withMessages(asked, { root }), key);
+    const state = withMessages(asked, { root, [key]: first });
+    expect(await bench.chat.findOther(state, key)).toBeNull();
+    const second = await shown(withMessages(asked, key === 'root' ? {} : { root }), key);
+    expect(await bench.chat.findOther(state, key)).toBe(second);
+    expect(await bench.chat.findOther(asked, key)).toBeNull();
+  });
+
   it('finds the message of a rollout that Redis had lost, though it was asked for long before', async () => {
     const found = { ...waiting(), requestedAt: Date.now() + 3_600_000 };
     const ts = await shown(found, 'root');
