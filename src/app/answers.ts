@@ -44,6 +44,8 @@ export type Answer =
       readonly service: string;
       readonly version: string;
       readonly refusals: readonly string[];
+      /** It would have been the way back; `version` is then what was asked for, perhaps in words. */
+      readonly isRollback?: true;
     }
   /** `groups`: user and group ids that may. */
   | { readonly kind: 'not allowed'; readonly verb: Verb; readonly service: string; readonly groups: readonly string[] }

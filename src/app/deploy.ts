@@ -84,7 +84,7 @@ export function createDeploy(deps: Deps) {
     const releases = await store.releases(service.name);
     const meant = pick(releases, await liveVersion(service.name), asked.version)?.version ?? asked.version;
     const looked = await look(service, meant ?? 'the version before');
-    if ('kind' in looked) return looked;
+    if ('kind' in looked) return looked.kind === 'refused' ? { ...looked, isRollback: true } : looked;
     const live = looked.workload.version;
     if (asked.version !== null && asked.version === live)
       return { kind: 'already live', service: service.name, version: live };

@@ -366,7 +366,10 @@ describe('back to a revision that the cluster itself has', () => {
     const spec = { ...found.spec, paused: true };
     stage.playground.store.update(kinds.deployments, { ...found, spec }, 'main');
     await stage.slack.command('ana', 'rollback world to 1');
-    await told('ana', /not started.*Deployment hello\/world is paused: kubectl rollout resume it first/s);
+    await told(
+      'ana',
+      /world was not rolled back to 1\*, nothing was touched:.*Deployment hello\/world is paused: kubectl rollout resume it first/s,
+    );
     expect(stage.slack.root()).toBeUndefined();
     const { annotations } = found.metadata;
     expect([deployment()?.spec, deployment()?.metadata.annotations]).toEqual([spec, annotations]);

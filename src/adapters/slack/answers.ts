@@ -114,11 +114,12 @@ const person = (actor: Actor) => (actor.kind === 'person' ? mention(actor.user) 
 
 // ---- refusals before a rollout ---------------------------------------------------------------------------------------
 
-function refused({ service, version, refusals }: Of<'refused'>): string {
+function refused({ service, version, refusals, isRollback }: Of<'refused'>): string {
+  const [name, asked] = [plain(service, 63), plain(version, 60)];
   const shown = refusals.slice(0, 6).map((refusal) => `• ${plain(refusal, 500)}`);
   const more = refusals.length > 6 ? [`… and ${refusals.length - 6} more`] : [];
   return [
-    `*${plain(service, 63)} ${plain(version, 60)} was not started*, nothing was touched:`,
+    `*${isRollback ? `${name} was not rolled back to ${asked}` : `${name} ${asked} was not started`}*, nothing was touched:`,
     ...shown,
     ...more,
   ].join('\n');

@@ -81,6 +81,13 @@ const answers: readonly Answer[] = [
       '#deploys: the bot is not in this channel',
     ],
   },
+  {
+    kind: 'refused',
+    service: 'world',
+    version: 'the version before',
+    isRollback: true,
+    refusals: ['Deployment hello/world is paused: kubectl rollout resume it first'],
+  },
   { kind: 'not allowed', verb: 'approve', service: 'world', groups: ['S_APPROVERS', 'U0CY'] },
   { kind: 'not allowed', verb: 'deploy', service: 'world', groups: ['S_DEVS'] },
   { kind: 'not allowed', verb: 'abort', service: 'world', groups: [] },
