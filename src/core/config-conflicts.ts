@@ -108,7 +108,7 @@ function serviceErrors(name: string, service: ServiceEntry, { strategies, promet
   if (SUPPORT[traffic.router].unconfirmed && service.coolDown < SHORTEST_COOL_DOWN_MS)
     report(
       ['coolDown'],
-      `write at least ${SHORTEST_COOL_DOWN_MS / 1000}s, better 10s: nothing confirms a route of ${traffic.router}, and where requests still go to the canary they fail once it is gone`,
+      `write at least ${SHORTEST_COOL_DOWN_MS / 1000}s, better 10s: nothing says when the proxies have a route of ${traffic.router}, and where requests still go to the canary they fail once it is gone`,
     );
   for (const [index, { query }] of service.checks.entries()) {
     if (query.startsWith('traefik/') && isPreset(query) && traffic.router !== 'gateway-api')

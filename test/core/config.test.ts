@@ -372,7 +372,7 @@ describe('what is wrong is told in one line: the place and the remedy', () => {
     [
       'a cool-down that is none, where nothing confirms a route',
       service({ traffic: { router: 'smi', split: 'world' }, coolDown: '0s' }),
-      'services.world.coolDown: write at least 1s, better 10s: nothing confirms a route of smi, and where requests still go to the canary they fail once it is gone',
+      'services.world.coolDown: write at least 1s, better 10s: nothing says when the proxies have a route of smi, and where requests still go to the canary they fail once it is gone',
     ],
     [
       'a preset of Traefik where it serves no HTTPRoute',
