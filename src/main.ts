@@ -56,8 +56,7 @@ async function main(): Promise<void> {
   const chat = failpoints.around('chat', slack.chat);
   const people = createPeople({ store, chat, log, clock: parts.clock });
   const outbox = createOutbox({ store, queue, chat, rollouts, log, clock: parts.clock });
-  const flush = (id: string) => outbox.flush(id);
-  parts.setMessageListener((id) => void flush(id));
+  parts.setMessageListener((id) => void outbox.flush(id));
 
   const deploy = createDeploy({
     config,
@@ -89,7 +88,7 @@ async function main(): Promise<void> {
     }),
   );
   telemetry.watch({ services: Object.keys(config.services), store });
-  const sweep = createSweep({ ...parts, chat, commands, flush, settled: returnMemory });
+  const sweep = createSweep({ ...parts, chat, commands, outbox, settled: returnMemory });
 
   function targetOf(service: string) {
     const found = config.services[service];

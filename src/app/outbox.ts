@@ -3,24 +3,13 @@
  * when Slack has the message. No transition waits for this.
  */
 import type { MessageKey, Outgoing } from '../core/event.ts';
-import type { Rollout } from '../core/rollout.ts';
 import { askedToWait, createBackoff } from './backoff.ts';
-import type { Rollouts } from './handle.ts';
 import { hold, POISON_TIMES } from './lease.ts';
 import { type Left, mostUrgent, sendableOf, soonest } from './outbox-order.ts';
-import { createOutboxRates } from './outbox-rates.ts';
+import { createSender, nameOf, type SenderDeps } from './outbox-send.ts';
 import { pause } from './pause.ts';
-import type { Chat } from './ports/chat.ts';
-import type { Log } from './ports/log.ts';
-import type { Queue } from './ports/queue.ts';
-import type { Store } from './ports/store.ts';
 
-type Deps = {
-  readonly store: Store;
-  readonly queue: Pick<Queue, 'wake'>;
-  readonly chat: Chat;
-  readonly rollouts: Pick<Rollouts, 'record'>;
-  readonly log: Log;
+type Deps = SenderDeps & {
   /** Local clock, ms, monotonic. */
   readonly clock: () => number;
 };
@@ -31,21 +20,19 @@ const LEASE_MS = 4_000;
 const LONGEST_WAIT_MS = 3_000;
 const RETRIES_MS = [250, 1_000, 3_000] as const;
 
-export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps) {
+export type Outbox = ReturnType<typeof createOutbox>;
+
+export function createOutbox(deps: Deps) {
+  const { store, log, clock } = deps;
+  const { send, putRight, settleAll, unsettled, forget } = createSender(deps);
   /** Of each message, and of the work for a whole rollout. */
   const backoff = createBackoff(RETRIES_MS, clock);
-  const rates = createOutboxRates(store, chat);
   const running = new Map<string, Promise<void>>();
   /** Called when there is more to send for a rollout whose turn is running. */
   const callers = new Map<string, () => void>();
   const again = new Set<string>();
   /** What was shown while this process was too slow to keep its lease: perhaps over newer words of somebody else. */
   const doubtful = new Map<string, Set<MessageKey>>();
-  /** What Slack has taken and Redis could not be told yet, by rollout. */
-  const posts = new Map<string, Map<MessageKey, string>>();
-  /** Posts whose outcome is unknown, until their place is known. */
-  const unanswered = new Set<string>();
-
   /** Sends all that waits for a rollout; at once when called while it is sending. Never rejects. */
   async function flush(id: string): Promise<void> {
     if (running.has(id)) {
@@ -102,7 +89,7 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
     const shown = new Set<MessageKey>();
     try {
       if (lease.abandoned >= POISON_TIMES) await giveUpPictures(id, lease.abandoned);
-      for (const [key, ts] of posts.get(id) ?? []) await settle(id, key, ts);
+      await settleAll(id);
       const doubts = await showAgain(id, shown);
       const left = await sendWaiting(id, shown);
       return soonest([doubts, left]);
@@ -113,6 +100,7 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
         doubtful.set(id, new Set([...(doubtful.get(id) ?? []), ...shown]));
         again.add(id);
       }
+      for (const key of shown) if (!doubtful.get(id)?.has(key)) forget(id, key);
     }
   }
 
@@ -173,114 +161,18 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
 
   /** Messages are drawn from the newest state. */
   async function showAgain(id: string, shown: Set<MessageKey>): Promise<Left> {
-    for (const key of doubtful.get(id) ?? []) {
+    const doubts = doubtful.get(id) ?? new Set<MessageKey>();
+    const left: Left[] = [];
+    for (const key of [...doubts]) {
       const loaded = await store.load(id);
       shown.add(key);
       const isThere = loaded?.rollout.messages[key] !== undefined && !key.startsWith('chart:');
-      const left = isThere ? await attempted(id, () => putRight(loaded.rollout, key), key) : 'nothing';
-      if (left !== 'nothing') return left;
+      const one = isThere ? await attempted(id, () => putRight(loaded.rollout, key), key) : 'nothing';
+      if (one === 'nothing') doubts.delete(key);
+      left.push(one);
     }
-    doubtful.delete(id);
-    return 'nothing';
-  }
-
-  /** Somebody else has posted it meanwhile: it is drawn anew, and an own post that had no answer is taken back. */
-  async function putRight(rollout: Rollout, key: MessageKey): Promise<Left> {
-    const left = key.startsWith('note:') ? 'nothing' : await send(rollout, { key });
-    if (left !== 'nothing' || !unanswered.has(nameOf(rollout.id, key))) return left;
-    const wait = await rates.look();
-    if (wait > 0) return wait;
-    const own = await look(() => chat.findOther(rollout, key));
-    if (own !== null) await takeBack(rollout, key, own);
-    unanswered.delete(nameOf(rollout.id, key));
-    return 'nothing';
-  }
-
-  /** `nothing`: Slack has it (or never will). */
-  async function send(rollout: Rollout, outgoing: Outgoing): Promise<Left> {
-    const posted = rollout.messages[outgoing.key] !== undefined;
-    // After a crash between post and record the message is looked for before it is posted again.
-    const isFirst = !posted && (await store.markSending(rollout.id, outgoing.key));
-    const mustLook = !posted && !isFirst;
-    // Where the look has to wait, it must not use up what its channel may take meanwhile.
-    const wait = (mustLook ? await rates.look() : 0) || (await rates.message(rollout, outgoing.key, posted));
-    if (wait > 0) {
-      if (isFirst) await store.unmarkSending(rollout.id, outgoing.key);
-      return wait;
-    }
-    const known = mustLook ? await look(() => chat.find(rollout, outgoing.key)) : null;
-    if (known !== null) return adopt(rollout, outgoing, known);
-    const name = nameOf(rollout.id, outgoing.key);
-    if (!posted) unanswered.add(name);
-    const sent = await chat.show(rollout, outgoing);
-    if (!posted) unanswered.delete(name);
-    if (sent.kind === 'later') {
-      log.info({ rollout: rollout.id, key: outgoing.key, ms: sent.ms }, 'Slack asks to wait');
-      await rates.restMessage(rollout, posted, sent.ms);
-      // It has not taken it, nor any before: else each new try would look for it, and use up what Slack allows for that.
-      if (isFirst) await store.unmarkSending(rollout.id, outgoing.key);
-      return sent.ms;
-    }
-    if (sent.kind === 'impossible') {
-      log.error({ rollout: rollout.id, key: outgoing.key, error: sent.error }, 'Slack will not take this message');
-      if (outgoing.key === 'root' && !posted) await giveUp(rollout, sent.error);
-      return 'nothing';
-    }
-    if (!posted) {
-      posts.set(rollout.id, new Map([...(posts.get(rollout.id) ?? []), [outgoing.key, sent.ts]]));
-      await settle(rollout.id, outgoing.key, sent.ts);
-    } else if (sent.ts !== rollout.messages[outgoing.key]) {
-      // An administrator had deleted it: it stands somewhere else now.
-      await delivered(rollout.id, outgoing.key, sent.ts);
-    }
-    return 'nothing';
-  }
-
-  /** Where it stands; null: nowhere. */
-  async function look(find: () => Promise<string | null>): Promise<string | null> {
-    try {
-      return await find();
-    } catch (error) {
-      const ms = askedToWait(error);
-      if (ms > 0) await rates.restLooks(ms);
-      throw error;
-    }
-  }
-
-  /** A message of a process that died after its post; what was decided since is not in it yet. */
-  async function adopt({ id }: Rollout, outgoing: Outgoing, ts: string): Promise<Left> {
-    await settle(id, outgoing.key, ts);
-    const loaded = await store.load(id);
-    return loaded?.rollout.messages[outgoing.key] === undefined ? 'nothing' : send(loaded.rollout, outgoing);
-  }
-
-  /** A post takes its place, unless another process posted it while this one stood still between the look and the post. */
-  async function settle(id: string, key: MessageKey, ts: string): Promise<void> {
-    const loaded = await store.load(id);
-    const known = loaded?.rollout.messages[key];
-    if (known === undefined) await delivered(id, key, ts);
-    else if (loaded && known !== ts && !key.startsWith('chart:')) await takeBack(loaded.rollout, key, ts);
-    unanswered.delete(nameOf(id, key));
-    const left = posts.get(id);
-    left?.delete(key);
-    if (left?.size === 0) posts.delete(id);
-  }
-
-  async function takeBack(rollout: Rollout, key: MessageKey, ts: string): Promise<void> {
-    log.warn({ rollout: rollout.id, key }, 'posted twice: taking the later one back');
-    await chat.retract(rollout, ts);
-  }
-
-  async function delivered(id: string, key: MessageKey, ts: string): Promise<void> {
-    await rollouts.record(id, { type: 'message_delivered', key, ts });
-    // The first message starts the first step, a gate's starts its clock.
-    await queue.wake(id);
-  }
-
-  /** A rollout that can never be announced must not start. */
-  async function giveUp(rollout: Rollout, error: string): Promise<void> {
-    const cause = { kind: 'not started', message: `Slack does not take its first message: ${error}` } as const;
-    await rollouts.record(rollout.id, { type: 'abort_requested', cause, epoch: rollout.epoch + 1 });
+    if (doubts.size === 0) doubtful.delete(id);
+    return soonest(left);
   }
 
   /** Resolves when nothing is being sent. */
@@ -288,7 +180,8 @@ export function createOutbox({ store, queue, chat, rollouts, log, clock }: Deps)
     while (running.size > 0) await Promise.allSettled(running.values());
   }
 
-  return { flush, settled };
-}
+  /** Rollouts of which something is to be put right that no outbox holds any more. */
+  const doubts = (): readonly string[] => [...doubtful.keys(), ...unsettled()];
 
-const nameOf = (id: string, key: MessageKey) => `${id} ${key}`;
+  return { flush, settled, doubts };
+}

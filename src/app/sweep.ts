@@ -3,6 +3,7 @@
  * it is needed for a rollout to be right, only for it to go on soon.
  */
 import { type Commands, timeOf } from './commands.ts';
+import type { Outbox } from './outbox.ts';
 import { pause } from './pause.ts';
 import type { Queue } from './ports/queue.ts';
 import type { Intake } from './ports/store.ts';
@@ -14,7 +15,7 @@ type Deps = ReconcileDeps & {
   /** Between 0 and 1; spreads rounds and hints. */
   readonly random: () => number;
   readonly commands: Commands;
-  readonly flush: (id: string) => Promise<void>;
+  readonly outbox: Pick<Outbox, 'flush' | 'doubts'>;
   /** Called once, when all that is only read after a start was read. */
   readonly settled?: () => void;
 };
@@ -102,7 +103,8 @@ export function createSweep(deps: Deps) {
   }
 
   async function outbox(): Promise<void> {
-    await Promise.all((await store.pendingOutbox(BATCH)).map(deps.flush));
+    const waiting = new Set([...(await store.pendingOutbox(BATCH)), ...deps.outbox.doubts()]);
+    await Promise.all([...waiting].map(deps.outbox.flush));
   }
 
   async function inbox(): Promise<void> {
@@ -168,7 +170,7 @@ export function createSweep(deps: Deps) {
     const spreadMs = Math.max(2_000, (late.length / SPREAD_PER_SECOND) * 1_000);
     const reminded = late.map(({ id, at }) => store.schedule(id, Math.max(at, now + deps.random() * spreadMs)));
     await Promise.all(reminded);
-    for (const id of unsent) void deps.flush(id);
+    for (const id of unsent) void deps.outbox.flush(id);
   }
 
   /** What another process has begun is known here too: an abort by who asked for it needs no look-up then. */

@@ -176,6 +176,55 @@ it('a post that had no answer, and came through after that of somebody else, is 
   expect(retracted).toEqual(['8']);
 });
 
+it('what cannot be put right at once is for the sweep, and done once', async () => {
+  let now = 0;
+  const standsStill = async (): Promise<Sent> => {
+    const lease = createKeys(corner.env).lease(`outbox:${id}`);
+    if (shown.length === 1) await withRedis(corner.url, (redis) => redis.del(lease));
+    return shown.length === 2 ? { kind: 'later', ms: 30_000 } : { kind: 'sent', ts: '1' };
+  };
+  const { id, shown, outbox } = await outboxWith(['root'], standsStill, { root: '1' }, { clock: () => now });
+  await outbox.flush(id);
+  expect(await corner.store.pendingOutbox(100)).toEqual([]);
+  expect(outbox.doubts()).toEqual([id]);
+  now = 120_000;
+  await outbox.flush(id);
+  expect(outbox.doubts()).toEqual([]);
+  await outbox.flush(id);
+  expect(shown).toHaveLength(3);
+});
+
+it('a doubt that has to wait keeps no other from being drawn anew', async () => {
+  const waitMs = (bucket: string) => (bucket === 'find' ? 60_000 : 0);
+  const answers = async (key: string): Promise<Sent> => {
+    if (key === 'note:2') {
+      await record(corner.store, await loaded(corner.store, id), { type: 'message_delivered', key, ts: '7' });
+      throw new Error('no answer within 3 s');
+    }
+    const lease = createKeys(corner.env).lease(`outbox:${id}`);
+    if (shown.length < 3) await withRedis(corner.url, (redis) => redis.del(lease));
+    return { kind: 'sent', ts: '1' };
+  };
+  const { id, shown, outbox } = await outboxWith(['note:2', 'root'], answers, { root: '1' }, { waitMs });
+  await outbox.flush(id);
+  expect(shown.filter((one) => one === 'edit of root')).toHaveLength(2);
+  expect(outbox.doubts()).toEqual([id]);
+});
+
+it('a message that was looked for, and is not there, is not looked for again while its channel has to wait', async () => {
+  const looks: string[] = [];
+  const waitMs = (bucket: string) => (bucket === 'find' ? looks.push(bucket) && 0 : 30_000);
+  const { id, shown, outbox } = await outboxWith(
+    ['gate:1'],
+    () => ({ kind: 'sent', ts: '8' }),
+    { root: '1' },
+    { waitMs },
+  );
+  await corner.store.markSending(id, 'gate:1');
+  for (let n = 0; n < 5; n++) await outbox.flush(id);
+  expect({ looks, shown }).toEqual({ looks: ['find'], shown: [] });
+});
+
 it('a message that Slack took while Redis went away is not posted again', async () => {
   const sent = (): Sent => ({ kind: 'sent', ts: '8' });
   const { id, shown, retracted, recorded, outbox } = await outboxWith(['gate:1'], sent, { root: '1' }, { failing: 1 });

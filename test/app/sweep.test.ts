@@ -38,6 +38,7 @@ type Setting = {
   readonly workload?: Partial<Workload>;
   readonly answer?: () => Promise<void>;
   readonly flush?: (id: string) => Promise<void>;
+  readonly doubts?: () => readonly string[];
 };
 
 function aSweep({ services = ['world'], ...given }: Setting) {
@@ -77,7 +78,7 @@ function aSweep({ services = ['world'], ...given }: Setting) {
         return null;
       },
     }),
-    flush: given.flush ?? (async () => {}),
+    outbox: { flush: given.flush ?? (async () => {}), doubts: given.doubts ?? (() => []) },
     routerOf: () => router,
     workloadOf: () => workload,
   });
@@ -122,6 +123,17 @@ describe('what is due', () => {
     await run(sweep, 2_300);
     await expect.poll(() => looked, PATIENT).toBeGreaterThan(2);
   });
+});
+
+it('messages that wait in Redis, and what only this process doubts, are taken up again each second', async () => {
+  const flushed: string[] = [];
+  const { sweep } = aSweep({
+    store: { pendingOutbox: async () => ['world-aaaaaa', 'world-bbbbbb'] },
+    flush: async (id) => void flushed.push(id),
+    doubts: () => ['world-bbbbbb', 'world-cccccc'],
+  });
+  await run(sweep, 1_300);
+  await expect.poll(() => flushed.slice(0, 3), PATIENT).toEqual(['world-aaaaaa', 'world-bbbbbb', 'world-cccccc']);
 });
 
 describe('many that are due at once', () => {

@@ -404,9 +404,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a post whose outcome is unknown is looked for',
-    file: 'src/app/outbox.ts',
-    find: 'const known = mustLook ? await look(rollout, outgoing.key) : null;',
-    put: 'const known = mustLook ? null : null;',
+    file: 'src/app/outbox-send.ts',
+    find: 'const known = await look(() => chat.find(rollout, outgoing.key));',
+    put: 'const known: string | null = null;',
     tests: ['test/app/outbox.test.ts'],
   },
 

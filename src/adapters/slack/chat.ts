@@ -209,7 +209,9 @@ export function createChat(deps: Deps): Chat {
   async function findOther(rollout: Rollout, key: MessageKey): Promise<string | null> {
     const [known, root] = [placeOf(rollout, key), placeOf(rollout, 'root')];
     if (!known || !root) return null;
-    const where = key === 'root' ? { channel: root.channel } : root;
+    // What could not be shown in its thread stands in the fallback channel itself.
+    const isInThread = key !== 'root' && known.channel === root.channel;
+    const where = isInThread ? root : { channel: known.channel };
     const found = await search(rollout, key, where, known.ts);
     return found && writePlace(found, rollout.plan.channel);
   }
