@@ -677,6 +677,7 @@ export function twinPreflightContract(make: () => Promise<WorkloadWorld>): void 
           annotations: {
             'cloud.google.com/backend-config': '{}',
             'meta.helm.sh/release-name': 'world',
+            'prometheus.io/scrape': 'true',
             'external-dns.alpha.kubernetes.io/hostname': 'world.example.com',
           },
         },

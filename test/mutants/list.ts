@@ -910,7 +910,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a hold that somebody took off is an outside change',
     file: 'src/adapters/kubernetes/in-place-writes.ts',
-    find: "if (journal.told !== 'share' || isHeld(object)) return null;",
+    find: "if (told !== 'share' || isHeld(object)) return null;",
     put: 'return null;',
     tests: ['test/adapters/kubernetes/in-place.test.ts'],
   },
@@ -952,8 +952,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a route of which some rules were dropped is not confirmed',
     file: 'src/adapters/traffic/gateway-status.ts',
-    find: "(partly?.status === 'True' ? partly : undefined)",
-    put: 'undefined',
+    find: "partly?.status !== 'True'",
+    put: 'true',
     tests: ['test/adapters/traffic/gateway-status.test.ts'],
   },
   {

@@ -10,7 +10,7 @@ import { type Op, readMarks, replace, test } from './marks.ts';
 import { type Deployment, type PodTemplate, parseTemplate } from './objects.ts';
 
 /** Longer than any rollout; Kubernetes keeps such a pod in its Service as soon as it is Ready. */
-const HOLD_S = 1_000_000;
+export const HOLD_S = 1_000_000;
 const HELD_DEADLINE_S = HOLD_S + 600;
 
 const ownSchema = z.object({

@@ -97,8 +97,11 @@ export const isMade = (object: Deployment, pods: number): boolean =>
 export function strangeIn(object: Deployment, journal: InPlaceJournal): Drift | null {
   const { template } = object.spec;
   const found = (difference: string): Drift => ({ object: nameIn(object), difference, weight: null });
-  if (isDeepStrictEqual(template, journal.told ? journal.next : journal.template)) {
-    if (journal.told !== 'share' || isHeld(object)) return null;
+  // A bot of before did not note what it had told; only Sluice holds a Deployment so.
+  const isHeldAtNext = isHeld(object) && isDeepStrictEqual(template, journal.next);
+  const told = journal.told ?? (isHeldAtNext ? 'share' : undefined);
+  if (isDeepStrictEqual(template, told ? journal.next : journal.template)) {
+    if (told !== 'share' || isHeld(object)) return null;
     return found('what holds it at its share, minReadySeconds, was taken off: it rolls on to new pods only');
   }
   const images = template.spec.containers.map(({ image = '' }) => image).join(', ');

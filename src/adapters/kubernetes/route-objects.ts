@@ -71,7 +71,7 @@ export const VirtualServices: Kind<VirtualService> = of(
 /** One entry of `spec.subsets`: pods behind the host that have these labels. The journal is the one that was added. */
 export const subsetJournal = z.looseObject({ name: z.string(), labels: z.record(z.string(), z.string()).optional() });
 export type Subset = z.infer<typeof subsetJournal>;
-const trafficPolicy = z.looseObject({ tls: z.unknown().optional() });
+const trafficPolicy = z.looseObject({ tls: z.looseObject({ mode: z.string().optional() }).optional() });
 const destinationRule = z.looseObject({
   metadata,
   spec: z.looseObject({

@@ -98,10 +98,10 @@ export const ownersLabels = ({ metadata: { labels = {} } }: Held): Labels =>
     Object.entries(labels).filter(([key]) => SHARED.includes(key) || (!key.includes('/') && key !== 'version')),
   );
 
-/** Annotations that say what a tool, or Kubernetes itself, did with this one object. */
+/** Annotations that say what a tool, or Kubernetes itself, did with this one object, or that give it a name somewhere else. */
 const OF_ONE =
-  /^(?:(?:kubectl|deployment|(?:internal\.)?config)\.kubernetes\.io|external-dns\.[\w.-]+|(?:[\w-]+\.)*(?:argoproj\.io|fluxcd\.io|helm\.sh|k14s\.io|cattle\.io|sluice\.dev))\//;
-const OF_ONE_TOO = ['kubernetes.io/change-cause', 'cloud.google.com/neg-status'];
+  /^(?:(?:kubectl|deployment|(?:internal\.)?config)\.kubernetes\.io|external-dns\.[\w.-]+|(?:[\w-]+\.)*(?:argoproj\.io|fluxcd\.io|helm\.sh|k14s\.io|cattle\.io|keel\.sh|consul\.hashicorp\.com|tailscale\.com|getambassador\.io|sluice\.dev))\//;
+const OF_ONE_TOO = ['kubernetes.io/change-cause', 'cloud.google.com/neg', 'cloud.google.com/neg-status'];
 
 /** The annotations of an object that are true of one in its place: how a proxy, a mesh or a cloud is to treat it. */
 export const ownersAnnotations = ({ metadata: { annotations = {} } }: Held): Labels =>

@@ -141,7 +141,8 @@ function annotationWarnings(target: Target, service: Service): string[] {
     namerd: [],
     kubernetes: [],
   }[target.traffic.router];
-  const keys = Object.keys(ownersAnnotations(service));
+  // Who scrapes is no one who asks in its place.
+  const keys = Object.keys(ownersAnnotations(service)).filter((key) => !key.startsWith('prometheus.io/'));
   if (asked.length === 0 || keys.length === 0) return [];
   return [
     `${nameOf(Services, service.metadata)} has annotations that ${asked.join(' and ')}, asked in its place while a rollout runs, are without: ${keys.join(', ')}. What a proxy, a mesh or a cloud reads there is missing meanwhile; the workload versioned copies them.`,

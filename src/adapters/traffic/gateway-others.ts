@@ -66,7 +66,7 @@ export function overtakers(
       if (!taken) return [];
       const which = taken.path?.value ?? '/';
       return [
-        `${nameOf(HTTPRoutes, other.metadata)} is older and matches the same requests (${which}) of the same parent, which never come to ${nameOf(HTTPRoutes, route.metadata)}: no weight would be theirs. Take the match out of one of the two.`,
+        `${nameOf(HTTPRoutes, other.metadata)} is older and matches the same requests (${which}) of the same parent. Where both share a listener it takes them before ${nameOf(HTTPRoutes, route.metadata)}, and no weight would be theirs: take the match out of one of the two.`,
       ];
     });
   });

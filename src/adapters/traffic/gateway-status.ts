@@ -32,7 +32,7 @@ export function routeStatus({ metadata, spec, status }: HTTPRoute): RouteStatus 
  */
 export function lookAtStatus(object: HTTPRoute): Pick<Look, 'refusals' | 'warnings'> {
   const now = routeStatus(object);
-  if (now.kind !== 'rejected') return { refusals: [], warnings: [] };
+  if (now.kind !== 'rejected') return { refusals: [], warnings: partlyTaken(object) };
   const parents = (object.status?.parents ?? []).map((parent) => ({
     ...parent,
     conditions: (parent.conditions ?? []).filter(({ observedGeneration }) => observedGeneration !== undefined),
@@ -40,6 +40,18 @@ export function lookAtStatus(object: HTTPRoute): Pick<Look, 'refusals' | 'warnin
   const isSure = routeStatus({ ...object, status: { parents } }).kind === 'rejected';
   const said = `${nameOf(HTTPRoutes, object.metadata)} is refused by a controller already (${now.message}), so a rollout would end with its first write: mend what it names, or take that parentRef out of the route. A controller speaks of all of its rules at once, those that no rollout touches among them.`;
   return isSure ? { refusals: [said], warnings: [] } : { refusals: [], warnings: [said] };
+}
+
+function partlyTaken({ metadata, status }: HTTPRoute): readonly string[] {
+  return (status?.parents ?? []).flatMap(({ parentRef, controllerName, conditions = [] }) => {
+    const partly = conditions.find(({ type, status: is }) => type === 'PartiallyInvalid' && is === 'True');
+    const who = `controller ${controllerName} of ${parentName(parentRef, metadata.namespace)}`;
+    return partly
+      ? [
+          `${nameOf(HTTPRoutes, metadata)} is taken in parts only by ${who} (${partly.reason ?? ''} ${partly.message ?? ''}), so nothing would confirm a weight: mend what it names.`,
+        ]
+      : [];
+  });
 }
 
 const MAX_NAMED = 3;
@@ -56,10 +68,7 @@ function answerOf(conditions: readonly Condition[], generation: number): RouteSt
   const current = (type: string) =>
     conditions.find((one) => one.type === type && (one.observedGeneration ?? generation) >= generation);
   const [accepted, resolved, partly] = [current('Accepted'), current('ResolvedRefs'), current('PartiallyInvalid')];
-  const refusal =
-    [accepted, resolved].find((one) => one?.status === 'False' && one.reason !== 'Pending') ??
-    // Which rules it dropped, or left as they were before, only its words say: a rollout's may be among them.
-    (partly?.status === 'True' ? partly : undefined);
+  const refusal = [accepted, resolved].find((one) => one?.status === 'False' && one.reason !== 'Pending');
   if (refusal) {
     return {
       kind: 'rejected',
@@ -67,7 +76,9 @@ function answerOf(conditions: readonly Condition[], generation: number): RouteSt
     };
   }
   const stale = conditions.some(({ type }) => type === 'ResolvedRefs') && !resolved;
-  return { kind: accepted?.status === 'True' && !stale ? 'confirmed' : 'pending' };
+  // Which rules it dropped, or left as they were before, only its words say: those of a rollout may be among them.
+  const isWhole = partly?.status !== 'True';
+  return { kind: accepted?.status === 'True' && isWhole && !stale ? 'confirmed' : 'pending' };
 }
 
 /** Whether two routes have a parent in common, of which one may want a part only. */

@@ -55,8 +55,8 @@ export async function lookAtPolicies(
   };
 }
 
-/** For the host, or for one port of it. */
+/** For the host, or for one port of it. Istio's own certificates are used between its proxies without any rule. */
 function hasTls({ spec: { trafficPolicy } }: DestinationRule): boolean {
   const policies = trafficPolicy ? [trafficPolicy, ...(trafficPolicy.portLevelSettings ?? [])] : [];
-  return policies.some(({ tls }) => tls !== undefined);
+  return policies.some(({ tls }) => tls !== undefined && tls.mode !== 'ISTIO_MUTUAL');
 }

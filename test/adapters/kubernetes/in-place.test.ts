@@ -3,7 +3,7 @@ import { type Kind, kinds } from '../../../playground/api-server/kinds.ts';
 import type { Deployment, NewObject } from '../../../playground/api-server/objects.ts';
 import { createPlayground } from '../../../playground/playground.ts';
 import { createInPlace } from '../../../src/adapters/kubernetes/in-place.ts';
-import { achieved, podsFor } from '../../../src/adapters/kubernetes/in-place-fields.ts';
+import { achieved, HOLD_S, podsFor } from '../../../src/adapters/kubernetes/in-place-fields.ts';
 import { strangeIn } from '../../../src/adapters/kubernetes/in-place-writes.ts';
 import type { PodTemplate } from '../../../src/adapters/kubernetes/objects.ts';
 import type { Workload } from '../../../src/app/ports/workload.ts';
@@ -55,6 +55,14 @@ it.each<[string, PodTemplate, string]>([
   const object = { metadata, spec: { replicas: 4, selector: {}, template: found, progressDeadlineSeconds: 600 } };
   const journal = { service: 'world', template: template({ image: 'world:v1' }), own: {}, next: template({}) };
   expect(strangeIn(object, journal)?.difference.split('first at ')[1]).toBe(where);
+});
+
+it('what a bot of before holds at a share is no outside change, though it noted less', () => {
+  const metadata = { name: 'world', namespace: 'hello', uid: 'u', resourceVersion: '1' };
+  const spec = { replicas: 4, selector: {}, template: template({}), progressDeadlineSeconds: 600 };
+  const journal = { service: 'world', template: template({ image: 'world:v1' }), own: {}, next: template({}) };
+  expect(strangeIn({ metadata, spec: { ...spec, minReadySeconds: HOLD_S } }, journal)).toBeNull();
+  expect(strangeIn({ metadata, spec }, journal)).not.toBeNull();
 });
 
 function template(container: object): PodTemplate {

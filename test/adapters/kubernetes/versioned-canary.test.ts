@@ -73,6 +73,11 @@ it('both its objects carry what their owners find them by', () => {
     'helm.sh/resource-policy': 'keep',
     'external-dns.alpha.kubernetes.io/hostname': 'world.example.com',
     'sluice.dev/rollout': 'world-bbbbbb',
+    'cloud.google.com/neg': '{"exposed_ports":{"80":{"name":"world"}}}',
+    'consul.hashicorp.com/service-name': 'world',
+    'tailscale.com/hostname': 'world',
+    'getambassador.io/config': 'kind: Mapping',
+    'keel.sh/policy': 'major',
   };
   const service = {
     metadata: { ...metadata, labels, annotations },

@@ -56,7 +56,7 @@ it.each<[string, HTTPRoute, string]>([
   [
     'it dropped some of the rules',
     route([gateway], [parent(gateway, [...good, condition('PartiallyInvalid', 'True', 3, 'UnsupportedValue')])]),
-    'rejected',
+    'pending',
   ],
   [
     'it took all of the rules',
@@ -107,11 +107,15 @@ it('says why in the words of the controller', () => {
   });
 });
 
-it('says which rules are left out', () => {
+it('warns before a rollout of rules that are left out', () => {
   const partly = condition('PartiallyInvalid', 'True', 3, 'UnsupportedValue');
-  expect(routeStatus(route([gateway], [parent(gateway, [...good, partly])]))).toEqual({
-    kind: 'rejected',
-    message: 'controller c of Gateway default/public: PartiallyInvalid is True: UnsupportedValue in words',
+  expect(lookAtStatus(route([gateway], [parent(gateway, [...good, partly])]))).toEqual({
+    refusals: [],
+    warnings: [
+      expect.stringContaining(
+        'is taken in parts only by controller c of Gateway default/public (UnsupportedValue in words), so nothing would confirm a weight',
+      ),
+    ],
   });
 });
 

@@ -403,6 +403,14 @@ describe('istio', () => {
       { ok: false, refusals: [expect.stringMatching(/world and not for world-stable and world-canary.*TLS/)] },
     ],
     [
+      'warns, where proxies have certificates by themselves, of',
+      { tls: { mode: 'ISTIO_MUTUAL' } },
+      {
+        ok: true,
+        warnings: [expect.stringMatching(/world and not for world-stable and world-canary.*policy is missing/)],
+      },
+    ],
+    [
       'warns of',
       { portLevelSettings: [{ port: { number: 80 }, loadBalancer: { simple: 'RANDOM' } }] },
       {
