@@ -290,14 +290,18 @@ export function inPlaceContract(kubeconfig: string, kube: Kube): void {
       const { spec } = await stable();
       await made();
       await reached(100, fence(3));
-      const { metadata } = await stable();
+      const { metadata, spec: rolled } = await stable();
       const ours = Object.keys(metadata.annotations ?? {}).filter((name) => name.startsWith('sluice.dev/'));
       const without = Object.fromEntries(ours.map((name) => [name, null]));
       await kube.merge(world.paths.deployment, { metadata: { annotations: without } });
       await until(async () => (await workload.drift(plan, fence(3))) !== null);
-      for (let n = 0; n < 2; n++) expect(await workload.reapply(plan, fence(4), spec.template, 100)).toEqual(DONE);
+      const written: unknown[] = [];
+      for (let n = 0; n < 2; n++) {
+        expect(await workload.reapply(plan, fence(4), spec.template, 100)).toEqual(DONE);
+        written.push((await stable()).spec);
+      }
       expect(await workload.scaleCanary(target, 100, fence(5))).toEqual(DONE);
-      expect((await stable()).metadata.generation).toBe(metadata.generation);
+      expect([...written, (await stable()).spec]).toEqual([rolled, rolled, rolled]);
       expect(await workload.drift(plan, fence(5))).toBeNull();
       await until(isBack);
       expect((await stable()).spec.template).toEqual(spec.template);

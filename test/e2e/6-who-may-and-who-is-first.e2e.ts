@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { deploy, expectBackToStable } from './support/rollout.ts';
 import { useStage } from './support/stage.ts';
-import { sleep } from './support/wait.ts';
+import { sleep, until } from './support/wait.ts';
 
 const stage = useStage();
 
@@ -82,8 +82,9 @@ it.each([
   await sleep(1_000);
   expect(rollout.history.weights(rollout.from)).toEqual([0, 10]);
   expect(await slack.gates(rollout.posted)).toHaveLength(2);
-  const loser = (await slack.all()).filter(({ ephemeral_to, ts }) => ephemeral_to !== undefined && ts > gate.ts);
-  expect(loser.length).toBeGreaterThanOrEqual(1);
+  await until('who came second is told', async () =>
+    (await slack.all()).some(({ ephemeral_to, ts }) => ephemeral_to !== undefined && ts > gate.ts),
+  );
   await rollout.abort();
   await rollout.ended(/world v2 is aborted/);
   expect((await load.stop()).failed).toEqual([]);
