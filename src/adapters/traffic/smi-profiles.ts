@@ -15,24 +15,20 @@ export function createProfiles(cluster: Cluster) {
   const known = new Map<string, { readonly noneSince: number | null }>();
   const none = (namespace: string) => void known.set(namespace, { noneSince: performance.now() });
 
-  async function isSeen(namespace: string, mayWatch: boolean): Promise<boolean> {
+  async function isSeen(namespace: string): Promise<boolean> {
     const { noneSince } = known.get(namespace) ?? { noneSince: Number.NEGATIVE_INFINITY };
     if (noneSince === null) return true;
     if (performance.now() - noneSince < NONE_KEPT_MS) return false;
     // A watch that begins in vain would be tried again and again.
-    if (!mayWatch && (await cluster.missingRights(namespace, PROFILES)).length > 0) {
-      none(namespace);
-      return false;
-    }
     await cluster.list(ServiceProfiles, namespace);
     known.set(namespace, { noneSince: null });
     return true;
   }
 
   /** Those of a namespace, watched; null: there is no such kind, or the bot may not look. */
-  async function all(namespace: string, mayWatch = false): Promise<readonly ServiceProfile[] | null> {
+  async function all(namespace: string): Promise<readonly ServiceProfile[] | null> {
     try {
-      return (await isSeen(namespace, mayWatch)) ? await cluster.view(ServiceProfiles, namespace).all() : null;
+      return (await isSeen(namespace)) ? await cluster.view(ServiceProfiles, namespace).all() : null;
     } catch (error) {
       if (!(error instanceof ApiFault) || (error.status !== 403 && error.status !== 404)) throw error;
       none(namespace);
@@ -41,12 +37,12 @@ export function createProfiles(cluster: Cluster) {
   }
 
   return {
-    all: (namespace: string) => all(namespace),
+    all,
     /** Before a rollout, when what the bot may do is known anyway: begins to watch. */
     async begin(namespace: string): Promise<void> {
       const missing = await cluster.missingRights(namespace, PROFILES);
       if (missing.length > 0) none(namespace);
-      else await all(namespace, true);
+      else await all(namespace);
     },
   };
 }
