@@ -66,6 +66,7 @@ await takeNarrow('gate-phone', 780);
 for (const label of ['Approve 50%', 'Approve 100%', 'Promote']) await press(label);
 await shown('All traffic is on v2.');
 await sleep(7_000); // the cool-down
+await take(wide, 'live');
 await takeNarrow('live-phone', 780);
 await deploy('v3-err20');
 await actAs('cy');
