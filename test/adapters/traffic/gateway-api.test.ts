@@ -20,6 +20,20 @@ gatewayApiSuite(playground.kubeconfig, kube);
 
 const REFUSED = expect.stringMatching(/HTTPRoute .*world .*Accepted is False: NotAllowedByListeners/);
 
+let world: World;
+let cluster: Cluster;
+/** A world of its own, and a client, for each test of the block. */
+function useWorld(): void {
+  beforeEach(async () => {
+    world = await makeWorld(kube);
+    cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
+  });
+  afterEach(async () => {
+    await cluster.close();
+    await unmakeWorld(kube, world);
+  });
+}
+
 describe('HTTPRoutes on other clusters', () => {
   let world: World;
   let cluster: Cluster;
@@ -164,16 +178,7 @@ describe('HTTPRoutes on other clusters', () => {
 });
 
 describe('HTTPRoutes beside those of the rollout', () => {
-  let world: World;
-  let cluster: Cluster;
-  beforeEach(async () => {
-    world = await makeWorld(kube);
-    cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
-  });
-  afterEach(async () => {
-    await cluster.close();
-    await unmakeWorld(kube, world);
-  });
+  useWorld();
 
   const path = (value: string) => ({ path: { type: 'PathPrefix', value } });
   const besides = async (to: Json, matched = '/admin') => {
@@ -260,16 +265,7 @@ describe('HTTPRoutes beside those of the rollout', () => {
 });
 
 describe('a preview beside the other rules of a route', () => {
-  let world: World;
-  let cluster: Cluster;
-  beforeEach(async () => {
-    world = await makeWorld(kube);
-    cluster = createCluster({ kubeconfig: playground.kubeconfig, log: silent });
-  });
-  afterEach(async () => {
-    await cluster.close();
-    await unmakeWorld(kube, world);
-  });
+  useWorld();
 
   const path = { type: 'PathPrefix', value: '/' };
   const header = (name: string, value: string, type = 'Exact') => ({ type, name, value });
